@@ -1,0 +1,244 @@
+//! What goes wrong with a directory, in words that hold no stored value, account or URL.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::sql::bind::BindError;
+use crate::domain::credential::CredentialKind;
+
+/// Why a directory did not do what was asked of it.
+#[derive(Debug, Error)]
+pub enum DirectoryError {
+    /// The URL names nothing that can be opened.
+    #[error("directory.sql.url {why}")]
+    Url {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The URL holds a user or password.
+    #[error("directory.sql.url holds a user or a password")]
+    UserInUrl,
+    /// The engine is known but not part of this build.
+    #[error("directory.sql.url names {engine}, which this build cannot open")]
+    EngineNotBuilt {
+        /// The engine's name.
+        engine: &'static str,
+    },
+    /// The batch size makes no sense.
+    #[error("directory.sql.batch is {batch}; it must be between 1 and 10000")]
+    BatchSize {
+        /// The size in the settings.
+        batch: usize,
+    },
+    /// `lapse_within` is negative.
+    #[error("directory.sql.sessions.lapse_within is negative")]
+    NegativeLapse,
+    /// The database file is not there; it is never created.
+    #[error("there is no database file at {}", path.display())]
+    FileMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The database could not be opened.
+    #[error("the directory at {} could not be opened: {cause}", path.display())]
+    Open {
+        /// The database file.
+        path: PathBuf,
+        /// The driver's words.
+        cause: String,
+    },
+    /// A statement's bind is not as agreed.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The engine does not accept a statement.
+    #[error("{key} was not accepted: {cause}")]
+    Prepare {
+        /// The statement's key.
+        key: String,
+        /// The engine's words; no stored value was in play.
+        cause: String,
+    },
+    /// A statement lacks a column.
+    #[error("{key} returns no column `{column}`")]
+    ColumnMissing {
+        /// The statement's key.
+        key: String,
+        /// The column.
+        column: &'static str,
+    },
+    /// A statement that is needed is not set.
+    #[error("{key} is not set")]
+    NotSet {
+        /// The statement's key.
+        key: String,
+    },
+    /// A kind without values was to be replaced.
+    #[error("credentials of kind {kind} have no value to replace")]
+    NoValue {
+        /// The kind.
+        kind: CredentialKind,
+    },
+    /// More accounts than the batch size.
+    #[error("{rows} accounts in one call, {batch} are allowed")]
+    BatchTooLarge {
+        /// Accounts in the call.
+        rows: usize,
+        /// `directory.sql.batch`.
+        batch: usize,
+    },
+    /// The caller named an account twice.
+    #[error("account {place} of the call was named before")]
+    NamedTwice {
+        /// Its place, from 1.
+        place: usize,
+    },
+    /// A replacement equals what it replaces.
+    #[error("replacement {place} of the call equals the current value")]
+    NoChange {
+        /// Its place, from 1.
+        place: usize,
+    },
+    /// Somebody else holds the database's lock.
+    #[error("{key}: the database is locked by another process")]
+    Busy {
+        /// The statement's key.
+        key: String,
+    },
+    /// A statement failed while it ran.
+    #[error("{key} failed: {cause}")]
+    Statement {
+        /// The statement's key.
+        key: String,
+        /// The engine's words where they can't hold a stored value, else its code.
+        cause: String,
+    },
+    /// A row of an answer is not as agreed.
+    #[error("{key}, row {row} of its answer: {fault}")]
+    Answer {
+        /// The statement's key.
+        key: String,
+        /// The row, from 1.
+        row: usize,
+        /// What is wrong with it.
+        fault: AnswerFault,
+    },
+    /// More rows changed than accounts were given; rolled back.
+    #[error("{key} changed {changed} rows for {asked} accounts; rolled back, nothing changed")]
+    TooManyRows {
+        /// The statement's key.
+        key: String,
+        /// Rows changed.
+        changed: u64,
+        /// Accounts given.
+        asked: u64,
+    },
+    /// More sessions ended than the accounts had; rolled back.
+    #[error(
+        "{key} ended {ended} sessions where these accounts had {counted}; rolled back, nothing \
+         changed"
+    )]
+    TooManySessions {
+        /// The statement's key.
+        key: String,
+        /// Sessions ended.
+        ended: u64,
+        /// Sessions counted before, in the same transaction.
+        counted: u64,
+    },
+    /// The statement replaces a value that is not the one it was told to expect.
+    #[error("{key} replaced a value that was not `current`: it is no compare-and-set")]
+    NotCompareAndSet {
+        /// The statement's key.
+        key: String,
+    },
+    /// The rehearsal marker can't be read as one.
+    #[error("the table forthwith_rehearsal holds {what}")]
+    Marker {
+        /// What was found.
+        what: &'static str,
+    },
+}
+
+/// What is wrong with a row of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AnswerFault {
+    /// The account is neither text nor a whole number.
+    #[error("`account` is neither text nor a whole number")]
+    AccountType,
+    /// An account nobody asked for.
+    #[error("its `account` was not asked for")]
+    Unasked,
+    /// An account that was answered before.
+    #[error("its `account` was answered before")]
+    AnsweredTwice,
+    /// The value is not text.
+    #[error("`current` is not text")]
+    ValueType,
+    /// The session count is no count.
+    #[error("`sessions` is no whole number from 0")]
+    SessionsType,
+    /// The change time can't be read.
+    #[error("`changed_at` is neither an RFC 3339 instant nor Unix seconds")]
+    ChangeTime,
+}
+
+impl DirectoryError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Url { .. } => Some("write it as \"sqlite:path\", relative to the workspace"),
+            Self::UserInUrl => Some("take them out of the URL; files are signed and kept in git"),
+            Self::EngineNotBuilt { .. } => Some("only \"sqlite:path\" is built in so far"),
+            Self::FileMissing { .. } => {
+                Some("correct directory.sql.url; the file is never created by forthwith")
+            }
+            Self::NotSet { .. } => Some("set it in the directory's settings"),
+            Self::Busy { .. } => Some("nothing was changed; it is tried again"),
+            Self::Statement { .. } | Self::Prepare { .. } => {
+                Some("run `forthwith directory check`; it changes nothing")
+            }
+            Self::Answer { fault, .. } => Some(fault.hint()),
+            Self::TooManyRows { .. } => Some("join on a unique account column"),
+            Self::TooManySessions { .. } => {
+                Some("let its WHERE name the accounts in `:rows` and live sessions only")
+            }
+            Self::NotCompareAndSet { .. } => {
+                Some("add `AND password = r.value ->> 'current'` to the statement's WHERE")
+            }
+            Self::Marker { .. } => {
+                Some("one row, whose database_id is text; see `forthwith status`")
+            }
+            Self::BatchSize { .. }
+            | Self::NegativeLapse
+            | Self::Open { .. }
+            | Self::Bind(_)
+            | Self::ColumnMissing { .. }
+            | Self::BatchTooLarge { .. }
+            | Self::NoValue { .. }
+            | Self::NamedTwice { .. }
+            | Self::NoChange { .. } => None,
+        }
+    }
+
+    /// Whether the same call may succeed a little later with nothing mended.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+}
+
+impl AnswerFault {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::AccountType => "select the column that the audience's account column holds",
+            Self::Unasked => {
+                "the account must come back byte for byte: a number compares equal to text with \
+                 leading zeros or spaces, and NOCASE to another case"
+            }
+            Self::AnsweredTwice => "join on a unique account column",
+            Self::ValueType => "store and compare it as text: CAST(… AS TEXT)",
+            Self::SessionsType => "count(…) AS sessions",
+            Self::ChangeTime => "with a zone: strftime('%Y-%m-%dT%H:%M:%SZ', …), or unixepoch(…)",
+        }
+    }
+}

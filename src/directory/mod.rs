@@ -1,0 +1,152 @@
+//! The company's own identity store: what a containment pass asks of it, whatever it runs on.
+//!
+//! An adapter reads, compares-and-sets, ends sessions and reads back. It decides nothing: who is
+//! expired, what the replacement is and what a read-back proves is the engine's. Raw values pass
+//! through memory only; no error and no log line ever holds one.
+
+mod error;
+pub mod sql;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::credential::CredentialKind;
+use crate::secret::replacement::{Scheme, SecretValue, UnknownScheme};
+
+pub use error::{AnswerFault, DirectoryError};
+
+/// An account's credential as the directory holds it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Current {
+    /// The account reference, exactly as asked for.
+    pub account: String,
+    /// The stored value; `None` where the account has none of this kind.
+    pub value: Option<SecretValue>,
+    /// Live sessions; 0 where the directory can't count them
+    /// ([`Capabilities::counts_sessions`]).
+    pub sessions: u64,
+    /// When the directory says the value changed last, if it says so.
+    pub changed_at: Option<Timestamp>,
+}
+
+/// One compare-and-set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The account reference.
+    pub account: String,
+    /// The value it must still have.
+    pub current: SecretValue,
+    /// The value it gets.
+    pub replacement: SecretValue,
+}
+
+/// Makes the replacement of a stored value for [`Directory::check`].
+pub type Forge<'a> = &'a (dyn Fn(&str) -> Result<SecretValue, UnknownScheme> + Sync);
+
+/// What a check found. Nothing of it was kept: the directory is as before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Accounts asked for.
+    pub asked: u64,
+    /// Accounts the directory knows.
+    pub read: u64,
+    /// Of those, the ones without a value of this kind.
+    pub without_value: u64,
+    /// Of those, the ones whose value follows no known scheme.
+    pub unknown_scheme: u64,
+    /// Rows the directory says it changed.
+    pub changed: u64,
+    /// Accounts whose replacement was read back afterwards; what counts, not `changed`.
+    pub read_back: u64,
+    /// Sessions before.
+    pub sessions: u64,
+    /// Sessions the directory says it ended.
+    pub sessions_ended: u64,
+    /// Sessions counted afterwards.
+    pub sessions_left: u64,
+}
+
+/// What becomes of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// They are ended in the transaction that replaces the value.
+    Ended,
+    /// They can't be ended and live this long at the most.
+    LapseWithin(SignedDuration),
+    /// Nothing is known; a notice must not say that they ended.
+    Unknown,
+}
+
+/// What a directory can do, as it is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The kinds it can expire.
+    pub kinds: Vec<CredentialKind>,
+    /// Of those, the ones whose read says when the value changed last.
+    pub change_time: Vec<CredentialKind>,
+    /// Whether it counts sessions; without that "no session is left" is never proved.
+    pub counts_sessions: bool,
+    /// What becomes of sessions.
+    pub ends_sessions: SessionEnd,
+    /// The most accounts it takes in one call.
+    pub batch: usize,
+}
+
+impl Capabilities {
+    /// Whether reads of this kind say when the value changed last.
+    pub fn reads_change_time(&self, kind: CredentialKind) -> bool {
+        self.change_time.contains(&kind)
+    }
+}
+
+/// The company's identity store. No account may be named twice in one call.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// The database id in the rehearsal marker; `None` where there is no marker. A marker that
+    /// names nobody is `Some("")`: neither a rehearsal nor a live campaign may go on with it.
+    async fn rehearsal_marker(&self) -> Result<Option<String>, DirectoryError>;
+
+    /// The accounts' values as they are now. An account the directory does not know is absent.
+    ///
+    /// For [`CredentialKind::Session`], which has no value, every account asked for is answered.
+    async fn read(
+        &self,
+        kind: CredentialKind,
+        accounts: &[String],
+    ) -> Result<Vec<Current>, DirectoryError>;
+
+    /// Sets each replacement where the account still has `current`, and ends the sessions of all
+    /// these accounts, in one transaction. Returns how many rows the directory says it changed:
+    /// a bound, no proof; [`Self::confirm`] proves. More than asked, or more sessions ended than
+    /// these accounts had, is rolled back and an error.
+    async fn replace(
+        &self,
+        kind: CredentialKind,
+        rows: &[Replacement],
+    ) -> Result<u64, DirectoryError>;
+
+    /// Ends the sessions of accounts whose value stays, in one transaction; returns how many.
+    async fn end_sessions(&self, accounts: &[String]) -> Result<u64, DirectoryError>;
+
+    /// As [`Self::read`], on a connection opened for this call, to where writes go.
+    async fn confirm(
+        &self,
+        kind: CredentialKind,
+        accounts: &[String],
+    ) -> Result<Vec<Current>, DirectoryError>;
+
+    /// Runs every statement of this kind on real accounts in one transaction, tries a
+    /// compare-and-set that must not match, and rolls everything back.
+    async fn check(
+        &self,
+        kind: CredentialKind,
+        accounts: &[String],
+        forge: Forge<'_>,
+    ) -> Result<CheckReport, DirectoryError>;
+
+    /// What this directory can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// How stored values of a kind are understood when replacements are forged.
+    fn scheme(&self, kind: CredentialKind) -> Scheme;
+}

@@ -1,0 +1,153 @@
+//! The settings under `[directory.sql]`: where the database is and which statements touch it.
+//! Parsed here, opened elsewhere.
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use crate::domain::credential::CredentialKind;
+use crate::secret::replacement::Scheme;
+
+/// `[directory.sql]`.
+///
+/// Every statement has one bind, `:rows`: a JSON array of `{account, current, replacement}`; in
+/// statements that only read, the latter two are null. On SQLite:
+///
+/// ```toml
+/// [directory.sql]
+/// url = "sqlite:shop.db"
+///
+/// [directory.sql.password]
+/// read = """
+/// SELECT c.id AS account, c.password_hash AS current
+/// FROM json_each(:rows) AS r JOIN customer AS c ON c.id = r.value ->> 'account'"""
+/// expire = """
+/// UPDATE customer SET password_hash = r.value ->> 'replacement' FROM json_each(:rows) AS r
+/// WHERE customer.id = r.value ->> 'account'
+///   AND customer.password_hash = r.value ->> 'current'"""
+///
+/// [directory.sql.sessions]
+/// count = """
+/// SELECT r.value ->> 'account' AS account, count(s.id) AS sessions
+/// FROM json_each(:rows) AS r LEFT JOIN session AS s ON s.customer_id = r.value ->> 'account'
+/// GROUP BY 1"""
+/// end = """
+/// DELETE FROM session WHERE customer_id IN (SELECT r.value ->> 'account' FROM json_each(:rows) AS r)"""
+/// ```
+///
+/// An account is text in the rows. Beside a *column* of type INTEGER, SQLite compares it as a
+/// number; beside an expression, a view's computed column or a column without a type it does not,
+/// and no row matches: write `CAST(r.value ->> 'account' AS INTEGER)` there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqlDirectorySettings {
+    /// `sqlite:path`, relative to the workspace; never with a user or password.
+    pub url: String,
+    /// The most accounts in one call, hence in one transaction.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+    /// Statements for passwords.
+    #[serde(default)]
+    pub password: Option<KindStatements>,
+    /// Statements for refresh tokens.
+    #[serde(default, rename = "refresh-token")]
+    pub refresh_token: Option<KindStatements>,
+    /// Statements for API keys.
+    #[serde(default, rename = "api-key")]
+    pub api_key: Option<KindStatements>,
+    /// Statements for TOTP seeds.
+    #[serde(default, rename = "totp-seed")]
+    pub totp_seed: Option<KindStatements>,
+    /// Statements for recovery codes.
+    #[serde(default, rename = "recovery-code")]
+    pub recovery_code: Option<KindStatements>,
+    /// Statements for security answers.
+    #[serde(default, rename = "security-answer")]
+    pub security_answer: Option<KindStatements>,
+    /// Statements for sessions.
+    #[serde(default)]
+    pub sessions: SessionStatements,
+}
+
+fn default_batch() -> usize {
+    500
+}
+
+/// The statements of one kind of credential that has a value.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindStatements {
+    /// Returns `account`, `current` (null = the account has none) and, if there is one,
+    /// `changed_at` (RFC 3339 text or Unix seconds).
+    pub read: String,
+    /// Sets `replacement` where the account's value still is `current`.
+    pub expire: String,
+    /// How stored values are understood.
+    #[serde(default)]
+    pub scheme: Scheme,
+}
+
+/// The statements for sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionStatements {
+    /// Returns `account` and `sessions`, their number; an account left out has none.
+    #[serde(default)]
+    pub count: Option<String>,
+    /// Ends every session of the accounts; needs `count`, by which it is proved. It may touch
+    /// only what `count` counts, so one that marks sessions leaves those marked before alone.
+    #[serde(default)]
+    pub end: Option<String>,
+    /// Where sessions can't be ended: how long one lives at the most, as `"12h"`.
+    #[serde(default)]
+    pub lapse_within: Option<SignedDuration>,
+}
+
+impl SqlDirectorySettings {
+    /// The statements of a kind; `None` for sessions and for kinds without a table.
+    pub fn statements(&self, kind: CredentialKind) -> Option<&KindStatements> {
+        match kind {
+            CredentialKind::Password => self.password.as_ref(),
+            CredentialKind::Session => None,
+            CredentialKind::RefreshToken => self.refresh_token.as_ref(),
+            CredentialKind::ApiKey => self.api_key.as_ref(),
+            CredentialKind::TotpSeed => self.totp_seed.as_ref(),
+            CredentialKind::RecoveryCode => self.recovery_code.as_ref(),
+            CredentialKind::SecurityAnswer => self.security_answer.as_ref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_read_with_its_defaults() {
+        let settings: SqlDirectorySettings = toml::from_str(
+            "url = 'sqlite:shop.db'\n\
+             [password]\nread = 'r'\nexpire = 'e'\n\
+             [refresh-token]\nread = 'r'\nexpire = 'e'\nscheme = 'last-segment'\n\
+             [sessions]\nlapse_within = '12h'",
+        )
+        .unwrap();
+        assert_eq!(settings.batch, 500);
+        let scheme = |kind| settings.statements(kind).map(|statements| statements.scheme);
+        assert_eq!(scheme(CredentialKind::Password), Some(Scheme::Detect));
+        assert_eq!(scheme(CredentialKind::RefreshToken), Some(Scheme::LastSegment));
+        assert_eq!(scheme(CredentialKind::Session), None);
+        assert_eq!(scheme(CredentialKind::ApiKey), None);
+        assert_eq!(settings.sessions.lapse_within, Some(SignedDuration::from_hours(12)));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        for text in [
+            "url = 'sqlite:a'\nbach = 5",
+            "url = 'sqlite:a'\n[password]\nread = ''\nexpire = ''\nexpires = ''",
+            "url = 'sqlite:a'\n[sessions]\ncnt = ''",
+            "url = 'sqlite:a'\n[password]\nread = ''",
+        ] {
+            assert!(toml::from_str::<SqlDirectorySettings>(text).is_err(), "{text}");
+        }
+    }
+}

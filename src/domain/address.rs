@@ -1,0 +1,423 @@
+//! Email addresses: parsed once at the border, masked wherever they could be printed.
+//!
+//! The grammar is RFC 5321 §4.1.2 with the UTF-8 of RFC 6531, less what no customer database
+//! means: address literals, quoted white space, hosts without a dot.
+
+use std::fmt;
+
+use super::field::{is_bidi, is_control};
+
+/// The longest local part, in octets (RFC 5321 §4.5.3.1.1).
+const LOCAL_OCTETS: usize = 64;
+/// The longest address, in octets: a path of 256 less its two angle brackets (§4.5.3.1.3).
+const ADDRESS_OCTETS: usize = 254;
+/// The longest label of a domain, in octets (RFC 1035 §2.3.4).
+const LABEL_OCTETS: usize = 63;
+
+/// Why a text is no usable address. Never holds the text itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum AddressError {
+    /// Nothing but white space.
+    #[error("the address is empty")]
+    Empty,
+    /// White space inside, also between quotes.
+    #[error("the address holds white space")]
+    Space,
+    /// A control, invisible or direction-changing character.
+    #[error("the address holds a control, invisible or direction-changing character")]
+    Control,
+    /// No `@`.
+    #[error("the address has no @")]
+    NoAt,
+    /// Nothing before the `@`.
+    #[error("nothing stands before the @")]
+    LocalEmpty,
+    /// More than 64 octets before the `@`.
+    #[error("more than 64 octets stand before the @")]
+    LocalTooLong,
+    /// Neither a dot-atom nor a quoted string.
+    #[error("what stands before the @ is neither a dot-atom nor a quoted string (RFC 5321)")]
+    LocalSyntax,
+    /// `[192.0.2.1]` in place of a domain.
+    #[error("an address literal stands in place of a domain")]
+    AddressLiteral,
+    /// A domain that ends in a dot.
+    #[error("the domain ends in a dot")]
+    TrailingDot,
+    /// A host without a dot, such as `localhost`.
+    #[error("the domain has no dot")]
+    NoDot,
+    /// No host name by the rules of IDNA and letters-digits-hyphen.
+    #[error("the domain is no host name")]
+    DomainSyntax,
+    /// More than 254 octets in all, counted with the domain's A-label.
+    #[error("the address is longer than 254 octets")]
+    TooLong,
+}
+
+/// An address that can be mailed. `Display` and `Debug` are masked, `a***@e***.com`; whoever
+/// needs it in full says so with [`EmailAddress::as_str`]. Two are equal only byte for byte;
+/// whether they are one mailbox is asked of [`EmailAddress::canonical`].
+#[derive(Clone, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct EmailAddress {
+    full: String,
+    at: usize,
+}
+
+impl EmailAddress {
+    /// Reads an address. White space around it is dropped, the local part kept byte for byte,
+    /// the domain kept as lower-cased A-label.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if text.contains(char::is_whitespace) {
+            return Err(AddressError::Space);
+        }
+        if text.chars().any(|c| is_control(c) || is_bidi(c)) {
+            return Err(AddressError::Control);
+        }
+        let (local, domain) = text.rsplit_once('@').ok_or(AddressError::NoAt)?;
+        check_local(local)?;
+        let domain = ascii_domain(domain)?;
+        let full = format!("{local}@{domain}");
+        if full.len() > ADDRESS_OCTETS {
+            return Err(AddressError::TooLong);
+        }
+        Ok(Self { full, at: local.len() })
+    }
+
+    /// The address a seal holds: it passed when it was sealed, and later rules must not unread it.
+    pub(super) fn from_sealed(text: &str) -> Option<Self> {
+        let at = text.rfind('@').filter(|at| *at > 0 && at + 1 < text.len())?;
+        Some(Self { full: text.into(), at })
+    }
+
+    /// The whole address in clear, its domain as A-label: for the envelope, the encrypted column
+    /// and keyed digests.
+    pub fn as_str(&self) -> &str {
+        &self.full
+    }
+
+    /// What stands before the `@`, as it was given, quotes included.
+    pub fn local_part(&self) -> &str {
+        &self.full[..self.at]
+    }
+
+    /// The domain as lower-cased A-label.
+    pub fn domain(&self) -> &str {
+        &self.full[self.at + 1..]
+    }
+
+    /// The domain for people's eyes: U-labels where it has them.
+    pub fn display_domain(&self) -> String {
+        match idna::domain_to_unicode(self.domain()) {
+            (unicode, Ok(())) => unicode,
+            (_, Err(_)) => self.domain().into(),
+        }
+    }
+
+    /// The form look-ups and keyed digests are taken of: the domain as lower-cased A-label and the
+    /// local part with its ASCII letters lower-cased.
+    ///
+    /// RFC 5321 lets a host tell `Ada` from `ada`; none that we mail does, while exports and
+    /// bounces change the case at will. Other letters stay as they are, since their lower case
+    /// depends on the language; dots and `+tags` stay, since only some providers ignore them.
+    pub fn canonical(&self) -> String {
+        format!("{}@{}", self.local_part().to_ascii_lowercase(), self.domain())
+    }
+
+    /// Whether only a relay with SMTPUTF8 (RFC 6531) can carry it. A domain never needs that.
+    pub fn needs_smtputf8(&self) -> bool {
+        !self.local_part().is_ascii()
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = |text: &str| text.chars().find(|c| c.is_alphanumeric()).map(String::from);
+        let local = first(self.local_part()).unwrap_or_default();
+        let (name, last) = self.domain().rsplit_once('.').unwrap_or((self.domain(), ""));
+        write!(f, "{local}***@{}***.{last}", first(name).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for EmailAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for EmailAddress {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        Self::parse(&text)
+    }
+}
+
+fn check_local(local: &str) -> Result<(), AddressError> {
+    if local.is_empty() {
+        return Err(AddressError::LocalEmpty);
+    }
+    if local.len() > LOCAL_OCTETS {
+        return Err(AddressError::LocalTooLong);
+    }
+    let fits = match local.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"').is_some_and(is_quoted_content),
+        None => local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext)),
+    };
+    if fits { Ok(()) } else { Err(AddressError::LocalSyntax) }
+}
+
+/// RFC 5322 §3.2.3 atext, with the UTF-8 of RFC 6531.
+fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || !c.is_ascii()
+}
+
+/// What may stand between the quotes: every quote and backslash has a backslash before it.
+fn is_quoted_content(content: &str) -> bool {
+    let mut escaped = false;
+    for c in content.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return false,
+            _ => {}
+        }
+    }
+    !escaped && !content.is_empty()
+}
+
+fn ascii_domain(domain: &str) -> Result<String, AddressError> {
+    if domain.starts_with('[') {
+        return Err(AddressError::AddressLiteral);
+    }
+    let domain = idna::domain_to_ascii(domain).map_err(|_| AddressError::DomainSyntax)?;
+    if domain.ends_with('.') {
+        return Err(AddressError::TrailingDot);
+    }
+    let is_label = |label: &str| {
+        (1..=LABEL_OCTETS).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if !domain.split('.').all(is_label) {
+        return Err(AddressError::DomainSyntax);
+    }
+    let (_, last) = domain.rsplit_once('.').ok_or(AddressError::NoDot)?;
+    // an all-numeric last label is an IPv4 address, not a host name (RFC 3696 §2)
+    if last.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(AddressError::DomainSyntax);
+    }
+    Ok(domain)
+}
+
+/// Whether a sealed address can be mailed, and if not, why. Everything but `ok` leads to the
+/// fallback or to a variant without secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressReason {
+    /// It can be mailed.
+    Ok,
+    /// The source had none.
+    Missing,
+    /// The source's text is no address.
+    Invalid,
+    /// Its domain takes no mail.
+    DeadDomain,
+    /// A domain we host: the expiry locks this mailbox.
+    OwnMailbox,
+    /// Changed after the window began: the thief may have put it there.
+    Suspect,
+    /// Not used for so long that somebody else may read it.
+    Dormant,
+    /// It must not be mailed.
+    Suppressed,
+}
+
+impl AddressReason {
+    /// Every reason, in the order of its documentation.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Missing,
+        Self::Invalid,
+        Self::DeadDomain,
+        Self::OwnMailbox,
+        Self::Suspect,
+        Self::Dormant,
+        Self::Suppressed,
+    ];
+
+    /// The word kept in seals, tables and counts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Missing => "missing",
+            Self::Invalid => "invalid",
+            Self::DeadDomain => "dead-domain",
+            Self::OwnMailbox => "own-mailbox",
+            Self::Suspect => "suspect",
+            Self::Dormant => "dormant",
+            Self::Suppressed => "suppressed",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+}
+
+impl fmt::Display for AddressReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_can_be_mailed_pass() {
+        for (text, full) in [
+            ("ada@example.com", "ada@example.com"),
+            (" \tAda.Lovelace+news@Example.COM\u{A0}", "Ada.Lovelace+news@example.com"),
+            ("o'brien@example.co.uk", "o'brien@example.co.uk"),
+            ("!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com"),
+            ("\"ada@home\"@example.com", "\"ada@home\"@example.com"),
+            (r#""a\"b\\"@example.com"#, r#""a\"b\\"@example.com"#),
+            ("andré@example.fr", "andré@example.fr"),
+            ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+            ("ada@BÜCHER.example", "ada@xn--bcher-kva.example"),
+            ("ada@例え.テスト", "ada@xn--r8jz45g.xn--zckzah"),
+            ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
+            ("ada@1und1.de", "ada@1und1.de"),
+            ("a@b.c", "a@b.c"),
+        ] {
+            assert_eq!(EmailAddress::parse(text).map(|a| a.full), Ok(full.into()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_other_text_is_refused_with_its_reason() {
+        use AddressError::{
+            AddressLiteral, Control, DomainSyntax, Empty, LocalEmpty, LocalSyntax, NoAt, NoDot,
+            Space, TrailingDot,
+        };
+        for (text, reason) in [
+            ("", Empty),
+            ("  \r\n", Empty),
+            ("ada", NoAt),
+            ("n/a", NoAt),
+            ("@example.com", LocalEmpty),
+            ("ada@", DomainSyntax),
+            ("ada lovelace@example.com", Space),
+            ("\"ada lovelace\"@example.com", Space),
+            ("ada@exam\u{3000}ple.com", Space),
+            ("ada@example.com\r\nBcc: x@y.z", Space),
+            ("ada\0@example.com", Control),
+            ("ada\u{202E}@example.com", Control),
+            ("ada@exam\u{AD}ple.com", Control),
+            ("a\u{200B}da@example.com", Control),
+            (".ada@example.com", LocalSyntax),
+            ("ada.@example.com", LocalSyntax),
+            ("a..da@example.com", LocalSyntax),
+            ("ada@home@example.com", LocalSyntax),
+            ("Ada<ada@example.com", LocalSyntax),
+            ("ada,bob@example.com", LocalSyntax),
+            ("mailto:ada@example.com", LocalSyntax),
+            ("\"ada@example.com", LocalSyntax),
+            ("\"\"@example.com", LocalSyntax),
+            ("\"@example.com", LocalSyntax),
+            ("\"a\"b\"@example.com", LocalSyntax),
+            ("\"a\\\"@example.com", LocalSyntax),
+            ("ada@[192.0.2.1]", AddressLiteral),
+            ("ada@[IPv6:2001:db8::1]", AddressLiteral),
+            ("ada@192.0.2.1", DomainSyntax),
+            ("ada@example.com.", TrailingDot),
+            ("ada@example。", TrailingDot),
+            ("ada@localhost", NoDot),
+            ("ada@example..com", DomainSyntax),
+            ("ada@-example.com", DomainSyntax),
+            ("ada@example-.com", DomainSyntax),
+            ("ada@exa_mple.com", DomainSyntax),
+            ("ada@example.com>", DomainSyntax),
+            ("ada@example.com;bob", DomainSyntax),
+            ("ada@xn--a.example", DomainSyntax),
+        ] {
+            assert_eq!(EmailAddress::parse(text), Err(reason), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_counted_in_octets_of_what_goes_over_the_wire() {
+        let parse = |text: String| EmailAddress::parse(&text).map(|a| a.as_str().len());
+        assert_eq!(parse(format!("{}@b.example", "a".repeat(64))), Ok(74));
+        assert_eq!(parse(format!("{}@b.example", "a".repeat(65))), Err(AddressError::LocalTooLong));
+        assert_eq!(parse(format!("{}@b.example", "é".repeat(33))), Err(AddressError::LocalTooLong));
+        let domain = |last: usize| format!("{0}.{0}.{0}.{1}", "d".repeat(62), "e".repeat(last));
+        assert_eq!(parse(format!("a@{}", domain(63))), Ok(254));
+        assert_eq!(parse(format!("ab@{}", domain(63))), Err(AddressError::TooLong));
+        assert_eq!(parse(format!("a@{}.example", "d".repeat(64))), Err(AddressError::DomainSyntax));
+    }
+
+    #[test]
+    fn an_address_masks_itself_wherever_it_is_printed() {
+        for (text, masked) in [
+            ("ada@example.com", "a***@e***.com"),
+            ("b@shop.example.co.uk", "b***@s***.uk"),
+            ("\"ada@home\"@example.com", "a***@e***.com"),
+            ("_@example.com", "***@e***.com"),
+        ] {
+            let address = EmailAddress::parse(text).unwrap();
+            assert_eq!(address.to_string(), masked);
+            assert_eq!(format!("{address:?}"), masked);
+        }
+        for text in ["secret@localhost", "secret word@x.org", "secret..x@x.org"] {
+            let error = EmailAddress::parse(text).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn parts_canonical_form_and_display_domain() {
+        let address = EmailAddress::parse("Ada.É@Bücher.Example").unwrap();
+        assert_eq!(address.local_part(), "Ada.É");
+        assert_eq!(address.domain(), "xn--bcher-kva.example");
+        assert_eq!(address.display_domain(), "bücher.example");
+        assert_eq!(address.canonical(), "ada.É@xn--bcher-kva.example");
+        assert!(address.needs_smtputf8());
+        assert!(!EmailAddress::parse("ada@bücher.example").unwrap().needs_smtputf8());
+    }
+
+    #[test]
+    fn deserializing_goes_through_the_parser() {
+        let read = serde_json::from_str::<EmailAddress>;
+        assert_eq!(read("\" ada@Example.com\"").unwrap().as_str(), "ada@example.com");
+        let error = read("\"secret@localhost\"").unwrap_err().to_string();
+        assert!(error.contains("no dot") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn every_reason_survives_its_word() {
+        for reason in AddressReason::ALL {
+            assert_eq!(AddressReason::parse(reason.word()), Some(reason));
+            let json = format!("\"{}\"", reason.word());
+            assert_eq!(serde_json::from_str::<AddressReason>(&json).unwrap(), reason);
+        }
+        assert_eq!(AddressReason::parse("excluded"), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! What the evidence log says: one entry per event, canonical JSON, no name, address or free text.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// One event. Persons appear as `HMAC(row salt, account)` in hex (protocol §9).
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Entry {
+    /// The workspace's database came to be.
+    Founded {
+        /// Public keys of the founders, hex, by name digest.
+        founders: Vec<String>,
+    },
+    /// An operator was added or vouched for again.
+    Operator {
+        /// Their public key, hex.
+        key: String,
+        /// Public keys of those who vouch, hex.
+        added_by: Vec<String>,
+    },
+    /// The people of a campaign were frozen.
+    Sealed {
+        /// The campaign.
+        campaign: String,
+        /// Merkle root over the chunks' roots, hex.
+        root: String,
+        /// SHA-256 of the source as read, hex.
+        source: String,
+        /// Counts per cleaning step and the classes people were born into.
+        counts: BTreeMap<String, u64>,
+    },
+    /// A snapshot was stored for approval.
+    Planned {
+        /// The campaign.
+        campaign: String,
+        /// Which track.
+        track: &'static str,
+        /// The snapshot's digest, hex.
+        snapshot: String,
+    },
+    /// An operator signed a snapshot and the seal root.
+    Approved {
+        /// The campaign.
+        campaign: String,
+        /// Which track.
+        track: &'static str,
+        /// The snapshot's digest, hex.
+        snapshot: String,
+        /// The seal's root, hex.
+        root: String,
+        /// The signer's public key, hex.
+        key: String,
+        /// Two founders in the founding act.
+        founding: bool,
+    },
+    /// A track moved.
+    Track {
+        /// The campaign.
+        campaign: String,
+        /// Which track.
+        track: &'static str,
+        /// Its state before.
+        from: &'static str,
+        /// Its state now.
+        to: &'static str,
+        /// Who or what: an operator's key, `os:user@host`, or `engine`.
+        by: String,
+    },
+    /// A credential's class was settled by read-back.
+    Credential {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// `password`, `session`, …
+        credential: &'static str,
+        /// Class before.
+        from: &'static str,
+        /// Class now.
+        to: &'static str,
+    },
+    /// An attempt ended: intent facts and outcome in one.
+    Attempt {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// Generation of the notice.
+        generation: u32,
+        /// Which attempt of it.
+        n: u32,
+        /// Class before.
+        from: String,
+        /// Class now.
+        to: String,
+        /// How the attempt ended.
+        result: &'static str,
+        /// The peer's reply code.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+        /// The peer's enhanced status.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enhanced: Option<String>,
+    },
+    /// A class changed without an attempt: by policy, by an operator, by the secure pass.
+    Moved {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// Class before.
+        from: String,
+        /// Class now.
+        to: String,
+        /// Who or what moved it.
+        by: String,
+    },
+    /// A lane was suspended or resumed for the sender's fault.
+    Lane {
+        /// The campaign.
+        campaign: String,
+        /// The mailbox provider.
+        provider: String,
+        /// `suspended` or `resumed`.
+        to: &'static str,
+        /// The peer's reply code.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+    },
+    /// The pace was set or changed; it is outside the approval, but never silent.
+    Pace {
+        /// The campaign.
+        campaign: String,
+        /// Messages a second, over all.
+        per_second: String,
+    },
+}
+
+impl Entry {
+    /// The entry as one line of canonical JSON: keys sorted, no white space, instant in RFC 3339.
+    pub fn line(&self, at: Timestamp) -> String {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(map) = value.as_object_mut() {
+            map.insert("at".into(), at.to_string().into());
+        }
+        value.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_one_line_with_sorted_keys() {
+        let entry = Entry::Moved {
+            campaign: "c".into(),
+            person: "ab".into(),
+            from: "in-doubt/due".into(),
+            to: "queued".into(),
+            by: "policy".into(),
+        };
+        let at = Timestamp::from_second(1_326_672_000).unwrap();
+        assert_eq!(
+            entry.line(at),
+            r#"{"at":"2012-01-16T00:00:00Z","by":"policy","campaign":"c","from":"in-doubt/due","kind":"moved","person":"ab","to":"queued"}"#
+        );
+    }
+}

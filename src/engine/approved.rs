@@ -1,0 +1,76 @@
+//! What was approved, proved again each time it is used: bytes, list, signatures, rule.
+
+use super::people::People;
+use super::plan::{Parts, snapshot_of};
+use super::{Engine, EngineError};
+use crate::domain::operator::{Signed, approves};
+use crate::domain::snapshot::{Difference, Snapshot};
+use crate::domain::track::Track;
+use crate::store::campaigns::CampaignRow;
+
+/// An approved snapshot with its bytes.
+#[derive(Debug, Clone)]
+pub struct Approved {
+    /// Its digest.
+    pub digest: [u8; 32],
+    /// Its list.
+    pub snapshot: Snapshot,
+    /// Its bytes.
+    pub parts: Parts,
+}
+
+impl Engine {
+    /// The approved snapshot of a track, or a refusal that says what does not hold.
+    pub async fn approved(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        track: Track,
+    ) -> Result<Approved, EngineError> {
+        let digest = match track {
+            Track::Containment => row.containment_digest,
+            Track::Notice => row.notice_digest,
+        };
+        let not_yet = || {
+            EngineError::refused(format!(
+                "the {track} track of `{}` is not approved; hint: two operators run `forthwith {} \
+                 approve {}`",
+                row.name,
+                super::approve::noun(track),
+                row.name
+            ))
+        };
+        let digest = digest.ok_or_else(not_yet)?;
+        let planned = self.store.snapshot(digest).await?.ok_or_else(not_yet)?;
+        let seal = self.store.live_seal(row.id).await?.ok_or_else(not_yet)?;
+        let parts = self.approved_parts(&planned).await?;
+        let operators = self.operators().await?;
+        let verified = self.verified(people, track, &planned, &seal, &operators).await?;
+        let signed: Vec<Signed<'_>> =
+            verified.iter().map(|(row, at)| Signed { by: &row.operator, at: *at }).collect();
+        approves(track, &signed)?;
+        if parts.get("environment").map(Vec::as_slice) != Some(row.environment.word().as_bytes()) {
+            return Err(EngineError::refused(format!(
+                "campaign `{}` stands in the database as {}, but another environment was approved; \
+                 hint: restore the database from a backup",
+                row.name, row.environment
+            )));
+        }
+        Ok(Approved { digest, snapshot: planned.snapshot, parts })
+    }
+
+    /// How the files differ by now from what was approved: the run uses the approved bytes and warns.
+    /// Files that can no longer be read or rendered count as changed.
+    pub async fn drift(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        track: Track,
+        approved: &Approved,
+    ) -> Vec<Difference> {
+        match self.parts(row, people, track).await {
+            Ok((parts, _)) => approved.snapshot.differences(&snapshot_of(&parts)),
+            Err(error) => vec![Difference::Changed(format!("files ({error})"))],
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `campaigns/<name>.toml`: whom to tell, how to secure them, what to send and how fast.
+
+use serde::Deserialize;
+
+use super::{Engine, EngineError};
+use crate::directory::sql::SqlDirectorySettings;
+use crate::domain::address::EmailAddress;
+use crate::domain::credential::ExpiryPolicy;
+use crate::domain::duration::HumanDuration;
+use crate::domain::retry::RetryPolicy;
+use crate::domain::track::Environment;
+use crate::source::SourceSettings;
+
+/// A campaign as its file says it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignFile {
+    /// Slug of the incident it belongs to.
+    pub incident: String,
+    /// Which world it may touch; a rehearsal unless it says `live`.
+    #[serde(default)]
+    pub environment: Environment,
+    /// Where the affected accounts come from.
+    pub audience: SourceSettings,
+    /// The company's directory; needed where credentials were exposed.
+    pub directory: Option<DirectorySection>,
+    /// What is sent.
+    pub notice: NoticeSection,
+    /// Waves, in order; one wave of everybody where there are none.
+    #[serde(default, rename = "wave")]
+    pub waves: Vec<WaveSection>,
+    /// When customer waves may start.
+    #[serde(default)]
+    pub barrier: Barrier,
+    /// When a deferred notice is tried again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// What happens to a notice whose fate is unknown.
+    #[serde(default)]
+    pub in_doubt: InDoubtPolicy,
+    /// How long a provider rests after a refusal that is the sender's fault.
+    #[serde(default = "fifteen_minutes")]
+    pub suspend_for: HumanDuration,
+    /// How fast; outside the approval, its changes are logged.
+    #[serde(default)]
+    pub pace: PaceSection,
+}
+
+/// The company's identity store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectorySection {
+    /// Scopes account references; the same for every campaign on this directory.
+    pub name: String,
+    /// What happens to a credential that changed after the window.
+    #[serde(default)]
+    pub policy: ExpiryPolicy,
+    /// A SQL user table.
+    pub sql: SqlDirectorySettings,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoticeSection {
+    /// Folder under `templates/mail/`.
+    pub template: String,
+    /// How people come to a new password.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Language where the person's own has no template.
+    #[serde(default = "english")]
+    pub locale: String,
+    /// Who the mail is from.
+    pub from: Sender,
+    /// Where answers go.
+    pub reply_to: Option<EmailAddress>,
+    /// The envelope sender's domain; the From domain where absent.
+    pub bounce_domain: Option<String>,
+}
+
+/// A name and an address.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sender {
+    /// The name shown.
+    pub name: String,
+    /// The address.
+    pub address: EmailAddress,
+}
+
+/// How people come to a new password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// They go to the site they know; no link and no secret in the mail.
+    #[default]
+    Site,
+    /// The notice speaks of no new password.
+    None,
+}
+
+/// One wave.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaveSection {
+    /// What it is called.
+    pub name: String,
+}
+
+/// When customer waves may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Barrier {
+    /// When every sealed account has a credential class other than pending.
+    #[default]
+    Audience,
+}
+
+/// What happens to a notice whose fate is unknown.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InDoubtPolicy {
+    /// How long a relay log may settle it first; 0 where none is configured.
+    #[serde(default)]
+    pub reconcile_for: HumanDuration,
+    /// What then.
+    #[serde(default)]
+    pub then: DoubtPolicy,
+}
+
+/// What the policy does with a doubt nobody settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum DoubtPolicy {
+    /// Send the same bytes again, once.
+    #[default]
+    Resend,
+    /// Hold it for `forthwith delivery resolve`.
+    Hold,
+}
+
+/// How fast.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaceSection {
+    /// Messages a second, over all providers.
+    #[serde(default = "fifty")]
+    pub per_second: f64,
+}
+
+impl Default for PaceSection {
+    fn default() -> Self {
+        Self { per_second: fifty() }
+    }
+}
+
+impl Default for InDoubtPolicy {
+    fn default() -> Self {
+        Self { reconcile_for: HumanDuration::default(), then: DoubtPolicy::Resend }
+    }
+}
+
+fn fifteen_minutes() -> HumanDuration {
+    HumanDuration::from_secs(15 * 60)
+}
+
+fn english() -> String {
+    "en".into()
+}
+
+fn fifty() -> f64 {
+    50.0
+}
+
+impl CampaignFile {
+    /// Reads the file's text; errors keep line and column and name the file.
+    pub fn parse(text: &str, file: &str) -> Result<Self, EngineError> {
+        let parsed: Self = toml::from_str(text).map_err(|error| {
+            EngineError::refused(format!(
+                "`{file}`: {error}hint: `forthwith campaign new` writes an example of every key"
+            ))
+        })?;
+        parsed.check(file)
+    }
+
+    /// Reads back what [`canonical`] wrote.
+    pub fn parse_canonical(bytes: &[u8], file: &str) -> Result<Self, EngineError> {
+        let parsed: Self = serde_json::from_slice(bytes)
+            .map_err(|error| EngineError::Broken(format!("approved `{file}`: {error}")))?;
+        parsed.check(file)
+    }
+
+    fn check(self, file: &str) -> Result<Self, EngineError> {
+        let refuse = |what: String| Err(EngineError::refused(format!("`{file}`: {what}")));
+        if !(self.pace.per_second.is_finite() && self.pace.per_second > 0.0) {
+            return refuse("`pace.per_second` must be a number above 0".into());
+        }
+        if self.waves.len() > 1 {
+            return refuse(format!(
+                "{} waves are named, but this version sends one; hint: keep one [[wave]]",
+                self.waves.len()
+            ));
+        }
+        Ok(self)
+    }
+}
+
+/// The file's meaning without its pace, as canonical JSON: what a notice snapshot holds of it.
+pub fn canonical(text: &str, file: &str) -> Result<Vec<u8>, EngineError> {
+    let mut table: toml::Table =
+        toml::from_str(text).map_err(|error| EngineError::refused(format!("`{file}`: {error}")))?;
+    table.remove("pace");
+    let value = serde_json::to_value(table)
+        .map_err(|error| EngineError::Broken(format!("`{file}` as JSON: {error}")))?;
+    Ok(value.to_string().into_bytes())
+}
+
+impl Engine {
+    /// Reads a campaign's file as it is now.
+    pub fn campaign_file(&self, name: &str) -> Result<CampaignFile, EngineError> {
+        let (path, file) = self.workspace.campaign_file(name);
+        if !path.exists() {
+            return Err(EngineError::refused(format!(
+                "there is no `{file}`; hint: write it, or start from `forthwith campaign new {name}`"
+            )));
+        }
+        CampaignFile::parse(&self.workspace.read(&path)?, &file)
+    }
+}

@@ -1,0 +1,103 @@
+//! What can go wrong in a use case, and whose it is to mend.
+
+use crate::{directory, domain, journal, mail, render, secret, source, store};
+
+/// Why a use case stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Something the operator can mend; the text says what differs and ends with a hint.
+    #[error("{0}")]
+    Refused(String),
+    /// The two-person rule.
+    #[error(transparent)]
+    Approval(#[from] domain::operator::ApprovalRefusal),
+    /// The incident file.
+    #[error(transparent)]
+    Incident(#[from] domain::incident::IncidentError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// The directory.
+    #[error(transparent)]
+    Directory(#[from] directory::DirectoryError),
+    /// The audience's source.
+    #[error(transparent)]
+    Source(#[from] source::SourceError),
+    /// The rejects file.
+    #[error(transparent)]
+    Rejects(#[from] source::RejectError),
+    /// Templates.
+    #[error(transparent)]
+    Render(#[from] render::RenderError),
+    /// Key files.
+    #[error(transparent)]
+    Key(#[from] secret::key_file::KeyError),
+    /// A campaign's key, or something sealed under it.
+    #[error(transparent)]
+    CampaignKey(#[from] secret::campaign_key::CampaignKeyError),
+    /// An operator's key.
+    #[error(transparent)]
+    Signing(#[from] secret::signing::SigningError),
+    /// A sealed row that no longer reads as one.
+    #[error("recipient {number}: {source}")]
+    Row {
+        /// Its number.
+        number: u64,
+        /// What is wrong with it.
+        #[source]
+        source: domain::recipient::DecodeError,
+    },
+    /// The wire journal.
+    #[error(transparent)]
+    Journal(#[from] journal::JournalError),
+    /// A dead worker's journal.
+    #[error(transparent)]
+    JournalRead(#[from] journal::ReadError),
+    /// The worker's lock.
+    #[error(transparent)]
+    Lock(#[from] journal::LockError),
+    /// A message that cannot be built.
+    #[error("recipient {number}: {source}")]
+    Build {
+        /// Its number.
+        number: u64,
+        /// What is wrong with it.
+        #[source]
+        source: mail::message::BuildFault,
+    },
+    /// A file of the workspace.
+    #[error("`{path}`: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something this program promises itself does not hold.
+    #[error("{0}; this is a defect, please report it")]
+    Broken(String),
+}
+
+impl EngineError {
+    /// Whether the operator can mend it (exit 1) rather than us (exit 2).
+    pub fn is_yours(&self) -> bool {
+        !matches!(
+            self,
+            Self::Store(store::StoreError::Statement { .. } | store::StoreError::Corrupt { .. })
+                | Self::Row { .. }
+                | Self::Broken(_)
+        )
+    }
+
+    /// A refusal with its words.
+    pub fn refused(text: impl Into<String>) -> Self {
+        Self::Refused(text.into())
+    }
+
+    /// Wraps a file error with its path.
+    pub fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.display().to_string();
+        move |source| Self::File { path, source }
+    }
+}

@@ -1,0 +1,227 @@
+//! Connection tasks: each owns one connection, asks for work, and runs one transaction at a time.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::control::Control;
+use super::job::{Done, Job, Record};
+use super::outcome::{encode, of_transaction};
+use super::pace::{Pace, SLOT_FOR};
+use crate::engine::Engine;
+use crate::engine::people::People;
+use crate::journal::{Journal, Mark, MarkKey, OutcomeBytes};
+use crate::mail::connection::Connection;
+use crate::mail::settings::RelaySettings;
+
+/// How long an intent waits for a connection before it goes back.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(30);
+/// How much work a connection asks for ahead, in time.
+const AHEAD: Duration = Duration::from_millis(20);
+/// The most work one connection asks for ahead.
+const MOST_AHEAD: u32 = 16;
+
+/// What is wrong with the relay right now, for status and notes.
+#[derive(Debug, Default)]
+pub struct RelayState(Mutex<Option<String>>);
+
+impl RelayState {
+    /// The latest fault, while it lasts.
+    pub fn fault(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, fault: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+}
+
+/// What all connection tasks share.
+#[derive(Clone)]
+pub struct Line {
+    /// The handles.
+    pub engine: Engine,
+    /// The campaign.
+    pub people: People,
+    /// The relay, bound to loopback where the campaign is a rehearsal.
+    pub relay: RelaySettings,
+    /// Committed jobs.
+    pub jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Box<Job>>>>,
+    /// The recorder.
+    pub records: mpsc::Sender<Record>,
+    /// Work asked for: one permit, one job.
+    pub demand: Arc<Semaphore>,
+    /// The permit.
+    pub control: Arc<Control>,
+    /// The pace.
+    pub pace: Arc<Pace>,
+    /// The wire journal.
+    pub journal: Arc<Journal>,
+    /// What is wrong with the relay.
+    pub state: Arc<RelayState>,
+    /// No new transaction starts.
+    pub soft: CancellationToken,
+    /// Nothing more can be recorded.
+    pub failed: CancellationToken,
+    /// No more jobs come.
+    pub closing: CancellationToken,
+}
+
+impl Line {
+    /// Runs until no jobs come any more.
+    pub async fn run(self) {
+        let mut connection = self.connect_first().await;
+        let mut asked = 0;
+        let mut pace = Duration::from_millis(20);
+        loop {
+            let ahead = u32::try_from(AHEAD.as_micros() / pace.as_micros().max(1)).unwrap_or(1);
+            let depth = 1 + ahead.min(MOST_AHEAD - 1);
+            while asked < depth {
+                self.demand.add_permits(1);
+                asked += 1;
+            }
+            let Some(job) = self.next_job(&mut connection).await else { break };
+            asked = asked.saturating_sub(1);
+            let began = Instant::now();
+            let done = self.serve(&mut connection, job).await;
+            pace = (pace * 7 + began.elapsed()) / 8;
+            if self.records.send(Record::End(Box::new(done))).await.is_err() {
+                break;
+            }
+        }
+        if let Some(open) = connection {
+            open.close().await;
+        }
+    }
+
+    /// Nothing is asked for before the relay answers.
+    async fn connect_first(&self) -> Option<Connection> {
+        let mut wait = Duration::from_millis(100);
+        while !self.closing.is_cancelled() && !self.failed.is_cancelled() {
+            if let Some(open) = self.connect().await {
+                return Some(open);
+            }
+            tokio::select! {
+                () = self.closing.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = (wait * 2).min(Duration::from_secs(10));
+        }
+        None
+    }
+
+    async fn connect(&self) -> Option<Connection> {
+        match Connection::connect(&self.relay).await {
+            Ok(open) => {
+                self.state.set(None);
+                Some(open)
+            }
+            Err(fault) => {
+                self.state.set(Some(fault.to_string()));
+                tracing::warn!(%fault, "no connection to the relay: {fault}");
+                None
+            }
+        }
+    }
+
+    /// The next committed job; a connection that lies idle too long is closed meanwhile.
+    async fn next_job(&self, connection: &mut Option<Connection>) -> Option<Box<Job>> {
+        loop {
+            let next = async { self.jobs.lock().await.recv().await };
+            tokio::select! {
+                job = next => return job,
+                () = self.closing.cancelled() => return None,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    if connection.as_ref().is_some_and(Connection::is_spent)
+                        && let Some(idle) = connection.take()
+                    {
+                        idle.close().await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn may_start(&self) -> bool {
+        self.control.permits() && !self.soft.is_cancelled() && !self.failed.is_cancelled()
+    }
+
+    async fn serve(&self, connection: &mut Option<Connection>, job: Box<Job>) -> Done {
+        let Some(open) = self.ready(connection, &job).await else {
+            return Done::not_started(job, self.engine.clock.now());
+        };
+        if job.slot.elapsed() > SLOT_FOR {
+            self.pace.global_slot().await;
+        }
+        if !self.may_start() {
+            return Done::not_started(job, self.engine.clock.now());
+        }
+        let key = MarkKey {
+            campaign: self.people.campaign,
+            number: job.intent.key.number,
+            generation: job.intent.key.generation,
+            n: job.intent.key.n,
+        };
+        let begin = Mark::Begin {
+            key,
+            dated_at: job.intent.dated_at.as_microsecond(),
+            content: job.intent.content,
+        };
+        // Making the mark may have waited for a disk, so the permit is asked again after it.
+        if !self.mark(&begin) || !self.may_start() {
+            return Done::not_started(job, self.engine.clock.now());
+        }
+        let journal = Arc::clone(&self.journal);
+        let before_dot = move || journal.mark(&Mark::Dot { key });
+        let end = open.transact(&job.envelope, &job.wire, before_dot).await;
+        if !open.is_usable()
+            && let Some(broken) = connection.take()
+        {
+            drop(broken);
+        }
+        let at = self.engine.clock.now();
+        let outcome = of_transaction(&self.people, job.intent.key.number, &end, at);
+        if let Ok(outcome) = OutcomeBytes::new(encode(&outcome)) {
+            self.mark(&Mark::End { key, outcome });
+        }
+        Done { job, outcome }
+    }
+
+    /// A connection that is there and silent, made anew where needed; none within 30 s, or on a stop.
+    async fn ready<'a>(
+        &self,
+        connection: &'a mut Option<Connection>,
+        job: &Job,
+    ) -> Option<&'a mut Connection> {
+        if connection.as_mut().is_some_and(|open| open.is_spent() || !open.still_open())
+            && let Some(old) = connection.take()
+        {
+            old.close().await;
+        }
+        let mut wait = Duration::from_millis(100);
+        while connection.is_none() {
+            if !self.may_start() || job.queued_at.elapsed() > WAIT_FOR_CONNECTION {
+                return None;
+            }
+            *connection = self.connect().await;
+            if connection.is_none() {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(5));
+            }
+        }
+        connection.as_mut()
+    }
+
+    /// Makes a mark; where that fails nothing starts any more.
+    fn mark(&self, mark: &Mark) -> bool {
+        let made: io::Result<()> = self.journal.mark(mark);
+        if let Err(error) = &made {
+            tracing::error!(%error, "the wire journal cannot be written: nothing more is sent");
+            self.failed.cancel();
+        }
+        made.is_ok()
+    }
+}

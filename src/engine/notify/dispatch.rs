@@ -1,0 +1,351 @@
+//! The dispatcher: claims chunks, loads and checks them, renders, and hands attempts to the recorder.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::control::Control;
+use super::job::{Job, Record};
+use super::lane::{Chunks, Waiting};
+use super::pace::{Pace, Slot};
+use super::recorder::is_sendable;
+use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::delivery::{AttemptKey, DeliveryClass, HeldReason};
+use crate::domain::track::NoticeState;
+use crate::engine::notice::NoticeWriter;
+use crate::engine::people::People;
+use crate::engine::{Engine, EngineError};
+use crate::journal::Journal;
+use crate::mail::envelope::{Envelope, ReportRequest};
+use crate::mail::wire::wire_form;
+use crate::secret::digest::sha256;
+use crate::store::deliveries::{Claimant, DeliveryState, Lane, LaneRow, Lease, Move, NewIntent};
+
+/// How often the dispatcher looks around when nothing wakes it.
+const TICK: Duration = Duration::from_millis(250);
+/// A released chunk is looked at again on a multiple of this, so that many rows come due together.
+const ROUND_UP: Duration = Duration::from_secs(300);
+
+/// What the dispatcher needs.
+pub struct Dispatcher {
+    /// The handles.
+    pub engine: Engine,
+    /// The campaign.
+    pub people: People,
+    /// Renders and builds.
+    pub writer: NoticeWriter,
+    /// Open chunks.
+    pub chunks: Arc<Chunks>,
+    /// Woken by the recorder.
+    pub wake: Arc<Notify>,
+    /// The worker's window.
+    pub window: Arc<Semaphore>,
+    /// Work the connections ask for.
+    pub demand: Arc<Semaphore>,
+    /// The permit.
+    pub control: Arc<Control>,
+    /// The pace.
+    pub pace: Arc<Pace>,
+    /// The wire journal.
+    pub journal: Arc<Journal>,
+    /// The recorder.
+    pub records: mpsc::Sender<Record>,
+    /// Who claims.
+    pub claimant: Arc<dyn Fn() -> Claimant + Send + Sync>,
+    /// The relay's name in intents.
+    pub relay: String,
+    /// The shortest retry interval: chunks are not left lying longer than that.
+    pub shortest_retry: Duration,
+    /// No new transaction starts.
+    pub soft: CancellationToken,
+    /// Nothing more can be recorded.
+    pub failed: CancellationToken,
+}
+
+/// Why the dispatcher came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// No delivery is left that the machine could move.
+    Finished,
+    /// Told to stop, or nothing more can be recorded.
+    Stopped,
+}
+
+impl Dispatcher {
+    /// Feeds the connections until nothing is left or it is told to stop.
+    pub async fn run(&self) -> Result<Ended, EngineError> {
+        let mut looked = Instant::now().checked_sub(TICK).unwrap_or_else(Instant::now);
+        loop {
+            if self.stops() {
+                return Ok(Ended::Stopped);
+            }
+            if looked.elapsed() >= TICK || !self.chunks.has_waiting() {
+                looked = Instant::now();
+                self.look_around().await?;
+                if self.chunks.is_idle() && self.is_finished().await? {
+                    return Ok(Ended::Finished);
+                }
+            }
+            if self.control.state() != NoticeState::Running || !self.chunks.has_waiting() {
+                self.wait().await;
+                continue;
+            }
+            self.dispatch_one().await?;
+        }
+    }
+
+    fn stops(&self) -> bool {
+        self.soft.is_cancelled() || self.failed.is_cancelled()
+    }
+
+    async fn wait(&self) {
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = self.soft.cancelled() => {}
+            () = self.failed.cancelled() => {}
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+
+    /// Gives finished chunks back, settles what is due, claims new chunks.
+    async fn look_around(&self) -> Result<(), EngineError> {
+        let now = self.engine.clock.now();
+        self.release(false).await?;
+        self.engine.resume_lanes(&self.people, now).await?;
+        if self.control.state() != NoticeState::Running {
+            return Ok(());
+        }
+        self.engine.requeue_doubts(&self.people, now).await?;
+        for lane in self.engine.store.runnable_lanes(self.people.campaign, now).await? {
+            self.claim(&lane, now).await?;
+        }
+        self.pace.forget_idle();
+        Ok(())
+    }
+
+    /// Gives back the chunks nobody is out of: finished ones, or all of them at a stop.
+    pub async fn release(&self, all: bool) -> Result<(), EngineError> {
+        let worker = (self.claimant)().worker;
+        for finished in self.chunks.take_finished(all) {
+            let due_at = finished.due_at.map(|due| self.round_up(due));
+            self.engine
+                .store
+                .release(self.people.campaign, &finished.lease, &worker, due_at)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Rounds an instant up, by no more than the shortest retry interval.
+    fn round_up(&self, due: Timestamp) -> Timestamp {
+        let step = self.shortest_retry.min(ROUND_UP).as_micros().max(1);
+        let step = i64::try_from(step).unwrap_or(1);
+        let micros = due.as_microsecond();
+        let up = micros.div_euclid(step).saturating_add(i64::from(micros.rem_euclid(step) > 0));
+        Timestamp::from_microsecond(up.saturating_mul(step)).unwrap_or(due)
+    }
+
+    async fn is_finished(&self) -> Result<bool, EngineError> {
+        let totals = self.engine.store.delivery_totals(self.people.campaign).await?;
+        Ok(totals.machine_open() == 0)
+    }
+
+    async fn claim(&self, lane: &LaneRow, now: Timestamp) -> Result<(), EngineError> {
+        let room = self.chunks.room(&lane.lane);
+        if room == 0 {
+            return Ok(());
+        }
+        self.chunks.lane_runs(&lane.lane, SignedDuration::from_micros(lane.stood_still));
+        let limit = u32::try_from(room).unwrap_or(1);
+        let claimant = (self.claimant)();
+        let asked = Instant::now();
+        let leases =
+            self.engine.store.claim(self.people.campaign, &lane.lane, &claimant, limit).await?;
+        if !leases.is_empty() {
+            self.control.leased(asked, self.engine.worker.lease_for);
+        }
+        for lease in leases {
+            self.load(lease, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn load(&self, lease: Lease, now: Timestamp) -> Result<(), EngineError> {
+        let rows = self.engine.store.load(self.people.campaign, &lease).await?;
+        let mut people = Vec::with_capacity(rows.len());
+        for row in &rows {
+            people.push(Box::new(self.people.open(row.number, &row.body)?));
+        }
+        let leaves: Vec<_> = rows
+            .iter()
+            .zip(&people)
+            .map(|(row, recipient)| (row.number, row.salt, &**recipient))
+            .collect();
+        self.people.check_chunk(lease.chunk, &lease.root, &leaves)?;
+        let (mut waiting, mut earliest) = (VecDeque::new(), None::<Timestamp>);
+        for (row, recipient) in rows.into_iter().zip(people) {
+            let due = row.state.due_at.filter(|_| row.state.class == DeliveryClass::Deferred);
+            if !is_sendable(&row.state.class) {
+                continue;
+            }
+            match due.filter(|due| *due > now) {
+                Some(due) => earliest = Some(earliest.map_or(due, |known| known.min(due))),
+                None => waiting.push_back(Waiting { row, recipient, epoch: lease.epoch }),
+            }
+        }
+        self.chunks.open(lease, waiting, earliest);
+        Ok(())
+    }
+
+    /// One attempt, when a connection asks for one, the window has room and the pace allows it.
+    async fn dispatch_one(&self) -> Result<(), EngineError> {
+        let demand = tokio::select! {
+            permit = self.demand.acquire() => permit,
+            () = tokio::time::sleep(TICK) => return Ok(()),
+            () = self.soft.cancelled() => return Ok(()),
+        };
+        let Ok(demand) = demand else { return Ok(()) };
+        let room = tokio::select! {
+            permit = self.window.acquire() => permit,
+            () = tokio::time::sleep(TICK) => return Ok(()),
+        };
+        let Ok(room) = room else { return Ok(()) };
+        let slot = tokio::select! {
+            slot = self.pace.global_slot() => slot,
+            () = self.soft.cancelled() => return Ok(()),
+        };
+        if self.control.state() != NoticeState::Running {
+            return Ok(());
+        }
+        let Some((lane, waiting)) = self.pick().await else { return Ok(()) };
+        if let Some(job) = self.prepare(waiting, lane, slot).await? {
+            // Both come back when the outcome is committed, not before.
+            demand.forget();
+            room.forget();
+            if self.records.send(Record::Start(Box::new(job))).await.is_err() {
+                self.failed.cancel();
+            }
+        }
+        Ok(())
+    }
+
+    /// The next row whose lane and domain have a slot now; else waits a little and gives none.
+    async fn pick(&self) -> Option<(Lane, Waiting)> {
+        let mut soonest = TICK;
+        for lane in self.chunks.turns() {
+            // A few domains of lane `other` may have to wait; others behind them need not.
+            for _ in 0..16 {
+                let Some(waiting) = self.chunks.next(&lane) else { break };
+                let domain = waiting.recipient.address.as_ref().map_or("", |a| a.domain());
+                match self.pace.provider_slot(&lane.provider, domain) {
+                    Slot::Now => return Some((lane, waiting)),
+                    Slot::In(wait) => {
+                        soonest = soonest.min(wait);
+                        self.chunks.put_back(waiting);
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(soonest).await;
+        None
+    }
+
+    /// Renders and builds; a person whose message cannot be made, or made again alike, is held.
+    async fn prepare(
+        &self,
+        waiting: Waiting,
+        lane: Lane,
+        slot: Instant,
+    ) -> Result<Option<Job>, EngineError> {
+        let row = &waiting.row;
+        let person = self.people.person(row.salt, &waiting.recipient);
+        let now = self.engine.clock.now();
+        // Once its fate was in doubt, every later attempt repeats the very bytes (protocol §6).
+        let dated_at = row.repeats.map_or(now, |(dated_at, _)| dated_at);
+        let classes = classes(&row.credentials);
+        let built =
+            self.writer.render(row.number, &waiting.recipient, &classes).and_then(|rendered| {
+                let generation = row.state.generation;
+                self.writer.build(row.number, generation, dated_at, &waiting.recipient, &rendered)
+            });
+        let built = match built {
+            Ok(built) => built,
+            Err(error) => {
+                tracing::error!(number = row.number, %error, "a notice cannot be made: {error}");
+                self.hold(&waiting, &person).await?;
+                return Ok(None);
+            }
+        };
+        let content = *sha256(&built.bytes).as_bytes();
+        if row.repeats.is_some_and(|(_, before)| before != content) {
+            tracing::error!(
+                number = row.number,
+                "the rebuilt message differs from the one in doubt; it is held, not sent"
+            );
+            self.hold(&waiting, &person).await?;
+            return Ok(None);
+        }
+        let wire = wire_form(&built.bytes)
+            .map_err(|error| EngineError::Broken(format!("recipient {}: {error}", row.number)))?;
+        let from = built.from.parse().map_err(|error| {
+            EngineError::refused(format!(
+                "the envelope sender: {error}; hint: `notice.bounce_domain`"
+            ))
+        })?;
+        Ok(Some(Job {
+            intent: NewIntent {
+                key: AttemptKey {
+                    number: row.number,
+                    generation: row.state.generation,
+                    n: row.last_n + 1,
+                },
+                dated_at,
+                content,
+                from: row.state.class.clone(),
+                epoch: waiting.epoch,
+                segment: self.journal.segment(),
+                relay: self.relay.clone(),
+            },
+            person,
+            state: row.state.clone(),
+            lane,
+            envelope: Envelope {
+                from: Some(from),
+                to: built.to,
+                report: ReportRequest::new(built.from.split('@').next().unwrap_or("notice")).ok(),
+            },
+            wire,
+            slot,
+            queued_at: Instant::now(),
+        }))
+    }
+
+    async fn hold(&self, waiting: &Waiting, person: &str) -> Result<(), EngineError> {
+        let to = DeliveryClass::Held(HeldReason::Content);
+        let from = waiting.row.state.class.clone();
+        let entry = self.people.moved(person.to_owned(), from.label(), to.label(), "engine");
+        let change = Move {
+            number: waiting.row.number,
+            from,
+            state: DeliveryState { class: to.clone(), due_at: None, ..waiting.row.state.clone() },
+            to,
+            line: entry.line(self.engine.clock.now()),
+        };
+        self.engine.store.apply(self.people.campaign, vec![change], Vec::new()).await?;
+        self.chunks.ended(waiting.row.number, None, false);
+        Ok(())
+    }
+}
+
+fn classes(words: &BTreeMap<String, String>) -> BTreeMap<CredentialKind, CredentialClass> {
+    words
+        .iter()
+        .filter_map(|(kind, class)| {
+            Some((CredentialKind::parse(kind)?, CredentialClass::parse(class)?))
+        })
+        .collect()
+}

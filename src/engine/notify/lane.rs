@@ -1,0 +1,185 @@
+//! Open chunks by lane: which rows wait, which are out, what is due later.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::chunk::chunk_of;
+use crate::domain::recipient::Recipient;
+use crate::store::deliveries::{Lane, Lease, LoadedRow};
+
+/// At most this many chunks of a lane are open (protocol §4).
+pub const OPEN_A_LANE: usize = 2;
+
+/// A row that waits for its turn.
+pub struct Waiting {
+    /// The row.
+    pub row: LoadedRow,
+    /// The person.
+    pub recipient: Box<Recipient>,
+    /// Epoch of the lease.
+    pub epoch: u64,
+}
+
+/// A chunk that can be given back, and when it is due again.
+pub struct Finished {
+    /// The lease.
+    pub lease: Lease,
+    /// The earliest instant one of its deferred rows is due.
+    pub due_at: Option<Timestamp>,
+}
+
+struct OpenChunk {
+    lease: Lease,
+    waiting: VecDeque<Waiting>,
+    out: usize,
+    earliest: Option<Timestamp>,
+}
+
+#[derive(Default)]
+struct LaneState {
+    is_suspended: bool,
+    stood_still: SignedDuration,
+}
+
+#[derive(Default)]
+struct Inner {
+    chunks: BTreeMap<u64, OpenChunk>,
+    lanes: HashMap<Lane, LaneState>,
+    /// The lane served last: the next one has its turn.
+    last: Option<Lane>,
+}
+
+/// All open chunks of a worker.
+#[derive(Default)]
+pub struct Chunks {
+    inner: Mutex<Inner>,
+}
+
+impl Chunks {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how long a lane's retry windows have stood still, and that it may run.
+    pub fn lane_runs(&self, lane: &Lane, stood_still: SignedDuration) {
+        let mut inner = self.lock();
+        inner.lanes.insert(lane.clone(), LaneState { is_suspended: false, stood_still });
+    }
+
+    /// How many more chunks this lane may open.
+    pub fn room(&self, lane: &Lane) -> usize {
+        let inner = self.lock();
+        let open = inner.chunks.values().filter(|chunk| chunk.lease.lane == *lane).count();
+        OPEN_A_LANE.saturating_sub(open)
+    }
+
+    /// Opens a chunk with the rows that may be sent now.
+    pub fn open(&self, lease: Lease, waiting: VecDeque<Waiting>, earliest: Option<Timestamp>) {
+        let chunk = OpenChunk { waiting, out: 0, earliest, lease };
+        self.lock().chunks.insert(chunk.lease.chunk, chunk);
+    }
+
+    /// The lane's next row, which is out from now on.
+    pub fn next(&self, lane: &Lane) -> Option<Waiting> {
+        let mut inner = self.lock();
+        if inner.lanes.get(lane).is_some_and(|state| state.is_suspended) {
+            return None;
+        }
+        let chunk = inner
+            .chunks
+            .values_mut()
+            .find(|chunk| chunk.lease.lane == *lane && !chunk.waiting.is_empty())?;
+        let row = chunk.waiting.pop_front()?;
+        chunk.out += 1;
+        inner.last = Some(lane.clone());
+        Some(row)
+    }
+
+    /// A row whose turn had not come after all goes to the end of its chunk.
+    pub fn put_back(&self, row: Waiting) {
+        let mut inner = self.lock();
+        if let Some(chunk) = inner.chunks.get_mut(&chunk_of(row.row.number)) {
+            chunk.out -= 1;
+            chunk.waiting.push_back(row);
+        }
+    }
+
+    /// Lanes with waiting rows, the one after the last served first.
+    pub fn turns(&self) -> Vec<Lane> {
+        let inner = self.lock();
+        let mut lanes: Vec<Lane> = inner
+            .chunks
+            .values()
+            .filter(|chunk| !chunk.waiting.is_empty())
+            .map(|chunk| chunk.lease.lane.clone())
+            .filter(|lane| !inner.lanes.get(lane).is_some_and(|state| state.is_suspended))
+            .collect();
+        lanes.sort();
+        lanes.dedup();
+        if let Some(last) = &inner.last {
+            let after = lanes.partition_point(|lane| lane <= last);
+            lanes.rotate_left(after);
+        }
+        lanes
+    }
+
+    /// An attempt ended and is recorded; `again` = it never started and may go at once.
+    pub fn ended(&self, number: u64, due_at: Option<Timestamp>, again: bool) {
+        let mut inner = self.lock();
+        let Some(chunk) = inner.chunks.get_mut(&chunk_of(number)) else { return };
+        chunk.out -= 1;
+        let due = if again { Some(Timestamp::UNIX_EPOCH) } else { due_at };
+        chunk.earliest = [chunk.earliest, due].into_iter().flatten().min();
+    }
+
+    /// The lane rests: its waiting rows stay where they are, in the database.
+    pub fn suspend(&self, lane: &Lane) {
+        let mut inner = self.lock();
+        inner.lanes.entry(lane.clone()).or_default().is_suspended = true;
+    }
+
+    /// How long the lane's retry windows have stood still.
+    pub fn stood_still(&self, lane: &Lane) -> SignedDuration {
+        self.lock().lanes.get(lane).map_or(SignedDuration::ZERO, |state| state.stood_still)
+    }
+
+    /// Takes out the chunks that have nothing more to do now: all sent, or their lane suspended.
+    /// With `all`, every chunk nobody is out of (for a stop).
+    pub fn take_finished(&self, all: bool) -> Vec<Finished> {
+        let mut inner = self.lock();
+        let Inner { chunks, lanes, .. } = &mut *inner;
+        let done: Vec<u64> = chunks
+            .values()
+            .filter(|chunk| {
+                let rests = lanes.get(&chunk.lease.lane).is_some_and(|state| state.is_suspended);
+                chunk.out == 0 && (all || rests || chunk.waiting.is_empty())
+            })
+            .map(|chunk| chunk.lease.chunk)
+            .collect();
+        done.iter()
+            .filter_map(|number| chunks.remove(number))
+            .map(|chunk| Finished {
+                // Rows that were not sent are due whenever their lane runs again.
+                due_at: chunk.earliest.filter(|_| chunk.waiting.is_empty()),
+                lease: chunk.lease,
+            })
+            .collect()
+    }
+
+    /// Whether rows wait or are out.
+    pub fn is_idle(&self) -> bool {
+        self.lock().chunks.values().all(|chunk| chunk.waiting.is_empty() && chunk.out == 0)
+    }
+
+    /// Whether rows are out.
+    pub fn is_out(&self) -> bool {
+        self.lock().chunks.values().any(|chunk| chunk.out > 0)
+    }
+
+    /// Whether any row waits in a lane that runs.
+    pub fn has_waiting(&self) -> bool {
+        !self.turns().is_empty()
+    }
+}

@@ -1,0 +1,18 @@
+//! Notify: claim, render, intent, permit, wire, outcome (protocol §4–§7).
+//!
+//! One dispatcher feeds connection tasks through the recorder; nothing is handed to a connection before
+//! its intent is committed, and nothing counts before its outcome is.
+
+pub mod connections;
+pub mod control;
+pub mod dispatch;
+pub mod job;
+pub mod lane;
+pub mod outcome;
+pub mod pace;
+pub mod policy;
+pub mod recorder;
+pub mod recover;
+pub mod worker;
+
+pub use worker::Worker;

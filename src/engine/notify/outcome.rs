@@ -1,0 +1,217 @@
+//! From the end of a transaction to the move it means: one table for the recorder and the rescue.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::delivery::{
+    AttemptKey, AttemptResult, DeliveryClass, Doubt, FallbackReason, Outcome, ToldBy,
+};
+use crate::domain::duration::HumanDuration;
+use crate::domain::ledger::Entry;
+use crate::domain::reply::{ReplyClass, SmtpReply};
+use crate::domain::retry::{Next, RetryPolicy};
+use crate::engine::campaign_file::{DoubtPolicy, InDoubtPolicy};
+use crate::engine::people::People;
+use crate::mail::transaction::Transaction;
+use crate::store::deliveries::{DeliveryState, Ended, Move};
+
+/// The longest wait after a connection broke, per attempt so far: the relay's trouble is no reason to
+/// keep a person waiting for the whole retry interval.
+const BROKEN_WAIT: Duration = Duration::from_secs(60);
+
+/// What decides the class after an attempt.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// When a deferred notice is tried again.
+    pub retry: RetryPolicy,
+    /// What happens to a doubt.
+    pub in_doubt: InDoubtPolicy,
+    /// How long a provider rests after our own fault.
+    pub suspend_for: HumanDuration,
+}
+
+/// An attempt as far as its end needs it.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Which.
+    pub key: AttemptKey,
+    /// The class it left when it went in flight.
+    pub from: DeliveryClass,
+    /// The row as loaded.
+    pub state: DeliveryState,
+    /// The message's Date.
+    pub dated_at: Timestamp,
+    /// The person as the ledger knows them.
+    pub person: String,
+    /// Epoch of the lease.
+    pub epoch: u64,
+    /// How long the lane's retry windows have stood still.
+    pub stood_still: SignedDuration,
+}
+
+/// What is kept of a transaction's end; the peer's words go under the campaign's key.
+pub fn of_transaction(people: &People, number: u64, end: &Transaction, at: Timestamp) -> Outcome {
+    match end {
+        Transaction::Accepted { reply } => Outcome {
+            queue_id: reply.queue_id().map(str::to_owned),
+            ..of_reply(people, number, AttemptResult::Accepted, "dot", reply, at)
+        },
+        Transaction::Refused { phase, reply } => {
+            let result = ReplyClass::of(*phase, reply).result();
+            of_reply(people, number, result, phase.word(), reply, at)
+        }
+        Transaction::Broken { phase, after_dot, .. } => {
+            let result = if *after_dot { AttemptResult::InDoubt } else { AttemptResult::Broken };
+            Outcome::bare(result, phase.word(), at)
+        }
+        Transaction::NeedsSmtputf8 => Outcome::bare(AttemptResult::Unsendable, "", at),
+    }
+}
+
+fn of_reply(
+    people: &People,
+    number: u64,
+    result: AttemptResult,
+    phase: &str,
+    reply: &SmtpReply,
+    at: Timestamp,
+) -> Outcome {
+    // An acceptance says nothing that its code and queue id do not; a refusal's words are evidence.
+    let sealed = (result != AttemptResult::Accepted).then(|| {
+        people.key.seal_blob(&people.reply_aad(number), reply.text().as_bytes(), &mut rand::rng())
+    });
+    Outcome {
+        code: Some(reply.code()),
+        enhanced: reply.enhanced().map(|status| status.to_string()),
+        reply: sealed,
+        ..Outcome::bare(result, phase, at)
+    }
+}
+
+impl Rules {
+    /// The outcome with the move it means for the row.
+    pub fn end(&self, people: &People, attempt: &Attempt, outcome: Outcome, jitter: f64) -> Ended {
+        let change = self.next_state(attempt, &outcome, jitter).map(|state| {
+            let entry = Entry::Attempt {
+                campaign: people.ledger_name(),
+                person: attempt.person.clone(),
+                generation: attempt.key.generation,
+                n: attempt.key.n,
+                from: attempt.from.label(),
+                to: state.class.label(),
+                result: outcome.result.word(),
+                code: outcome.code,
+                enhanced: outcome.enhanced.clone(),
+            };
+            Move {
+                number: attempt.key.number,
+                from: attempt.from.clone(),
+                to: state.class.clone(),
+                state,
+                line: entry.line(outcome.ended_at),
+            }
+        });
+        Ended {
+            key: attempt.key,
+            outcome,
+            from: attempt.from.clone(),
+            epoch: attempt.epoch,
+            change,
+        }
+    }
+
+    /// The row afterwards; `None` = back to the class it left.
+    fn next_state(
+        &self,
+        attempt: &Attempt,
+        outcome: &Outcome,
+        jitter: f64,
+    ) -> Option<DeliveryState> {
+        let at = outcome.ended_at;
+        let first = attempt.state.first_attempt_at.unwrap_or(attempt.dated_at);
+        let attempts = attempt.state.attempts + 1;
+        let mut state = DeliveryState {
+            attempts,
+            first_attempt_at: Some(first),
+            due_at: None,
+            ..attempt.state.clone()
+        };
+        state.class = match outcome.result {
+            AttemptResult::NotStarted => return None,
+            AttemptResult::Accepted => DeliveryClass::Told(ToldBy::Accepted),
+            AttemptResult::Refused => DeliveryClass::Fallback(FallbackReason::Bounced),
+            AttemptResult::Unsendable => DeliveryClass::Fallback(FallbackReason::NeedsSmtputf8),
+            AttemptResult::InDoubt => {
+                state.doubts += 1;
+                self.doubt(&mut state, at)
+            }
+            AttemptResult::Deferred | AttemptResult::Broken => {
+                match self.retry.next_due(attempts, first, at, attempt.stood_still, jitter) {
+                    Next::GaveUp => DeliveryClass::Fallback(FallbackReason::GaveUp),
+                    Next::At(due) => {
+                        state.due_at = Some(if outcome.result == AttemptResult::Broken {
+                            due.min(later(at, BROKEN_WAIT * attempts))
+                        } else {
+                            due
+                        });
+                        DeliveryClass::Deferred
+                    }
+                }
+            }
+            // Nobody gives up on a person for the sender's own fault.
+            AttemptResult::Policy => {
+                state.due_at = Some(later(at, self.suspend_for.unsigned()));
+                DeliveryClass::Deferred
+            }
+        };
+        Some(state)
+    }
+
+    /// A first doubt is re-sent by policy; a second one, or a policy of holding, waits for a person.
+    fn doubt(&self, state: &mut DeliveryState, at: Timestamp) -> DeliveryClass {
+        if self.in_doubt.then == DoubtPolicy::Hold || state.doubts > 1 {
+            return DeliveryClass::InDoubt(Doubt::Held);
+        }
+        state.due_at = Some(later(at, self.in_doubt.reconcile_for.unsigned()));
+        DeliveryClass::InDoubt(Doubt::Due)
+    }
+}
+
+fn later(at: Timestamp, span: Duration) -> Timestamp {
+    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+    at.saturating_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// An outcome as the journal keeps it: JSON without any address; the reply is ciphertext already.
+pub fn encode(outcome: &Outcome) -> Vec<u8> {
+    serde_json::json!({
+        "r": outcome.result.word(),
+        "p": outcome.phase,
+        "c": outcome.code,
+        "e": outcome.enhanced,
+        "q": outcome.queue_id,
+        "w": outcome.reply.as_ref().filter(|reply| reply.len() <= 256).map(hex::encode),
+        "t": outcome.ended_at.as_microsecond(),
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// Reads [`encode`]'s bytes; `None` where they are not ours.
+pub fn decode(bytes: &[u8]) -> Option<Outcome> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let text = |key: &str| value.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+    Some(Outcome {
+        result: AttemptResult::parse(&text("r")?)?,
+        phase: text("p").unwrap_or_default(),
+        code: value
+            .get("c")
+            .and_then(serde_json::Value::as_u64)
+            .and_then(|c| u16::try_from(c).ok()),
+        enhanced: text("e"),
+        queue_id: text("q"),
+        reply: text("w").and_then(|reply| hex::decode(reply).ok()),
+        ended_at: Timestamp::from_microsecond(value.get("t")?.as_i64()?).ok()?,
+    })
+}

@@ -1,0 +1,83 @@
+//! What the machine does by itself between attempts: due re-sends, suspensions that are over.
+
+use jiff::Timestamp;
+
+use crate::domain::delivery::DeliveryClass;
+use crate::domain::ledger::Entry;
+use crate::engine::people::People;
+use crate::engine::{Engine, EngineError};
+use crate::store::deliveries::{DeliveryState, Move, Resolution};
+
+/// Doubts settled a statement.
+const AT_ONCE: u32 = 1_000;
+
+impl Engine {
+    /// Queues the people whose automatic re-send is due; the same bytes go again (promise 7).
+    pub(super) async fn requeue_doubts(
+        &self,
+        people: &People,
+        now: Timestamp,
+    ) -> Result<u64, EngineError> {
+        let mut queued = 0;
+        loop {
+            let due = self.store.due_doubts(people.campaign, now, AT_ONCE).await?;
+            if due.is_empty() {
+                return Ok(queued);
+            }
+            let (mut moves, mut resolutions) = (Vec::new(), Vec::new());
+            for doubt in due {
+                let recipient = people.open(doubt.key.number, &doubt.body)?;
+                let person = people.person(doubt.salt, &recipient);
+                let from = doubt.state.class.clone();
+                let to = DeliveryClass::Queued;
+                let entry = people.moved(person, from.label(), to.label(), "policy");
+                moves.push(Move {
+                    number: doubt.key.number,
+                    from,
+                    state: DeliveryState { class: to.clone(), due_at: None, ..doubt.state },
+                    to,
+                    line: entry.line(now),
+                });
+                resolutions.push(Resolution {
+                    key: doubt.key,
+                    result: "re-sent",
+                    by: "policy".into(),
+                    reason: "in_doubt.then = resend".into(),
+                    signature: None,
+                    at: now,
+                });
+            }
+            let changed = self.store.apply(people.campaign, moves, resolutions).await?;
+            queued += changed.len() as u64;
+            if changed.is_empty() {
+                return Ok(queued);
+            }
+        }
+    }
+
+    /// Lets lanes run again whose suspension is over.
+    pub(super) async fn resume_lanes(
+        &self,
+        people: &People,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
+        let resumed = self.store.resume_lanes(people.campaign, now).await?;
+        let lines: Vec<String> = resumed
+            .iter()
+            .map(|lane| {
+                let entry = Entry::Lane {
+                    campaign: people.ledger_name(),
+                    provider: lane.provider.clone(),
+                    to: "resumed",
+                    code: None,
+                };
+                entry.line(now)
+            })
+            .collect();
+        let any = !lines.is_empty();
+        if any {
+            self.store.append_ledger(lines).await?;
+        }
+        Ok(any)
+    }
+}

@@ -1,0 +1,153 @@
+//! The recorder: one task commits intents and outcomes, many at a time.
+//!
+//! It commits whenever it is idle and anything waits, so a quiet worker records at once and a busy one
+//! in groups; nobody waits for a timer.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use rand::RngExt as _;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::job::{Done, Job, Record};
+use super::lane::Chunks;
+use super::outcome::{Attempt, Rules};
+use crate::domain::delivery::{AttemptResult, DeliveryClass};
+use crate::engine::people::People;
+use crate::engine::{Engine, EngineError};
+use crate::store::deliveries::{Claimant, Flush, Lane, Suspension};
+
+/// Commits at most this many records at once.
+const GROUP: usize = 512;
+
+/// What the recorder needs.
+pub struct Recorder {
+    /// The handles.
+    pub engine: Engine,
+    /// The campaign.
+    pub people: People,
+    /// What decides classes.
+    pub rules: Rules,
+    /// Open chunks, told of every outcome.
+    pub chunks: Arc<Chunks>,
+    /// Woken when a chunk may be finished or a lane was suspended.
+    pub wake: Arc<Notify>,
+    /// The worker's window: a permit comes back with each committed outcome.
+    pub window: Arc<Semaphore>,
+    /// Who commits.
+    pub claimant: Arc<dyn Fn() -> Claimant + Send + Sync>,
+    /// Where committed jobs go.
+    pub jobs: mpsc::Sender<Box<Job>>,
+    /// Cancelled when nothing more can be recorded: then nothing more may start.
+    pub failed: CancellationToken,
+}
+
+impl Recorder {
+    /// Runs until every sender is gone and everything is committed.
+    pub async fn run(self, mut inbox: mpsc::Receiver<Record>) -> Result<(), EngineError> {
+        let mut waiting = Vec::with_capacity(GROUP);
+        while inbox.recv_many(&mut waiting, GROUP).await > 0 {
+            let (mut starts, mut ends) = (Vec::new(), Vec::new());
+            for record in waiting.drain(..) {
+                match record {
+                    Record::Start(job) => starts.push(job),
+                    Record::End(done) => ends.push(done),
+                }
+            }
+            if let Err(error) = self.commit(starts, ends).await {
+                // What was in flight stays without outcome: the next worker settles it from the journal.
+                self.failed.cancel();
+                self.wake.notify_one();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, starts: Vec<Box<Job>>, ends: Vec<Box<Done>>) -> Result<(), EngineError> {
+        let ended = ends.iter().map(|done| self.ended(done)).collect::<Vec<_>>();
+        let due: Vec<_> = ended
+            .iter()
+            .map(|one| one.change.as_ref().and_then(|change| change.state.due_at))
+            .collect();
+        let flush = Flush { ended, intents: starts.iter().map(|job| job.intent.clone()).collect() };
+        let claimant = (self.claimant)();
+        let flushed = self.engine.store.flush(self.people.campaign, &claimant, flush).await?;
+
+        for (done, due_at) in ends.iter().zip(due) {
+            let again = done.outcome.result == AttemptResult::NotStarted;
+            self.chunks.ended(done.job.intent.key.number, due_at, again);
+            if done.outcome.result == AttemptResult::Policy {
+                self.suspend(done).await?;
+            }
+        }
+        self.window.add_permits(ends.len());
+        for job in starts {
+            if flushed.refused.contains(&job.intent.key) {
+                // Fenced off, or already tried: somebody else has this row now.
+                self.chunks.ended(job.intent.key.number, None, false);
+                self.window.add_permits(1);
+            } else if let Err(unsent) = self.jobs.send(job).await {
+                // No connection is left: the intent goes unpaired and is settled as not started.
+                drop(unsent);
+            }
+        }
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    fn ended(&self, done: &Done) -> crate::store::deliveries::Ended {
+        let job = &done.job;
+        let attempt = Attempt {
+            key: job.intent.key,
+            from: job.intent.from.clone(),
+            state: job.state.clone(),
+            dated_at: job.intent.dated_at,
+            person: job.person.clone(),
+            epoch: job.intent.epoch,
+            stood_still: self.chunks.stood_still(&job.lane),
+        };
+        let jitter: f64 = rand::rng().random();
+        self.rules.end(&self.people, &attempt, done.outcome.clone(), jitter)
+    }
+
+    /// Our own fault at a provider: the lane rests, and its retry windows stand still.
+    async fn suspend(&self, done: &Done) -> Result<(), EngineError> {
+        let now = self.engine.clock.now();
+        let span = SignedDuration::try_from(self.rules.suspend_for.unsigned())
+            .unwrap_or(SignedDuration::MAX);
+        let code = done.outcome.code.map(|code| code.to_string()).unwrap_or_default();
+        let status = done.outcome.enhanced.clone().unwrap_or_default();
+        let suspension = Suspension {
+            since: now,
+            until: now.saturating_add(span).unwrap_or(jiff::Timestamp::MAX),
+            cause: format!("{code} {status} at {}", done.outcome.phase).replace("  ", " "),
+        };
+        let lane: &Lane = &done.job.lane;
+        let entry = crate::domain::ledger::Entry::Lane {
+            campaign: self.people.ledger_name(),
+            provider: lane.provider.clone(),
+            to: "suspended",
+            code: done.outcome.code,
+        };
+        let first = self
+            .engine
+            .store
+            .suspend_lane(self.people.campaign, lane, &suspension, vec![entry.line(now)])
+            .await?;
+        if first {
+            tracing::warn!(
+                lane.provider = %lane.provider,
+                "provider `{}` is suspended: {}", lane.provider, suspension.cause
+            );
+        }
+        self.chunks.suspend(lane);
+        Ok(())
+    }
+}
+
+/// The classes a worker may send from.
+pub fn is_sendable(class: &DeliveryClass) -> bool {
+    matches!(class, DeliveryClass::Queued | DeliveryClass::Deferred)
+}

@@ -1,0 +1,171 @@
+//! After a death: is this the database we knew (R0), and what became of open intents (R1, R2)?
+
+use std::collections::{BTreeMap, HashSet};
+
+use uuid::Uuid;
+
+use super::outcome::{Attempt, Rules, decode};
+use super::worker::rules_of;
+use crate::domain::delivery::{AttemptResult, Outcome};
+use crate::domain::track::Track;
+use crate::engine::people::People;
+use crate::engine::{Engine, EngineError};
+use crate::journal::{self, BootId, Journals, MarkKey, Origin, ReadError, Recovered, Verdict};
+use crate::store::campaigns::{CampaignRow, DatabaseIdentity};
+use crate::store::deliveries::{Ended, Unpaired};
+
+/// What a recovery found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Chunks taken from a dead worker.
+    pub chunks: u64,
+    /// Intents whose outcome stood in the journal.
+    pub ended: u64,
+    /// Intents that had not reached the wire.
+    pub not_started: u64,
+    /// Intents whose fate nobody knows.
+    pub in_doubt: u64,
+}
+
+impl Engine {
+    /// R0: refuses a database that is shorter than, or no extension of, the one this host saw last.
+    pub async fn check_high_water(&self) -> Result<(), EngineError> {
+        let identity = self.store.identity().await?;
+        let rewound = |what: &str| {
+            Err(EngineError::refused(format!(
+                "the database is not the one this workspace saw last: {what}; nothing is sent or \
+                 expired from it; hint: put back the database this workspace used last (a restored \
+                 backup or a copy would repeat or forget people)"
+            )))
+        };
+        let mark =
+            self.high_water.read().map_err(|error| EngineError::refused(error.to_string()))?;
+        let Some(mark) = mark else {
+            return rewound("there is no high-water mark beside it");
+        };
+        if mark.database_id != *identity.database_id.as_bytes() {
+            return rewound("its id differs");
+        }
+        if mark.incarnation != identity.incarnation {
+            return rewound("its incarnation differs");
+        }
+        match self.store.ledger_batch(mark.batch_id).await? {
+            Some(sha256) if sha256 == mark.batch_sha256 => Ok(()),
+            Some(_) => rewound(&format!("ledger batch {} has other entries", mark.batch_id)),
+            None => rewound(&format!("ledger batch {} is missing", mark.batch_id)),
+        }
+    }
+
+    /// R1 and R2 for every campaign: the worker lock is held, so whoever owned a chunk is dead.
+    pub async fn rescue_all(&self) -> Result<Recovery, EngineError> {
+        let identity = self.store.identity().await?;
+        let boot = journal::boot_id().map_err(|error| EngineError::refused(error.to_string()))?;
+        let mut recovery = Recovery::default();
+        for row in self.store.campaigns().await? {
+            if row.seal_id.is_some() && row.wrapped_key.is_some() {
+                self.rescue(&row, &identity, &boot, &mut recovery).await?;
+            }
+        }
+        Ok(recovery)
+    }
+
+    async fn rescue(
+        &self,
+        row: &CampaignRow,
+        identity: &DatabaseIdentity,
+        boot: &BootId,
+        recovery: &mut Recovery,
+    ) -> Result<(), EngineError> {
+        let unpaired = self.store.unpaired(row.id).await?;
+        if unpaired.is_empty() {
+            recovery.chunks += self.store.rescue(row.id, Vec::new()).await?;
+            return Ok(());
+        }
+        let (_, people) = self.people(&row.name).await?;
+        let approved = self.approved(row, &people, Track::Notice).await?;
+        let rules = rules_of(self, &people, &approved.parts)?;
+        let journals = self.read_journals(row.id, identity, &unpaired)?;
+        let mut ended = Vec::new();
+        for open in unpaired {
+            let journal = journals.get(&open.worker);
+            ended.push(self.pair(&people, &rules, row.id, journal, boot, open, recovery)?);
+        }
+        recovery.chunks += self.store.rescue(row.id, ended).await?;
+        // The dead workers' flocks are held until here, when their intents are paired.
+        drop(journals);
+        Ok(())
+    }
+
+    fn read_journals(
+        &self,
+        campaign: i64,
+        identity: &DatabaseIdentity,
+        unpaired: &[Unpaired],
+    ) -> Result<BTreeMap<String, Recovered>, EngineError> {
+        let mut wanted: BTreeMap<String, HashSet<MarkKey>> = BTreeMap::new();
+        for open in unpaired {
+            wanted.entry(open.worker.clone()).or_default().insert(mark_key(campaign, open));
+        }
+        let journals = Journals::under(self.workspace.journals());
+        let mut read = BTreeMap::new();
+        for (worker, keys) in wanted {
+            let Ok(worker_id) = Uuid::parse_str(&worker) else { continue };
+            let origin = Origin {
+                database_id: *identity.database_id.as_bytes(),
+                incarnation: identity.incarnation,
+                worker_id: *worker_id.as_bytes(),
+            };
+            match journals.read(&origin, keys) {
+                Ok(recovered) => {
+                    read.insert(worker, recovered);
+                }
+                Err(ReadError::Absent { .. } | ReadError::Held { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(read)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one rule, used once")]
+    fn pair(
+        &self,
+        people: &People,
+        rules: &Rules,
+        campaign: i64,
+        journal: Option<&Recovered>,
+        boot: &BootId,
+        open: Unpaired,
+        recovery: &mut Recovery,
+    ) -> Result<Ended, EngineError> {
+        let now = self.clock.now();
+        let key = mark_key(campaign, &open);
+        let verdict =
+            journal.map_or(Verdict::InDoubt, |journal| journal.verdict(&key, open.segment, boot));
+        let outcome = match verdict {
+            Verdict::End(bytes) => decode(bytes.as_slice()),
+            Verdict::NotStarted => Some(Outcome::bare(AttemptResult::NotStarted, "", now)),
+            Verdict::InDoubt => None,
+        };
+        let outcome = outcome.unwrap_or_else(|| Outcome::bare(AttemptResult::InDoubt, "dot", now));
+        match outcome.result {
+            AttemptResult::NotStarted => recovery.not_started += 1,
+            AttemptResult::InDoubt => recovery.in_doubt += 1,
+            _ => recovery.ended += 1,
+        }
+        let recipient = people.open(open.key.number, &open.body)?;
+        let attempt = Attempt {
+            key: open.key,
+            from: open.from,
+            state: open.state,
+            dated_at: open.dated_at,
+            person: people.person(open.salt, &recipient),
+            epoch: open.epoch,
+            stood_still: jiff::SignedDuration::ZERO,
+        };
+        Ok(rules.end(people, &attempt, outcome, 0.5))
+    }
+}
+
+fn mark_key(campaign: i64, open: &Unpaired) -> MarkKey {
+    MarkKey { campaign, number: open.key.number, generation: open.key.generation, n: open.key.n }
+}

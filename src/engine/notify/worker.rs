@@ -1,0 +1,300 @@
+//! One worker: recovers, starts the tasks, runs to the end or to a stop, leaves everything recorded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::connections::{Line, RelayState};
+use super::control::{Control, poll};
+use super::dispatch::{Dispatcher, Ended};
+use super::lane::Chunks;
+use super::outcome::Rules;
+use super::pace::Pace;
+use super::recorder::Recorder;
+use crate::domain::track::Environment;
+use crate::engine::notice::NoticeWriter;
+use crate::engine::people::People;
+use crate::engine::plan::Parts;
+use crate::engine::progress::Progress;
+use crate::engine::{Engine, EngineError};
+use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Origin};
+use crate::store::deliveries::Claimant;
+
+/// Commits waiting between the dispatcher, the connections and the recorder.
+const QUEUE: usize = 1_024;
+
+/// A worker for one campaign.
+pub struct Worker<'a> {
+    /// The handles.
+    pub engine: &'a Engine,
+    /// The campaign.
+    pub people: &'a People,
+    /// The approved notice.
+    pub parts: &'a Parts,
+    /// Messages a second over all; outside the approval.
+    pub per_second: f64,
+}
+
+/// The rules of an approved notice.
+pub(super) fn rules_of(
+    engine: &Engine,
+    people: &People,
+    parts: &Parts,
+) -> Result<Rules, EngineError> {
+    let writer = NoticeWriter::new(engine, people, parts)?;
+    Ok(rules(&writer))
+}
+
+fn rules(writer: &NoticeWriter) -> Rules {
+    let file = writer.file();
+    Rules { retry: file.retry.clone(), in_doubt: file.in_doubt, suspend_for: file.suspend_for }
+}
+
+/// Everything the tasks of a worker share.
+struct Shared {
+    id: Uuid,
+    claimant: Arc<dyn Fn() -> Claimant + Send + Sync>,
+    journal: Arc<Journal>,
+    control: Arc<Control>,
+    chunks: Arc<Chunks>,
+    wake: Arc<Notify>,
+    window: Arc<Semaphore>,
+    demand: Arc<Semaphore>,
+    pace: Arc<Pace>,
+    state: Arc<RelayState>,
+    failed: CancellationToken,
+    closing: CancellationToken,
+}
+
+impl Worker<'_> {
+    /// Sends until nothing is left for the machine, or until `soft`. What is open then finishes and is
+    /// recorded; what was only intended is put back.
+    pub async fn run(
+        &self,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<Ended, EngineError> {
+        let writer = NoticeWriter::new(self.engine, self.people, self.parts)?;
+        let rules = rules(&writer);
+        let shared = self.start().await?;
+        let (records, inbox) = mpsc::channel(QUEUE);
+        let (jobs, outbox) = mpsc::channel(QUEUE);
+        let recorder = Recorder {
+            engine: self.engine.clone(),
+            people: self.people.clone(),
+            rules: rules.clone(),
+            chunks: Arc::clone(&shared.chunks),
+            wake: Arc::clone(&shared.wake),
+            window: Arc::clone(&shared.window),
+            claimant: Arc::clone(&shared.claimant),
+            jobs,
+            failed: shared.failed.clone(),
+        };
+        let recorder = tokio::spawn(recorder.run(inbox));
+        let polling = CancellationToken::new();
+        let claimant = Arc::clone(&shared.claimant);
+        let poller = tokio::spawn(poll(
+            self.engine.clone(),
+            self.people.campaign,
+            Arc::clone(&shared.control),
+            move || claimant(),
+            polling.clone(),
+        ));
+        let lines = self.lines(&shared, &records, outbox, soft);
+        let dispatcher = self.dispatcher(&shared, writer, &rules, records, soft);
+        let ended = self.watch(&dispatcher, &shared, progress, soft).await;
+        self.wind_down(dispatcher, lines, recorder, &shared).await?;
+        polling.cancel();
+        let _ = poller.await;
+        self.engine.store.stop_worker(&shared.id.to_string(), self.engine.clock.now()).await?;
+        ended
+    }
+
+    async fn start(&self) -> Result<Shared, EngineError> {
+        let identity = self.engine.store.identity().await?;
+        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let boot = journal::boot_id().map_err(|error| EngineError::refused(error.to_string()))?;
+        let origin = Origin {
+            database_id: *identity.database_id.as_bytes(),
+            incarnation: identity.incarnation,
+            worker_id: *id.as_bytes(),
+        };
+        let now = self.engine.clock.now();
+        let name = id.to_string();
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        self.engine
+            .store
+            .start_worker(&name, identity.incarnation, boot.as_str(), host.trim(), now)
+            .await?;
+        let journal =
+            Journal::create(&self.engine.workspace.journals(), origin, boot, DEFAULT_SEGMENT_SIZE)?;
+        let clock = Arc::clone(&self.engine.clock);
+        let lease = SignedDuration::try_from(self.engine.worker.lease_for)
+            .unwrap_or(SignedDuration::from_secs(60));
+        let claimant = move || {
+            let now = clock.now();
+            Claimant {
+                worker: name.clone(),
+                incarnation: identity.incarnation,
+                now,
+                until: now.saturating_add(lease).unwrap_or(now),
+            }
+        };
+        Ok(Shared {
+            id,
+            claimant: Arc::new(claimant),
+            journal: Arc::new(journal),
+            control: Arc::new(Control::new()),
+            chunks: Arc::new(Chunks::default()),
+            wake: Arc::new(Notify::new()),
+            window: Arc::new(Semaphore::new(self.engine.worker.window)),
+            demand: Arc::new(Semaphore::new(0)),
+            pace: Arc::new(Pace::new(
+                self.per_second,
+                self.engine.relay.connections,
+                &self.engine.providers,
+            )),
+            state: Arc::new(RelayState::default()),
+            failed: CancellationToken::new(),
+            closing: CancellationToken::new(),
+        })
+    }
+
+    fn lines(
+        &self,
+        shared: &Shared,
+        records: &mpsc::Sender<super::job::Record>,
+        outbox: mpsc::Receiver<Box<super::job::Job>>,
+        soft: &CancellationToken,
+    ) -> JoinSet<()> {
+        let mut relay = self.engine.relay.clone();
+        relay.loopback_only = self.people.environment == Environment::Rehearsal;
+        let line = Line {
+            engine: self.engine.clone(),
+            people: self.people.clone(),
+            jobs: Arc::new(tokio::sync::Mutex::new(outbox)),
+            records: records.clone(),
+            demand: Arc::clone(&shared.demand),
+            control: Arc::clone(&shared.control),
+            pace: Arc::clone(&shared.pace),
+            journal: Arc::clone(&shared.journal),
+            state: Arc::clone(&shared.state),
+            soft: soft.clone(),
+            failed: shared.failed.clone(),
+            closing: shared.closing.clone(),
+            relay,
+        };
+        let mut lines = JoinSet::new();
+        for _ in 0..self.engine.relay.connections.max(1) {
+            lines.spawn(line.clone().run());
+        }
+        lines
+    }
+
+    fn dispatcher(
+        &self,
+        shared: &Shared,
+        writer: NoticeWriter,
+        rules: &Rules,
+        records: mpsc::Sender<super::job::Record>,
+        soft: &CancellationToken,
+    ) -> Dispatcher {
+        Dispatcher {
+            engine: self.engine.clone(),
+            people: self.people.clone(),
+            writer,
+            chunks: Arc::clone(&shared.chunks),
+            wake: Arc::clone(&shared.wake),
+            window: Arc::clone(&shared.window),
+            demand: Arc::clone(&shared.demand),
+            control: Arc::clone(&shared.control),
+            pace: Arc::clone(&shared.pace),
+            journal: Arc::clone(&shared.journal),
+            records,
+            claimant: Arc::clone(&shared.claimant),
+            relay: self.engine.relay.relay(),
+            shortest_retry: rules.retry.shortest().unsigned_abs(),
+            soft: soft.clone(),
+            failed: shared.failed.clone(),
+        }
+    }
+
+    /// Runs the dispatcher beside a progress bar.
+    async fn watch(
+        &self,
+        dispatcher: &Dispatcher,
+        shared: &Shared,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<Ended, EngineError> {
+        let campaign = self.people.campaign;
+        let total = self.engine.store.delivery_totals(campaign).await?;
+        progress.begin("Telling", Some(total.sealed - total.person_open()), "people");
+        let mut told_of = None;
+        let running = dispatcher.run();
+        tokio::pin!(running);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut running => break ended,
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            }
+            let totals = self.engine.store.delivery_totals(campaign).await?;
+            progress.at(totals.told + totals.withdrawn + totals.waived);
+            let fault = shared.state.fault();
+            if fault != told_of && !soft.is_cancelled() {
+                if let Some(fault) = &fault {
+                    progress.note(&format!("the relay does not answer; trying on: {fault}"));
+                }
+                told_of = fault;
+            }
+        };
+        let totals = self.engine.store.delivery_totals(campaign).await?;
+        progress.at(totals.told + totals.withdrawn + totals.waived);
+        progress.end();
+        ended
+    }
+
+    /// Lets open transactions end, records them, gives all chunks back.
+    async fn wind_down(
+        &self,
+        dispatcher: Dispatcher,
+        mut lines: JoinSet<()>,
+        recorder: tokio::task::JoinHandle<Result<(), EngineError>>,
+        shared: &Shared,
+    ) -> Result<(), EngineError> {
+        // The dispatcher holds a sender of the recorder, as each connection does.
+        drop(dispatcher);
+        while shared.chunks.is_out() && !shared.failed.is_cancelled() {
+            tokio::select! {
+                () = shared.wake.notified() => {}
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+        }
+        shared.closing.cancel();
+        while lines.join_next().await.is_some() {}
+        let recorded = recorder
+            .await
+            .map_err(|error| EngineError::Broken(format!("the recorder ended: {error}")))?;
+        recorded?;
+        self.release_all(shared).await
+    }
+
+    async fn release_all(&self, shared: &Shared) -> Result<(), EngineError> {
+        let worker = shared.id.to_string();
+        for finished in shared.chunks.take_finished(true) {
+            self.engine
+                .store
+                .release(self.people.campaign, &finished.lease, &worker, finished.due_at)
+                .await?;
+        }
+        if let Err(error) = self.engine.high_water.sync() {
+            tracing::warn!(%error, "the high-water mark could not be synced");
+        }
+        Ok(())
+    }
+}

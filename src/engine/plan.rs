@@ -1,0 +1,236 @@
+//! Plans: what exactly would be approved, gathered from files and stored content-addressed (protocol §2).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::campaign_file::{self, CampaignFile};
+use super::people::People;
+use super::{Engine, EngineError};
+use crate::domain::credential::CredentialKind;
+use crate::domain::incident::Incident;
+use crate::domain::ledger::Entry;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::track::Track;
+use crate::secret::digest::{Digest, LpBuilder, sha256};
+use crate::store::campaigns::CampaignRow;
+use crate::store::plans::SnapshotRow;
+
+/// The bytes of a plan, by the name the operator knows them under.
+pub type Parts = BTreeMap<String, Vec<u8>>;
+
+/// A plan, stored or not.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Which track.
+    pub track: Track,
+    /// Its digest: what two people sign.
+    pub digest: Digest,
+    /// Names and digests.
+    pub snapshot: Snapshot,
+    /// People it is for.
+    pub head_count: u64,
+    /// What is exposed and will be expired.
+    pub kinds: Vec<CredentialKind>,
+}
+
+/// The digest of a snapshot: SHA-256 over the sorted list of (name, SHA-256), lengths before both.
+pub fn digest_of(snapshot: &Snapshot) -> Digest {
+    let list = snapshot.0.iter().fold(LpBuilder::new(), |list, (name, digest)| {
+        list.lp(name.as_bytes()).lp(digest.as_bytes())
+    });
+    sha256(&list.finish())
+}
+
+/// A snapshot of these parts.
+pub fn snapshot_of(parts: &Parts) -> Snapshot {
+    Snapshot(parts.iter().map(|(name, bytes)| (name.clone(), sha256(bytes).to_string())).collect())
+}
+
+/// A campaign's files as they are now.
+pub(super) struct Files {
+    pub campaign: CampaignFile,
+    pub incident: Incident,
+    campaign_text: String,
+    incident_text: String,
+    campaign_name: String,
+    incident_name: String,
+}
+
+impl Engine {
+    pub(super) fn files(&self, name: &str) -> Result<Files, EngineError> {
+        let campaign = self.campaign_file(name)?;
+        let (path, campaign_name) = self.workspace.campaign_file(name);
+        let campaign_text = self.workspace.read(&path)?;
+        let (path, incident_name) = self.workspace.incident_file(&campaign.incident);
+        let incident_text = self.workspace.read(&path)?;
+        let incident = Incident::parse(&incident_text, &incident_name)?;
+        Ok(Files { campaign, incident, campaign_text, incident_text, campaign_name, incident_name })
+    }
+
+    /// The parts of a plan as the files are now; samples are rendered for a notice.
+    pub(super) async fn parts(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        track: Track,
+    ) -> Result<(Parts, Files), EngineError> {
+        let files = self.files(&row.name)?;
+        if files.campaign.environment != row.environment {
+            return Err(EngineError::refused(format!(
+                "`{}` says environment {}, but its people were sealed for {}",
+                files.campaign_name, files.campaign.environment, row.environment
+            )));
+        }
+        let mut parts = match track {
+            Track::Containment => containment_parts(&files)?,
+            Track::Notice => self.notice_parts(&files)?,
+        };
+        parts.insert("environment".into(), row.environment.word().into());
+        if track == Track::Notice {
+            let samples = self.samples(row, people, &parts).await?;
+            parts.insert("samples".into(), samples);
+        }
+        Ok((parts, files))
+    }
+
+    fn notice_parts(&self, files: &Files) -> Result<Parts, EngineError> {
+        let mut parts = Parts::new();
+        parts.insert(
+            files.campaign_name.clone(),
+            campaign_file::canonical(&files.campaign_text, &files.campaign_name)?,
+        );
+        parts.insert(files.incident_name.clone(), files.incident_text.clone().into_bytes());
+        parts.insert("relay".into(), self.relay_part());
+        let templates = self.template_files(&files.campaign.notice.template)?;
+        parts.extend(
+            templates.into_iter().map(|(name, bytes)| (format!("templates/{name}"), bytes)),
+        );
+        Ok(parts)
+    }
+
+    /// The relay's identity as a notice snapshot holds it.
+    pub(super) fn relay_part(&self) -> Vec<u8> {
+        let relay = json!({
+            "host": self.relay.host, "port": self.relay.port, "hello": self.relay.hello.as_str(),
+        });
+        relay.to_string().into_bytes()
+    }
+
+    /// The templates of a notice: the shipped ones, then the workspace's own over them.
+    fn template_files(&self, template: &str) -> Result<Parts, EngineError> {
+        let wanted = [format!("mail/{template}/"), "mail/partials/".to_owned()];
+        let is_wanted = |name: &str| wanted.iter().any(|prefix| name.starts_with(prefix.as_str()));
+        let mut files: Parts = self
+            .shipped_templates
+            .iter()
+            .filter(|(name, _)| is_wanted(name))
+            .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
+            .collect();
+        let root = self.workspace.templates();
+        for prefix in &wanted {
+            collect(&root, &root.join(prefix), &mut files)?;
+        }
+        if !files.keys().any(|name| name.starts_with(&wanted[0])) {
+            return Err(EngineError::refused(format!(
+                "there is no template `{template}`; hint: `notice.template` names a folder under \
+                 `templates/mail/`, and `account-breach` ships with the program"
+            )));
+        }
+        Ok(files)
+    }
+
+    /// Gathers, checks and (unless `check_only`) stores a plan.
+    pub async fn plan(
+        &self,
+        name: &str,
+        track: Track,
+        check_only: bool,
+    ) -> Result<Plan, EngineError> {
+        let (row, people) = self.people(name).await?;
+        let seal = self.store.live_seal(row.id).await?.ok_or_else(|| not_sealed(name))?;
+        let (parts, files) = self.parts(&row, &people, track).await?;
+        if track == Track::Containment {
+            self.check_statements(&row, &people, &files.campaign).await?;
+        }
+        let snapshot = snapshot_of(&parts);
+        let digest = digest_of(&snapshot);
+        let plan = Plan {
+            track,
+            digest,
+            snapshot: snapshot.clone(),
+            head_count: seal.totals.sealed,
+            kinds: files.incident.exposed().credentials.clone(),
+        };
+        if check_only {
+            return Ok(plan);
+        }
+        let entry = Entry::Planned {
+            campaign: people.ledger_name(),
+            track: track.word(),
+            snapshot: digest.to_string(),
+        };
+        let now = self.clock.now();
+        let stored = SnapshotRow { digest: *digest.as_bytes(), snapshot, planned_at: now };
+        let blobs = parts.into_values().map(|bytes| (*sha256(&bytes).as_bytes(), bytes)).collect();
+        self.store.store_snapshot(row.id, track, stored, blobs, vec![entry.line(now)]).await?;
+        Ok(plan)
+    }
+}
+
+/// The refusal for a campaign without people.
+pub(super) fn not_sealed(name: &str) -> EngineError {
+    EngineError::refused(format!(
+        "campaign `{name}` has no sealed people yet; hint: run `forthwith audience seal {name}`"
+    ))
+}
+
+fn containment_parts(files: &Files) -> Result<Parts, EngineError> {
+    if files.incident.exposed().credentials.is_empty() {
+        return Err(EngineError::refused(format!(
+            "`{}` names no exposed credentials, so there is nothing to contain; \
+             hint: `exposed.credentials = [\"password\"]`",
+            files.incident_name
+        )));
+    }
+    let table: toml::Table = toml::from_str(&files.campaign_text)
+        .map_err(|error| EngineError::refused(format!("`{}`: {error}", files.campaign_name)))?;
+    let directory = table.get("directory").ok_or_else(|| {
+        EngineError::refused(format!(
+            "`{}` names no directory, but credentials were exposed; hint: add [directory]",
+            files.campaign_name
+        ))
+    })?;
+    let directory = serde_json::to_value(directory)
+        .map_err(|error| EngineError::Broken(format!("[directory] as JSON: {error}")))?;
+    let exposed = json!({
+        "credentials": files.incident.exposed().credentials,
+        "window_until": files.incident.window().until.timestamp().to_string(),
+    });
+    Ok(Parts::from([
+        (format!("{} [directory]", files.campaign_name), directory.to_string().into_bytes()),
+        (
+            format!("{} [exposed.credentials, window]", files.incident_name),
+            exposed.to_string().into_bytes(),
+        ),
+    ]))
+}
+
+/// Adds every file under `folder` by its path relative to `root`.
+fn collect(root: &Path, folder: &Path, files: &mut Parts) -> Result<(), EngineError> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(EngineError::file(folder))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(EngineError::file(folder))?.path();
+        if path.is_dir() {
+            collect(root, &path, files)?;
+        } else if path.extension().is_some_and(|ending| ending == "hbs") {
+            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            files.insert(name, std::fs::read(&path).map_err(EngineError::file(&path))?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The wall between rehearsal and the living (promise 14, protocol §2 "Rehearsal marker").
+
+use super::{Engine, EngineError};
+use crate::directory::Directory;
+use crate::directory::sql::SqlDirectory;
+use crate::domain::track::Environment;
+use crate::engine::campaign_file::DirectorySection;
+
+impl Engine {
+    /// Opens a directory for a campaign of this environment, if it is of the same world.
+    pub async fn open_directory(
+        &self,
+        section: &DirectorySection,
+        environment: Environment,
+    ) -> Result<SqlDirectory, EngineError> {
+        let directory = SqlDirectory::open(&section.sql, self.workspace.root()).await?;
+        self.check_marker(&directory, &section.name, environment).await?;
+        Ok(directory)
+    }
+
+    async fn check_marker(
+        &self,
+        directory: &dyn Directory,
+        name: &str,
+        environment: Environment,
+    ) -> Result<(), EngineError> {
+        let mine = self.store.identity().await?.database_id.to_string();
+        let marker = directory.rehearsal_marker().await?;
+        match (environment, marker) {
+            (Environment::Rehearsal, Some(marker)) if marker == mine => Ok(()),
+            (Environment::Rehearsal, Some(_)) => Err(EngineError::refused(format!(
+                "directory `{name}` carries the rehearsal marker of another workspace; \
+                 hint: its table `forthwith_rehearsal` must hold database_id '{mine}'"
+            ))),
+            (Environment::Rehearsal, None) => Err(EngineError::refused(format!(
+                "directory `{name}` carries no rehearsal marker, so a rehearsal does not touch it; \
+                 hint: on a copy, never on the living: CREATE TABLE forthwith_rehearsal \
+                 (database_id TEXT); INSERT INTO forthwith_rehearsal VALUES ('{mine}')"
+            ))),
+            (Environment::Live, None) => Ok(()),
+            (Environment::Live, Some(_)) => Err(EngineError::refused(format!(
+                "directory `{name}` carries a rehearsal marker, so a live campaign does not touch \
+                 it; hint: name the living directory, or set environment = \"rehearsal\""
+            ))),
+        }
+    }
+
+    /// A rehearsal's relay resolves to loopback only.
+    pub async fn check_relay(&self, environment: Environment) -> Result<(), EngineError> {
+        if environment == Environment::Live {
+            return Ok(());
+        }
+        let place = format!("{}:{}", self.relay.host, self.relay.port);
+        let resolved = tokio::net::lookup_host(&place).await.map_err(|error| {
+            EngineError::refused(format!(
+                "relay `{place}` does not resolve: {error}; hint: set relay.host"
+            ))
+        })?;
+        for address in resolved {
+            if !address.ip().to_canonical().is_loopback() {
+                return Err(EngineError::refused(format!(
+                    "a rehearsal sends to loopback only, and relay `{}` resolves to {}; \
+                     hint: start `forthwith sink` and set relay.host = \"127.0.0.1\"",
+                    self.relay.host,
+                    address.ip()
+                )));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! The wire journal: what tells, after a crash, which notices had reached the wire; with it the
+//! high-water mark and the lock that proves a worker's death (`docs/protocol.md` §6).
+//!
+//! Owns the folder of segments, the order in which marks become visible, and the reading of a
+//! dead worker's folder. Must not know what an outcome means (it is opaque bytes here), nor the
+//! database, nor what is done about a verdict.
+
+mod boot;
+mod frame;
+mod high_water;
+mod lock;
+mod mark;
+mod reader;
+mod recovered;
+mod segment;
+mod writer;
+
+pub use boot::{BootId, BootIdError, boot_id};
+pub use high_water::{HighWater, HighWaterError, HighWaterKeeper};
+pub use lock::{LockError, WorkerLock};
+pub use mark::{Mark, MarkKey, OutcomeBytes, OutcomeTooLong};
+pub use reader::{Journals, ReadError};
+pub use recovered::{Begun, Recovered, SegmentReport, SegmentState, Survey, Trail, Verdict};
+pub use segment::{DEFAULT_SEGMENT_SIZE, Origin};
+pub use writer::{Journal, JournalError};

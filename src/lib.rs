@@ -1,0 +1,18 @@
+//! Forthwith tells everyone affected by a data breach, and makes their stolen credentials worthless
+//! first.
+//!
+//! Layers, imports pointing down only (`tests/it/layering.rs` holds it): `domain` (L0), `secret` (L1a),
+//! `store mail render directory source ledger journal sink` (L1b, never importing each other), `engine`
+//! (L2), `config cli app` (L3). `docs/architecture.md` walks one recipient through them.
+
+pub mod directory;
+pub mod domain;
+pub mod engine;
+pub mod journal;
+pub mod ledger;
+pub mod mail;
+pub mod render;
+pub mod secret;
+pub mod sink;
+pub mod source;
+pub mod store;

@@ -1,0 +1,108 @@
+//! How a connection attempt and one mail transaction can end.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::domain::reply::{Phase, SmtpReply};
+
+/// The end of one mail transaction.
+#[derive(Debug)]
+#[must_use = "an attempt without an outcome is in doubt"]
+pub enum Transaction {
+    /// 250 to the final dot: the server took responsibility.
+    Accepted {
+        /// The server's words.
+        reply: SmtpReply,
+    },
+    /// A 4yz or 5yz, read cleanly: the server has not taken the message.
+    Refused {
+        /// Which step it answered.
+        phase: Phase,
+        /// The server's words.
+        reply: SmtpReply,
+    },
+    /// No clean reply came.
+    Broken {
+        /// The step it broke in.
+        phase: Phase,
+        /// Whether the message may have been written: then nobody knows if it was taken.
+        after_dot: bool,
+        /// What broke.
+        cause: BreakCause,
+    },
+    /// The address needs SMTPUTF8 and the server does not offer it. Nothing was written.
+    NeedsSmtputf8,
+}
+
+/// What broke a dialogue.
+#[derive(Debug, thiserror::Error)]
+pub enum BreakCause {
+    /// The phase's time ran out.
+    #[error("no answer in time")]
+    Timeout,
+    /// The server closed the connection.
+    #[error("the server closed the connection")]
+    Closed,
+    /// The server said something that is no answer to what it was asked; addresses are masked.
+    #[error("the server does not keep to the dialogue: {0}")]
+    Garbage(String),
+    /// The network failed.
+    #[error("the network failed")]
+    Io(#[source] io::Error),
+    /// The mark before the final dot could not be made, so nothing was written.
+    #[error("the mark before the final dot could not be made")]
+    Mark(#[source] io::Error),
+}
+
+/// Why no connection came about. Nobody's address is to blame for any of these.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectFault {
+    /// The relay's name has no address.
+    #[error("the relay {host} does not resolve; hint: check `host` and the resolver")]
+    Resolve {
+        /// The relay's host.
+        host: String,
+        /// What the resolver said.
+        #[source]
+        source: io::Error,
+    },
+    /// In a rehearsal, the relay's name leads off this machine.
+    #[error("the relay {host} resolves to {address}; a rehearsal's relay must be on loopback")]
+    NotLoopback {
+        /// The relay's host.
+        host: String,
+        /// The first address that is not loopback.
+        address: SocketAddr,
+    },
+    /// The server answered with a 4yz or 5yz.
+    #[error("the relay {relay} refused at {phase}: {reply}")]
+    Refused {
+        /// The relay, `host:port`.
+        relay: String,
+        /// Greeting or EHLO.
+        phase: Phase,
+        /// The server's words.
+        reply: SmtpReply,
+    },
+    /// No clean reply came.
+    #[error("connecting to the relay {relay} broke at {phase}")]
+    Broken {
+        /// The relay, `host:port`.
+        relay: String,
+        /// Connect, greeting or EHLO.
+        phase: Phase,
+        /// What broke.
+        #[source]
+        cause: BreakCause,
+    },
+}
+
+impl ConnectFault {
+    /// The phase it ended in.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Resolve { .. } | Self::NotLoopback { .. } => Phase::Connect,
+            Self::Refused { phase, .. } | Self::Broken { phase, .. } => *phase,
+        }
+    }
+}

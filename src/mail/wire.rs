@@ -1,0 +1,130 @@
+//! The form in which a message goes over the wire: dot-stuffed, CRLF throughout, with its final dot.
+
+use std::fmt;
+
+/// The longest line RFC 5321 §4.5.3.1.6 lets through, without its CRLF.
+const MAX_LINE: usize = 998;
+
+/// A message ready to be written in one go after 354. ASCII, every line ended by CRLF, no line but
+/// the last a lone dot. Debug shows its size only: it may hold a reset link.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wire {
+    text: String,
+    message_size: usize,
+}
+
+/// Why a message cannot be sent as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WireFault {
+    /// A byte that is not 7-bit text.
+    #[error("the message has byte {byte:#04x} at offset {offset}, which plain SMTP cannot carry")]
+    NotSevenBit {
+        /// Where, in octets from the start.
+        offset: usize,
+        /// The byte.
+        byte: u8,
+    },
+    /// A line longer than 998 octets.
+    #[error("line {0} of the message is longer than 998 octets")]
+    LineTooLong(usize),
+}
+
+impl Wire {
+    /// The text to write.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The bytes to write.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The size to declare with SIZE (RFC 1870): without stuffed dots and final dot, in octets.
+    pub fn message_size(&self) -> usize {
+        self.message_size
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wire({} octets)", self.text.len())
+    }
+}
+
+/// Brings a message into its wire form. A bare CR or LF becomes CRLF.
+pub fn wire_form(message: &[u8]) -> Result<Wire, WireFault> {
+    let mut text = String::with_capacity(message.len() + message.len() / 64 + 8);
+    let mut message_size = 0;
+    let mut rest = message;
+    let mut number = 0;
+    while !rest.is_empty() {
+        number += 1;
+        let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+        let line = seven_bit(&rest[..end], message.len() - rest.len())?;
+        if line.len() > MAX_LINE {
+            return Err(WireFault::LineTooLong(number));
+        }
+        if line.starts_with('.') {
+            text.push('.');
+        }
+        text.push_str(line);
+        text.push_str("\r\n");
+        message_size += line.len() + 2;
+        let line_end = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        rest = rest.get(end + line_end..).unwrap_or_default();
+    }
+    text.push_str(".\r\n");
+    Ok(Wire { text, message_size })
+}
+
+/// The line as text, if every byte is 7-bit and not NUL.
+fn seven_bit(line: &[u8], offset: usize) -> Result<&str, WireFault> {
+    let bad = line.iter().position(|byte| *byte == 0 || *byte >= 0x80);
+    if let Some(at) = bad {
+        return Err(WireFault::NotSevenBit { offset: offset + at, byte: line[at] });
+    }
+    std::str::from_utf8(line).map_err(|_| WireFault::NotSevenBit { offset, byte: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_at_line_starts_are_doubled_and_the_final_dot_added() {
+        let wire = wire_form(b"a\r\n.\r\n..b\r\nc.d\r\n").unwrap();
+        assert_eq!(wire.as_str(), "a\r\n..\r\n...b\r\nc.d\r\n.\r\n");
+        assert_eq!(wire.message_size(), "a\r\n.\r\n..b\r\nc.d\r\n".len());
+    }
+
+    #[test]
+    fn no_bare_cr_or_lf_reaches_the_wire() {
+        for message in [&b"a\n.\nb"[..], b"a\r.\rb", b"a\r\n.\r\r\nb\n", b"\n.\r\n.", b""] {
+            let wire = wire_form(message).unwrap();
+            let plain = wire.as_str().replace("\r\n", "");
+            assert!(!plain.contains(['\r', '\n']), "{:?}", wire.as_str());
+            assert_eq!(
+                wire.as_str().matches("\r\n.\r\n").count(),
+                usize::from(!message.is_empty())
+            );
+            assert!(wire.as_str().ends_with(".\r\n"));
+        }
+    }
+
+    #[test]
+    fn what_plain_smtp_cannot_carry_is_refused() {
+        assert_eq!(
+            wire_form("ok\r\né\r\n".as_bytes()),
+            Err(WireFault::NotSevenBit { offset: 4, byte: 0xc3 })
+        );
+        assert_eq!(wire_form(b"a\0"), Err(WireFault::NotSevenBit { offset: 1, byte: 0 }));
+        let long = format!("a\r\n{}\r\n", "b".repeat(999));
+        assert_eq!(wire_form(long.as_bytes()), Err(WireFault::LineTooLong(2)));
+    }
+
+    #[test]
+    fn debug_does_not_show_the_message() {
+        assert_eq!(format!("{:?}", wire_form(b"secret").unwrap()), "Wire(11 octets)");
+    }
+}

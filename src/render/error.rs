@@ -1,0 +1,187 @@
+//! Why a template is refused or can't be rendered; always with the file, and the place where known.
+
+use std::fmt;
+
+/// A place in a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name in the approved set, such as `mail/account-breach/en/body.txt.hbs`.
+    pub template: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.template, self.line, self.column)
+    }
+}
+
+/// Everything that can go wrong between template bytes and a finished notice.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// No file of the set belongs to the notice.
+    #[error(
+        "no template under mail/{notice}/<locale>/; hint: name a notice that has a folder under templates/mail"
+    )]
+    UnknownNotice {
+        /// The notice asked for.
+        notice: String,
+    },
+    /// A locale lacks one of its three parts.
+    #[error(
+        "{template} is missing: every locale has subject.txt.hbs, body.txt.hbs and body.html.hbs"
+    )]
+    MissingPart {
+        /// The file's name.
+        template: String,
+    },
+    /// A file that nothing will ever read, most often a misspelt name.
+    #[error(
+        "{template} is no part of a notice; hint: name it subject.txt.hbs, body.txt.hbs or body.html.hbs, or move it to mail/partials/"
+    )]
+    StrayFile {
+        /// The file's name.
+        template: String,
+    },
+    /// Bytes that are no UTF-8.
+    #[error("{template} is not UTF-8")]
+    Encoding {
+        /// The file's name.
+        template: String,
+        /// Where the first wrong byte is.
+        #[source]
+        source: std::str::Utf8Error,
+    },
+    /// Not handlebars.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// The parser's words.
+        message: String,
+        /// The parser's error, with the lines quoted.
+        #[source]
+        source: Box<handlebars::TemplateError>,
+    },
+    /// `{{word …}}` or `{{#word …}}` that is none of ours.
+    #[error(
+        "{place}: unknown helper `{helper}`; hint: known are date, list, count, #if, #unless, #each, and, or, not"
+    )]
+    UnknownHelper {
+        /// Where.
+        place: Place,
+        /// The name used.
+        helper: String,
+    },
+    /// `{{> name}}` without a file.
+    #[error(
+        "{place}: no partial `{partial}`; hint: it would be the file {partial}.hbs, under mail/partials/"
+    )]
+    MissingPartial {
+        /// Where.
+        place: Place,
+        /// The name used.
+        partial: String,
+    },
+    /// A partial that includes itself, directly or through others.
+    #[error("{place}: partial `{partial}` includes itself")]
+    EndlessPartial {
+        /// Where.
+        place: Place,
+        /// The name used.
+        partial: String,
+    },
+    /// `{{{x}}}` or `{{&x}}`: in HTML a name could then carry markup.
+    #[error("{place}: unescaped output is not allowed in HTML; hint: write it with two braces")]
+    RawOutput {
+        /// Where.
+        place: Place,
+    },
+    /// A path no context has, also in a condition.
+    #[error(
+        "{place}: unknown field `{path}`; hint: the fields there are {known}, and inside #each the others are reached by @root"
+    )]
+    UnknownPath {
+        /// Where.
+        place: Place,
+        /// The path as written.
+        path: String,
+        /// The fields where the path leaves the known ones.
+        known: String,
+    },
+    /// A field printed where it can be empty.
+    #[error(
+        "{place}: `{path}` prints nothing sensible for the variant `{variant}`; hint: put it inside {{{{#if {path}}}}}, or use the list helper or #each for a list"
+    )]
+    NothingToPrint {
+        /// Where.
+        place: Place,
+        /// The path as written.
+        path: String,
+        /// The sample in which it is empty, a list, a group or a yes/no.
+        variant: String,
+    },
+    /// A list no sample fills, so that nothing inside the block could be checked.
+    #[error("{place}: `{path}` is no list, or one that is always empty")]
+    NoList {
+        /// Where.
+        place: Place,
+        /// The path as written.
+        path: String,
+    },
+    /// Handlebars that could say one thing at plan and another when sent.
+    #[error("{place}: {what} is not supported in notices")]
+    Unsupported {
+        /// Where.
+        place: Place,
+        /// What was used.
+        what: &'static str,
+    },
+    /// A helper that can't work with what it was given.
+    #[error("{place}: `{helper}` {message}")]
+    BadArgument {
+        /// Where.
+        place: Place,
+        /// The helper.
+        helper: String,
+        /// What it expects.
+        message: String,
+    },
+    /// The template speaks of credentials but would be silent, or wrong, for one class.
+    #[error("{template} has no block for `{flag}`; hint: test it inside {{{{#each credentials}}}}")]
+    MissingBlock {
+        /// The file's name.
+        template: String,
+        /// The flag nothing tests.
+        flag: &'static str,
+    },
+    /// A person with exposed credentials and a template that never mentions them.
+    #[error("the notice `{notice}` says nothing of credentials, and this person's were exposed")]
+    CredentialsUntold {
+        /// The notice.
+        notice: String,
+    },
+    /// A subject without a visible character.
+    #[error("{template} gives an empty subject for the variant `{variant}`")]
+    EmptySubject {
+        /// The file's name.
+        template: String,
+        /// The sample.
+        variant: String,
+    },
+    /// The facts could not be turned into JSON.
+    #[error("the facts of the notice can't be prepared")]
+    Context(#[source] serde_json::Error),
+    /// Handlebars refused at the time of rendering.
+    #[error("{template} can't be rendered (line {line}): {source}", line = source.line_no.unwrap_or(0))]
+    Render {
+        /// The file's name.
+        template: String,
+        /// Handlebars' own error.
+        #[source]
+        source: Box<handlebars::RenderError>,
+    },
+}

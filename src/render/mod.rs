@@ -1,0 +1,20 @@
+//! L1b: from approved template bytes and typed facts to the subject, text and HTML of a notice.
+//!
+//! Owns the contexts templates may see, the words they may use and the lint that refuses a template
+//! before anybody approves it. Knows nothing of mail transport, storage, campaigns or files on disk.
+
+mod context;
+mod error;
+mod lint;
+mod samples;
+mod scope;
+mod templates;
+mod words;
+mod wrap;
+
+#[cfg(test)]
+mod tests;
+
+pub use context::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, ResetMode};
+pub use error::{Place, RenderError};
+pub use templates::{Prepared, Rendered, Templates};

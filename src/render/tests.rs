@@ -1,0 +1,440 @@
+//! What the shipped notice says, and what the lint refuses.
+
+use std::collections::BTreeMap;
+
+use super::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, Rendered};
+use super::{RenderError, ResetMode, Templates};
+use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::incident::Incident;
+
+const TXT: &str = "mail/account-breach/en/body.txt.hbs";
+const HTML: &str = "mail/account-breach/en/body.html.hbs";
+const SUBJECT: &str = "mail/account-breach/en/subject.txt.hbs";
+
+/// The files as they are shipped.
+fn shipped() -> BTreeMap<String, Vec<u8>> {
+    macro_rules! files {
+        ($($name:literal),+ $(,)?) => {
+            [$(($name.to_owned(), include_bytes!(concat!("../../templates/", $name)).to_vec())),+].into()
+        };
+    }
+    files!(
+        "mail/account-breach/en/subject.txt.hbs",
+        "mail/account-breach/en/body.txt.hbs",
+        "mail/account-breach/en/body.html.hbs",
+        "mail/partials/en/credential.hbs",
+        "mail/partials/en/secret.hbs",
+        "mail/partials/en/text-contact.hbs",
+        "mail/partials/en/html-contact.hbs",
+    )
+}
+
+fn compiled() -> Templates {
+    Templates::compile("account-breach", &shipped()).unwrap()
+}
+
+fn variants() -> Vec<(String, Rendered)> {
+    let templates = compiled();
+    let render = |context| templates.render(context).unwrap();
+    NoticeContext::samples().iter().map(|(name, context)| (name.clone(), render(context))).collect()
+}
+
+fn variant(name: &str) -> Rendered {
+    variants().into_iter().find(|(known, _)| known == name).unwrap().1
+}
+
+/// One line, so that sentences can be looked for wherever lines were broken.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn says(text: &str, sentence: &str) {
+    assert!(flat(text).contains(sentence), "does not say {sentence:?}:\n{text}");
+}
+
+fn silent(text: &str, phrase: &str) {
+    assert!(
+        !flat(text).to_lowercase().contains(&phrase.to_lowercase()),
+        "says {phrase:?}:\n{text}"
+    );
+}
+
+/// Compiles the shipped files with `line` appended to `file`; the refusal and the line's number.
+fn refused(file: &str, line: &str) -> (RenderError, usize) {
+    let mut files = shipped();
+    let bytes = files.get_mut(file).unwrap();
+    let number = bytes.split(|byte| *byte == b'\n').count();
+    bytes.extend_from_slice(line.as_bytes());
+    (Templates::compile("account-breach", &files).unwrap_err(), number)
+}
+
+fn refused_there(file: &str, line: &str) -> RenderError {
+    let (error, number) = refused(file, line);
+    let shown = error.to_string();
+    assert!(shown.starts_with(&format!("{file}:{number}:")), "{shown}");
+    error
+}
+
+#[test]
+fn every_variant_renders_without_a_trace_of_the_template() {
+    for (name, rendered) in variants() {
+        for part in [&rendered.subject, &rendered.text, &rendered.html] {
+            for trace in ["{{", "}}", "[object]", "null", "true", "false"] {
+                assert!(!part.contains(trace), "{name}: {trace}\n{part}");
+            }
+        }
+        assert_eq!(rendered.subject, "Security notice about your Northwind Outfitters account");
+    }
+}
+
+#[test]
+fn an_expired_password_and_the_site_mode_tell_the_whole_story() {
+    let text = variant("expired/site").text;
+    for sentence in [
+        "Dear Robin Sample,",
+        "It happened at Harbour Hosting Ltd, a company that works for us.",
+        "from 21 August 2018, 22:58 (BST, UTC+01:00) until 5 September 2018, 21:45 (BST, UTC+01:00)",
+        "- your email address",
+        "- your password",
+        "What was not exposed: - your payment card number",
+        "We have already expired your password with us.",
+        "type the address you know, www.northwind.example, yourself",
+        "choose \"Create a new password\"",
+        "the same or a similar password",
+        "We will never ask you for a password",
+        "www.northwind.example/notice",
+        "NW-7Q4K-29XD",
+        "- Telephone: +44 20 7946 0018 (every day, 08:00 to 20:00 UK time)",
+        "Everyone concerned receives this notice",
+        "until 31 December 2018, 23:59 (GMT, UTC).",
+    ] {
+        says(&text, sentence);
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 72), "{text}");
+}
+
+#[test]
+fn an_account_without_a_password_is_not_told_to_make_one() {
+    for part in [variant("no-password/site").text, variant("no-password/site").html] {
+        says(&part, "This account has no password with us, because you sign in another way.");
+        says(&part, "We have ended its signed-in sessions");
+        for phrase in ["expired", "Create a new password", "your password", "same or a similar"] {
+            silent(&part, phrase);
+        }
+    }
+}
+
+#[test]
+fn the_sentence_about_the_credential_follows_its_class() {
+    let sentences = [
+        ("expired", "We have already expired your password with us."),
+        ("changed-since", "You have changed your password since this happened"),
+        ("no-password", "This account has no password with us"),
+        ("not-found", "We could not find an account"),
+        ("exempt", "We have not changed your password ourselves"),
+        ("pending", "We have not yet been able to make sure"),
+        ("failed", "We have not yet been able to make sure"),
+        ("regressed", "We have not yet been able to make sure"),
+        ("reset", "Your password has been replaced since this happened."),
+        ("reset-elsewhere", "Your password has been replaced since this happened."),
+    ];
+    for mode in ["site", "none"] {
+        for (class, sentence) in sentences {
+            let rendered = variant(&format!("{class}/{mode}"));
+            for part in [&rendered.text, &rendered.html] {
+                says(part, sentence);
+                for (_, other) in sentences.iter().filter(|(_, other)| *other != sentence) {
+                    silent(part, other);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_password_is_asked_for_only_where_one_can_be_made() {
+    for (name, rendered) in variants() {
+        let asked = matches!(
+            name.as_str(),
+            "expired/site"
+                | "pending/site"
+                | "failed/site"
+                | "regressed/site"
+                | "exempt/site"
+                | "no-name/site"
+                | "bare-no-name/site"
+        );
+        for part in [&rendered.text, &rendered.html] {
+            assert_eq!(part.contains("Create a new password"), asked, "{name}");
+        }
+    }
+}
+
+#[test]
+fn without_exposed_credentials_no_password_is_spoken_of() {
+    for name in ["nothing/none", "bare-nothing/none"] {
+        let rendered = variant(name);
+        silent(&rendered.text, "password");
+        silent(&rendered.html, "password");
+        says(&rendered.text, "You have asked us not to send you news");
+    }
+}
+
+#[test]
+fn every_other_kind_is_named() {
+    let text = variant("other-secrets/site").text;
+    says(&text, "We have already ended every signed-in session of your account");
+    assert!(text.contains("- your recovery code\n- your security answer\n"), "{text}");
+    for kind in [
+        "stay-signed-in token",
+        "API key",
+        "authenticator app key",
+        "recovery code",
+        "security answer",
+    ] {
+        says(&text, &format!("- your {kind}"));
+        says(&text, &format!("We have already expired your {kind} with us."));
+    }
+}
+
+#[test]
+fn what_is_not_known_leaves_no_empty_heading_or_gap() {
+    let rendered = variant("bare-no-name/none");
+    says(&rendered.text, "Hello, This notice");
+    for phrase in ["It happened at", "not exposed", "what we offer"] {
+        silent(&rendered.text, phrase);
+        silent(&rendered.html, phrase);
+    }
+    assert!(!rendered.text.contains("\n\n\n"));
+    says(&variant("bare-nothing/none").text, "- Telephone: +44 20 7946 0018 WHY");
+}
+
+#[test]
+fn the_html_has_no_link_image_table_or_script_and_stays_small() {
+    for (name, rendered) in variants() {
+        for tag in ["<a ", "href", "<img", "<table", "<script", "<style", "url(", "http:", "https:"]
+        {
+            assert!(!rendered.html.contains(tag), "{name}: {tag}");
+        }
+        assert!(rendered.html.len() <= 10 * 1024, "{name}: {} bytes", rendered.html.len());
+        assert!(rendered.html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
+        assert_eq!(rendered.html.matches("<li>").count(), rendered.html.matches("</li>").count());
+        assert_eq!(rendered.html.matches("<p").count(), rendered.html.matches("</p>").count());
+    }
+}
+
+fn person(name: &str, locale: &str) -> RecipientContext {
+    let expired =
+        CredentialContext { kind: CredentialKind::Password, class: CredentialClass::Expired };
+    RecipientContext::new(Some(name), vec![expired], "NW-1", locale, false)
+}
+
+fn scaffold() -> CampaignContext {
+    let text = include_str!("../../templates/scaffold/incident.toml");
+    let incident = Incident::parse(text, "incidents/northwind/incident.toml").unwrap();
+    CampaignContext::new(&incident, ResetMode::Site)
+}
+
+#[test]
+fn markup_in_a_name_is_escaped_in_html_and_plain_in_text() {
+    let prepared = compiled().prepare(&scaffold()).unwrap();
+    let rendered = prepared.render(&person("<script>alert('x')</script> & Co", "en")).unwrap();
+    assert!(rendered.html.contains("Dear &lt;script&gt;alert("), "{}", rendered.html);
+    assert!(!rendered.html.contains("<script"));
+    says(&rendered.text, "Dear <script>alert('x')</script> & Co,");
+}
+
+#[test]
+fn handlebars_in_a_name_is_only_text() {
+    let prepared = compiled().prepare(&scaffold()).unwrap();
+    let rendered = prepared.render(&person("{{reference}}", "en")).unwrap();
+    says(&rendered.text, "Dear {{reference}},");
+}
+
+#[test]
+fn the_scaffold_incident_renders_and_a_prepared_notice_equals_an_unprepared_one() {
+    let templates = compiled();
+    let context = NoticeContext { campaign: scaffold(), recipient: person("Ada", "en-GB") };
+    let rendered = templates.render(&context).unwrap();
+    assert_eq!(
+        rendered,
+        templates.prepare(&context.campaign).unwrap().render(&context.recipient).unwrap()
+    );
+    says(&rendered.text, "We learnt of it on 5 September 2018, 21:45 (BST, UTC+01:00).");
+    says(&rendered.text, "We shut the server off within an hour of finding the access.");
+}
+
+#[test]
+fn a_subject_is_one_line_without_control_characters() {
+    let mut files = shipped();
+    files.insert(
+        SUBJECT.to_owned(),
+        b"Notice from\r\nBcc: x@y.example\t {{brand.name}}\n\n".to_vec(),
+    );
+    let templates = Templates::compile("account-breach", &files).unwrap();
+    let (_, context) = NoticeContext::samples().swap_remove(0);
+    let subject = templates.render(&context).unwrap().subject;
+    assert_eq!(subject, "Notice from Bcc: x@y.example Northwind Outfitters");
+    files.insert(SUBJECT.to_owned(), b" \n".to_vec());
+    let error = Templates::compile("account-breach", &files).unwrap_err();
+    assert!(matches!(error, RenderError::EmptySubject { .. }), "{error}");
+}
+
+#[test]
+fn a_person_is_written_to_in_the_closest_language() {
+    let mut files = shipped();
+    for (part, bytes) in
+        [("subject.txt", "Hinweis"), ("body.txt", "Hinweis"), ("body.html", "Hinweis")]
+    {
+        files.insert(format!("mail/account-breach/de/{part}.hbs"), bytes.as_bytes().to_vec());
+    }
+    let templates = Templates::compile("account-breach", &files).unwrap();
+    assert_eq!(templates.locales().collect::<Vec<_>>(), ["de", "en"]);
+    let prepared = templates.prepare(&scaffold()).unwrap();
+    let speaks = |locale| {
+        let recipient = RecipientContext::new(None, Vec::new(), "NW-1", locale, false);
+        prepared.render(&recipient).unwrap().subject
+    };
+    assert_eq!(speaks("de-AT"), "Hinweis");
+    assert!(speaks("en-GB").starts_with("Security notice"));
+    assert!(speaks("fi").starts_with("Security notice"));
+    let error = prepared.render(&person("Ada", "de")).unwrap_err();
+    assert!(matches!(error, RenderError::CredentialsUntold { .. }), "{error}");
+}
+
+#[test]
+fn a_typo_in_a_condition_is_refused_with_file_and_line() {
+    for line in [
+        "{{#if persn.has_name}}x{{/if}}",
+        "{{#unless person.hasname}}x{{/unless}}",
+        "{{#if (and reset.site person.typo)}}x{{/if}}",
+        "{{#if reset.site}}{{else if person.typo}}x{{/if}}",
+        "{{#each credentials}}{{#if expird}}x{{/if}}{{/each}}",
+        "{{#each credentials}}{{#if @root.brand.nam}}x{{/if}}{{/each}}",
+        "{{#each incident.sumary}}x{{else}}y{{/each}}",
+        "{{brand.nam}}",
+        "{{date incident.fro}}",
+    ] {
+        for file in [TXT, HTML, SUBJECT, "mail/partials/en/text-contact.hbs"] {
+            let error = refused_there(file, line);
+            assert!(matches!(error, RenderError::UnknownPath { .. }), "{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_helper_is_refused_with_file_and_line() {
+    for line in [
+        "{{dat incident.from}}",
+        "{{lookup brand \"name\"}}",
+        "{{#with brand}}x{{/with}}",
+        "{{#if (eq reset.site 1)}}x{{/if}}",
+        "{{#if reset.none}}{{log 1}}{{/if}}",
+    ] {
+        let error = refused_there(HTML, line);
+        assert!(matches!(error, RenderError::UnknownHelper { .. }), "{line}: {error}");
+    }
+}
+
+#[test]
+fn a_missing_or_endless_partial_is_refused_with_file_and_line() {
+    let error = refused_there(TXT, "{{> mail/partials/en/nofoot}}");
+    assert!(matches!(error, RenderError::MissingPartial { .. }), "{error}");
+    let error = refused_there(TXT, "{{> mail/account-breach/en/subject.txt}}");
+    assert!(matches!(error, RenderError::MissingPartial { .. }), "{error}");
+    let error =
+        refused_there("mail/partials/en/text-contact.hbs", "{{> mail/partials/en/text-contact}}");
+    assert!(matches!(error, RenderError::EndlessPartial { .. }), "{error}");
+    let error = refused_there(TXT, "{{> mail/partials/en/secret brand=reference}}");
+    assert!(matches!(error, RenderError::Unsupported { .. }), "{error}");
+}
+
+#[test]
+fn unescaped_output_is_refused_in_html_and_in_its_partials() {
+    for line in
+        ["{{{person.name}}}", "{{&person.name}}", "{{{date incident.from}}}", "{{~{person.name}~}}"]
+    {
+        for file in [HTML, "mail/partials/en/html-contact.hbs"] {
+            let error = refused_there(file, line);
+            assert!(matches!(error, RenderError::RawOutput { .. }), "{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_can_be_empty_is_printed_only_behind_its_own_condition() {
+    for line in [
+        "{{incident.vendor}}",
+        "{{#if contact.phone}}{{contact.hours}}{{/if}}",
+        "{{brand}}",
+        "{{person.has_name}}",
+        "{{person.name}}",
+        "{{incident.exposed}}",
+    ] {
+        let error = refused_there(TXT, line);
+        assert!(matches!(error, RenderError::NothingToPrint { .. }), "{line}: {error}");
+    }
+    for line in [
+        "{{date incident.offer.enrol_by}}",
+        "{{list incident.advice}}",
+        "{{date reference}}",
+        "{{count reference}}",
+    ] {
+        let error = refused_there(TXT, line);
+        assert!(matches!(error, RenderError::BadArgument { .. }), "{line}: {error}");
+    }
+    let mut files = shipped();
+    files.get_mut(TXT).unwrap().extend_from_slice(
+        b"{{#if incident.advice}}{{list incident.advice}} {{count 1234}}{{/if}}",
+    );
+    let templates = Templates::compile("account-breach", &files).unwrap();
+    let text = templates
+        .render(&NoticeContext { campaign: scaffold(), recipient: person("Ada", "en") })
+        .unwrap()
+        .text;
+    says(&text, "you did not place. 1,234");
+}
+
+#[test]
+fn broken_syntax_is_refused_with_file_and_line() {
+    let (error, number) = refused(TXT, "{{#if reset.site}}never closed\n");
+    let RenderError::Syntax { place, .. } = &error else { panic!("{error}") };
+    assert_eq!(place.template, TXT);
+    assert!(place.line >= number, "{error}");
+}
+
+#[test]
+fn a_body_that_forgets_a_class_is_refused() {
+    let mut files = shipped();
+    let partial = files.get_mut("mail/partials/en/credential.hbs").unwrap();
+    *partial = String::from_utf8(partial.clone())
+        .unwrap()
+        .replace("{{#if renewed}}", "{{#if expired}}")
+        .into_bytes();
+    let error = Templates::compile("account-breach", &files).unwrap_err();
+    assert!(matches!(&error, RenderError::MissingBlock { flag: "renewed", .. }), "{error}");
+}
+
+#[test]
+fn a_missing_part_a_stray_file_and_an_unknown_notice_are_refused() {
+    let mut files = shipped();
+    files.remove(HTML);
+    let error = Templates::compile("account-breach", &files).unwrap_err();
+    assert!(matches!(&error, RenderError::MissingPart { template } if template == HTML), "{error}");
+    let mut files = shipped();
+    files.insert("mail/account-breach/en/bodytxt.hbs".to_owned(), Vec::new());
+    let error = Templates::compile("account-breach", &files).unwrap_err();
+    assert!(matches!(error, RenderError::StrayFile { .. }), "{error}");
+    let error = Templates::compile("no-such", &shipped()).unwrap_err();
+    assert!(matches!(error, RenderError::UnknownNotice { .. }), "{error}");
+    let mut files = shipped();
+    files.insert(TXT.to_owned(), vec![0xff]);
+    let error = Templates::compile("account-breach", &files).unwrap_err();
+    assert!(matches!(error, RenderError::Encoding { .. }), "{error}");
+}
+
+#[test]
+fn a_rendered_notice_does_not_show_itself_in_logs() {
+    let rendered = variant("expired/site");
+    assert!(!format!("{rendered:?}").contains("Robin"));
+}

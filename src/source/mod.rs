@@ -1,0 +1,198 @@
+//! Where audiences come from: files and queries, read as a stream of rows.
+//!
+//! A row that names an account becomes a recipient, whatever its address; every other row is
+//! handed on with its line, column and reason, and kept. Knows nothing of seals, stores or
+//! digests: who wants a digest of the source taps the bytes as they are read.
+
+mod csv;
+mod mapping;
+mod record;
+mod reject;
+mod settings;
+mod sqlite;
+
+use std::io;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::domain::recipient::Recipient;
+
+pub use self::csv::CsvSource;
+pub use self::reject::{Reject, RejectError, RejectFile, RejectReason, RejectSummary};
+pub use self::settings::{Columns, CsvSettings, SourceSettings, SqliteSettings};
+pub use self::sqlite::SqliteSource;
+
+/// Sees what is read, in order and once: every byte of a file; of a query its text, then every
+/// good row's canonical bytes and every rejected row's raw ones.
+pub type Tap<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+
+/// One row of a source.
+#[derive(Debug)]
+pub enum Row {
+    /// An account, to be sealed.
+    Good {
+        /// The physical line it starts on, counted from 1; a query's row by its ordinal.
+        line: u64,
+        /// The person.
+        recipient: Box<Recipient>,
+    },
+    /// A row that names no account, or whose facts cannot be read; kept, never sealed.
+    Rejected(Reject),
+}
+
+/// How far a source has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Units read.
+    pub done: u64,
+    /// Units in all, where that is known cheaply. A file that grows may pass it.
+    pub total: Option<u64>,
+    /// What is counted.
+    pub unit: Unit,
+}
+
+/// What [`Progress`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes of a file.
+    Bytes,
+    /// Rows of a query.
+    Rows,
+}
+
+/// A stream of rows that takes no more memory however long it is.
+#[async_trait]
+pub trait Source: Send {
+    /// The next rows, at least one and at most `max` (0 counts as 1); none at the end. After an
+    /// error the source is spent.
+    async fn next_batch(&mut self, max: usize, tap: Tap<'_>) -> Result<Vec<Row>, SourceError>;
+
+    /// How far it has been read.
+    fn progress(&self) -> Progress;
+
+    /// What it is, for the seal's provenance and for messages: `csv people.csv`.
+    fn origin(&self) -> &str;
+}
+
+/// Why a source cannot be read, or be read on. Never holds a value of a row.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The file cannot be opened.
+    #[error("{}: cannot be opened; hint: check `path` in [audience.csv]", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file cannot be read on.
+    #[error("{origin}: reading stopped at line {line}")]
+    Read {
+        /// The source.
+        origin: String,
+        /// The line being read.
+        line: u64,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is empty, or its first line is no header.
+    #[error(
+        "{origin}: line {line} is no header: {reason}; \
+         hint: the first line must name the columns, in UTF-8"
+    )]
+    Header {
+        /// The source.
+        origin: String,
+        /// The line.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// So many quotes are never closed that reading on would read the file over and over.
+    #[error(
+        "{origin}: line {line} opens one more quote that is never closed; \
+         hint: write the file again with every quote in a value doubled"
+    )]
+    Quoting {
+        /// The source.
+        origin: String,
+        /// The line.
+        line: u64,
+    },
+    /// A mapped column is not there.
+    #[error(
+        "{origin}: no column `{column}`, which `columns.{key}` names; \
+         hint: the header is compared letter by letter"
+    )]
+    MissingColumn {
+        /// The source.
+        origin: String,
+        /// The key in `columns`.
+        key: String,
+        /// The column it names.
+        column: String,
+    },
+    /// A mapped column is there twice.
+    #[error("{origin}: two columns are called `{column}`, which `columns.{key}` names")]
+    DoubledColumn {
+        /// The source.
+        origin: String,
+        /// The key in `columns`.
+        key: String,
+        /// The column it names.
+        column: String,
+    },
+    /// A setting cannot be used.
+    #[error("{origin}: `{key}` {problem}")]
+    Setting {
+        /// The source.
+        origin: String,
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The database cannot be opened for reading.
+    #[error("{origin}: cannot be opened read-only; hint: check `url` in [audience.sqlite]")]
+    Connect {
+        /// The source.
+        origin: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database refuses the query.
+    #[error("{origin}: the database refuses `query`")]
+    Query {
+        /// The source.
+        origin: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database stopped in the middle of the query.
+    #[error("{origin}: the query stopped after row {rows}")]
+    Rows {
+        /// The source.
+        origin: String,
+        /// Rows read before.
+        rows: u64,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The task that reads the query died.
+    #[error("{origin}: the reader died after row {rows}")]
+    Reader {
+        /// The source.
+        origin: String,
+        /// Rows read before.
+        rows: u64,
+        /// How it died.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}

@@ -1,0 +1,125 @@
+//! Credentials: which accounts are still pending, what we wrote, how each was settled.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::StoreError;
+use super::deliveries::Move;
+use crate::domain::credential::{CredentialClass, CredentialKind};
+
+/// A sealed account on its way through the secure pass.
+#[derive(Debug, Clone)]
+pub struct SealedAccount {
+    /// The recipient's number.
+    pub number: u64,
+    /// Row salt.
+    pub salt: [u8; 16],
+    /// The canonical row under the campaign's key.
+    pub body: Vec<u8>,
+    /// Its class now.
+    pub class: CredentialClass,
+    /// `HMAC(replacement)` of each of our own writes.
+    pub planned: Vec<[u8; 32]>,
+    /// The delivery's class and reason words now.
+    pub delivery: (String, String),
+}
+
+/// One of our own writes, committed before it is tried.
+#[derive(Debug, Clone)]
+pub struct OwnWrite {
+    /// The recipient's number.
+    pub number: u64,
+    /// `HMAC(replacement)`.
+    pub planned: [u8; 32],
+    /// `HMAC(current)` as read.
+    pub seen: [u8; 32],
+}
+
+/// How one credential was settled.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The recipient's number.
+    pub number: u64,
+    /// The class it must have now.
+    pub from: CredentialClass,
+    /// The class it gets.
+    pub to: CredentialClass,
+    /// In words, where it failed.
+    pub reason: String,
+    /// The ledger line of this change.
+    pub line: String,
+    /// A hold or release of the delivery that goes with it.
+    pub delivery: Option<Move>,
+}
+
+/// A credential for listings.
+#[derive(Debug, Clone)]
+pub struct CredentialListing {
+    /// The recipient's number.
+    pub number: u64,
+    /// The canonical row under the campaign's key.
+    pub body: Option<Vec<u8>>,
+    /// Its kind.
+    pub kind: CredentialKind,
+    /// Its class.
+    pub class: CredentialClass,
+    /// In words, where it failed.
+    pub reason: String,
+    /// When it got this class.
+    pub changed_at: Timestamp,
+}
+
+/// Which accounts a secure pass takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// Those without a class yet.
+    Pending,
+    /// Those that failed before.
+    Failed,
+}
+
+/// Credentials of sealed accounts.
+#[async_trait]
+pub trait Credentials {
+    /// The next accounts after `after` in number order.
+    async fn next_accounts(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        pick: Pick,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<SealedAccount>, StoreError>;
+
+    /// Any sealed accounts, for `directory check`.
+    async fn some_accounts(
+        &self,
+        campaign: i64,
+        limit: u32,
+    ) -> Result<Vec<SealedAccount>, StoreError>;
+
+    /// Commits what is about to be written.
+    async fn record_writes(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        writes: Vec<OwnWrite>,
+    ) -> Result<(), StoreError>;
+
+    /// Settles classes with their holds, counters and ledger lines; returns how many changed.
+    async fn settle(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        settlements: Vec<Settlement>,
+    ) -> Result<u64, StoreError>;
+
+    /// Credentials of one class (all where `None`) after `after`, by number.
+    async fn list_credentials(
+        &self,
+        campaign: i64,
+        class: Option<CredentialClass>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<CredentialListing>, StoreError>;
+}

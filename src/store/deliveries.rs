@@ -1,0 +1,335 @@
+//! Deliveries: leases on chunks, intents, outcomes, and the moves between classes.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::StoreError;
+use crate::domain::delivery::{AttemptKey, DeliveryClass, Outcome};
+
+/// A lane: what is paced and suspended as one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane {
+    /// Wave number.
+    pub wave: u32,
+    /// Mailbox provider.
+    pub provider: String,
+    /// Send window; empty = always.
+    pub window: String,
+}
+
+/// How a lane stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneRow {
+    /// Which lane.
+    pub lane: Lane,
+    /// Suspended since and until, and why.
+    pub suspended: Option<Suspension>,
+    /// Microseconds its retry windows have stood still in earlier suspensions.
+    pub stood_still: i64,
+}
+
+/// A suspension for the sender's fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspension {
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// The peer's code and status, without its words.
+    pub cause: String,
+}
+
+/// Who claims, for how long.
+#[derive(Debug, Clone)]
+pub struct Claimant {
+    /// Worker id.
+    pub worker: String,
+    /// This database's incarnation.
+    pub incarnation: u64,
+    /// Now.
+    pub now: Timestamp,
+    /// Until when the lease holds unless renewed.
+    pub until: Timestamp,
+}
+
+/// A leased chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Chunk number.
+    pub chunk: u64,
+    /// Fencing number of this lease.
+    pub epoch: u64,
+    /// Its sealed root.
+    pub root: [u8; 32],
+    /// Its lane.
+    pub lane: Lane,
+}
+
+/// A recipient of a leased chunk with all that a worker must know.
+#[derive(Debug, Clone)]
+pub struct LoadedRow {
+    /// Its number.
+    pub number: u64,
+    /// Row salt.
+    pub salt: [u8; 16],
+    /// Its sealed leaf.
+    pub leaf: [u8; 32],
+    /// The canonical row under the campaign's key.
+    pub body: Vec<u8>,
+    /// Its class and where it stands.
+    pub state: DeliveryState,
+    /// Largest n used so far in this generation.
+    pub last_n: u32,
+    /// Date and content digest of the attempt whose fate was in doubt, if one was.
+    pub repeats: Option<(Timestamp, [u8; 32])>,
+    /// `kind` word → `class` word of its credentials.
+    pub credentials: BTreeMap<String, String>,
+}
+
+/// A delivery row, or what its absence implies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryState {
+    /// Its class.
+    pub class: DeliveryClass,
+    /// Its generation.
+    pub generation: u32,
+    /// Outcomes of this generation in doubt so far.
+    pub doubts: u32,
+    /// Attempts that reached the wire.
+    pub attempts: u32,
+    /// When the first of them began.
+    pub first_attempt_at: Option<Timestamp>,
+    /// When the next is due.
+    pub due_at: Option<Timestamp>,
+}
+
+impl Default for DeliveryState {
+    fn default() -> Self {
+        Self {
+            class: DeliveryClass::Queued,
+            generation: 1,
+            doubts: 0,
+            attempts: 0,
+            first_attempt_at: None,
+            due_at: None,
+        }
+    }
+}
+
+/// An intent to be committed before its transaction starts.
+#[derive(Debug, Clone)]
+pub struct NewIntent {
+    /// Which attempt.
+    pub key: AttemptKey,
+    /// The message's Date.
+    pub dated_at: Timestamp,
+    /// SHA-256 of the message.
+    pub content: [u8; 32],
+    /// The class the row keeps meanwhile: queued or deferred.
+    pub from: DeliveryClass,
+    /// Epoch of the lease.
+    pub epoch: u64,
+    /// Journal segment at the moment.
+    pub segment: u64,
+    /// Relay identity.
+    pub relay: String,
+}
+
+/// A change of one recipient's class, guarded by the class it leaves.
+#[derive(Debug, Clone)]
+pub struct Move {
+    /// The recipient's number.
+    pub number: u64,
+    /// The class it must have now.
+    pub from: DeliveryClass,
+    /// The class it gets.
+    pub to: DeliveryClass,
+    /// The rest of the row afterwards.
+    pub state: DeliveryState,
+    /// The ledger line of this change.
+    pub line: String,
+}
+
+/// An outcome with the move it causes; no move where the row keeps its class (not started).
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Which attempt.
+    pub key: AttemptKey,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The class it left when it went in flight.
+    pub from: DeliveryClass,
+    /// Epoch of the lease it ran under.
+    pub epoch: u64,
+    /// What it means for the row.
+    pub change: Option<Move>,
+}
+
+/// The end of a doubt.
+#[derive(Debug, Clone)]
+pub struct Resolution {
+    /// The outcome it settles.
+    pub key: AttemptKey,
+    /// `accepted`, `not-sent`, `waived`, `re-sent`.
+    pub result: &'static str,
+    /// `policy`, or the operator's name.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// The operator's signature.
+    pub signature: Option<[u8; 64]>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a recorder commits at once.
+#[derive(Debug, Clone, Default)]
+pub struct Flush {
+    /// Outcomes of ended attempts.
+    pub ended: Vec<Ended>,
+    /// Intents about to start.
+    pub intents: Vec<NewIntent>,
+}
+
+/// What became of a flush.
+#[derive(Debug, Clone, Default)]
+pub struct Flushed {
+    /// Intents that were refused: fenced off, or the number was used. Nothing may be sent for them.
+    pub refused: Vec<AttemptKey>,
+    /// Outcomes that came too late and were kept as evidence only.
+    pub late: Vec<AttemptKey>,
+}
+
+/// An intent without outcome.
+#[derive(Debug, Clone)]
+pub struct Unpaired {
+    /// Which attempt.
+    pub key: AttemptKey,
+    /// The message's Date: about when it began.
+    pub dated_at: Timestamp,
+    /// The class the row kept.
+    pub from: DeliveryClass,
+    /// Epoch of the lease it ran under.
+    pub epoch: u64,
+    /// Worker that ran it.
+    pub worker: String,
+    /// Journal segment when it was committed.
+    pub segment: u64,
+    /// The delivery row.
+    pub state: DeliveryState,
+    /// Row salt.
+    pub salt: [u8; 16],
+    /// The canonical row under the campaign's key.
+    pub body: Vec<u8>,
+}
+
+/// A recipient in doubt whose re-send is due.
+#[derive(Debug, Clone)]
+pub struct DueDoubt {
+    /// The attempt whose outcome is in doubt.
+    pub key: AttemptKey,
+    /// The delivery row.
+    pub state: DeliveryState,
+    /// Row salt.
+    pub salt: [u8; 16],
+    /// The canonical row under the campaign's key.
+    pub body: Vec<u8>,
+}
+
+/// Deliveries of a campaign.
+#[async_trait]
+pub trait Deliveries {
+    /// Notes a worker that starts.
+    async fn start_worker(
+        &self,
+        worker: &str,
+        incarnation: u64,
+        boot_id: &str,
+        host: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Notes that a worker stopped in good order.
+    async fn stop_worker(&self, worker: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Lanes that have something to send now, with how they stand.
+    async fn runnable_lanes(
+        &self,
+        campaign: i64,
+        now: Timestamp,
+    ) -> Result<Vec<LaneRow>, StoreError>;
+
+    /// Claims up to `limit` chunks of a lane that have something to do now.
+    async fn claim(
+        &self,
+        campaign: i64,
+        lane: &Lane,
+        claimant: &Claimant,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError>;
+
+    /// The people of a leased chunk, whatever their class (their leaves are re-hashed by the caller).
+    async fn load(&self, campaign: i64, lease: &Lease) -> Result<Vec<LoadedRow>, StoreError>;
+
+    /// Renews all leases of a worker in one statement; tells how many there are.
+    async fn renew(&self, claimant: &Claimant) -> Result<u64, StoreError>;
+
+    /// Gives a chunk back; it is claimable from `due_at` on.
+    async fn release(
+        &self,
+        campaign: i64,
+        lease: &Lease,
+        worker: &str,
+        due_at: Option<Timestamp>,
+    ) -> Result<(), StoreError>;
+
+    /// Commits outcomes and intents together (outcomes first).
+    async fn flush(
+        &self,
+        campaign: i64,
+        claimant: &Claimant,
+        flush: Flush,
+    ) -> Result<Flushed, StoreError>;
+
+    /// Intents without outcome in chunks that a dead worker still owns.
+    async fn unpaired(&self, campaign: i64) -> Result<Vec<Unpaired>, StoreError>;
+
+    /// Takes every leased chunk from its dead owner (epoch + 1) and records what became of its
+    /// intents, in one transaction (rule R1).
+    async fn rescue(&self, campaign: i64, ended: Vec<Ended>) -> Result<u64, StoreError>;
+
+    /// People whose automatic re-send is due.
+    async fn due_doubts(
+        &self,
+        campaign: i64,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueDoubt>, StoreError>;
+
+    /// Applies moves without attempts, with the resolutions that caused them; returns the numbers
+    /// that really changed.
+    async fn apply(
+        &self,
+        campaign: i64,
+        moves: Vec<Move>,
+        resolutions: Vec<Resolution>,
+    ) -> Result<Vec<u64>, StoreError>;
+
+    /// When the next released chunk or due doubt can run.
+    async fn next_due(&self, campaign: i64) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Suspends a lane; an earlier suspension is prolonged, never shortened. Tells whether it was
+    /// running before.
+    async fn suspend_lane(
+        &self,
+        campaign: i64,
+        lane: &Lane,
+        suspension: &Suspension,
+        lines: Vec<String>,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends suspensions that are over; returns those lanes.
+    async fn resume_lanes(&self, campaign: i64, now: Timestamp) -> Result<Vec<Lane>, StoreError>;
+}

@@ -1,0 +1,117 @@
+//! L1b: persistence. One trait per aggregate; `sqlite/` implements them, a Postgres twin mirrors it.
+//!
+//! Every function is one transaction, or one read. Writers that change a class go through one function
+//! (`sqlite/classes.rs`): lock the chunks, change guarded rows, move the counters by the rows that really
+//! changed, append the ledger batch, commit.
+
+pub mod campaigns;
+pub mod credentials;
+pub mod deliveries;
+pub mod operators;
+pub mod plans;
+pub mod reports;
+mod row;
+pub mod seals;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+pub use campaigns::Campaigns;
+pub use credentials::Credentials;
+pub use deliveries::Deliveries;
+pub use operators::Operators;
+pub use plans::Plans;
+pub use reports::Reports;
+pub use seals::Seals;
+
+/// Everything an engine needs of its database.
+pub trait Store:
+    Operators + Campaigns + Plans + Seals + Credentials + Deliveries + Reports + Send + Sync
+{
+}
+
+/// A shared handle on the store.
+pub type Handle = Arc<dyn Store>;
+
+/// The newest ledger batch of a commit: what the high-water mark remembers (promise 13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerMark {
+    /// Row id of the batch.
+    pub batch_id: i64,
+    /// SHA-256 of its entries.
+    pub sha256: [u8; 32],
+}
+
+/// Called after each commit that appended a ledger batch.
+pub type OnBatch = Arc<dyn Fn(LedgerMark) + Send + Sync>;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database file could not be opened.
+    #[error("database `{path}` cannot be opened: {source}; hint: {hint}")]
+    Open {
+        /// The file.
+        path: String,
+        /// What would help.
+        hint: String,
+        /// The driver's reason.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A migration failed, or the database is newer than this binary.
+    #[error("database `{path}` cannot be brought to this version: {source}")]
+    Migrate {
+        /// The file.
+        path: String,
+        /// The migrator's reason.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A statement failed.
+    #[error("{what}: {source}")]
+    Statement {
+        /// What was being done.
+        what: &'static str,
+        /// The driver's reason.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row holds what no version of this program wrote.
+    #[error("table `{table}` column `{column}` of row {row} holds an unknown value")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key, as text.
+        row: String,
+    },
+    /// A name is taken.
+    #[error("{what} `{name}` exists already")]
+    Exists {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Reading or writing a file beside the database failed.
+    #[error("file `{path}`: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The row changed under the caller.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+impl StoreError {
+    /// Wraps a driver error with what was being done.
+    pub(crate) fn on(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Statement { what, source }
+    }
+}

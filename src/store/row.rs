@@ -1,0 +1,54 @@
+//! Column ↔ domain conversions shared by the engines: instants as i64 microseconds, digests as blobs.
+
+use jiff::Timestamp;
+
+use super::StoreError;
+use crate::domain::delivery::DeliveryClass;
+
+/// An instant as the database keeps it.
+pub(crate) fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// An instant out of the database; a value out of range reads as the nearest instant there is.
+pub(crate) fn instant(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}
+
+/// A number for a column; counts and numbers stay far below 2^63.
+pub(crate) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A number out of a column that a CHECK or the writer keeps from being negative.
+pub(crate) fn uint(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// A small number out of a column.
+pub(crate) fn small(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+/// A blob of a fixed length.
+pub(crate) fn bytes<const N: usize>(
+    blob: &[u8],
+    table: &'static str,
+    column: &'static str,
+    row: impl ToString,
+) -> Result<[u8; N], StoreError> {
+    blob.try_into().map_err(|_| StoreError::Corrupt { table, column, row: row.to_string() })
+}
+
+/// A delivery class out of its two columns.
+pub(crate) fn class(class: &str, reason: &str, number: i64) -> Result<DeliveryClass, StoreError> {
+    DeliveryClass::parse(class, reason).map_err(|_| StoreError::Corrupt {
+        table: "delivery",
+        column: "class",
+        row: number.to_string(),
+    })
+}

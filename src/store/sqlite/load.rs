@@ -1,0 +1,321 @@
+//! Reads behind `Deliveries`: chunks with their people, unpaired intents, doubts that are due.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::classes::Moved;
+use super::{SqliteStore, StoreError, WriteTx, row};
+use crate::domain::chunk::{chunk_of, numbers_of};
+use crate::domain::delivery::{AttemptKey, DeliveryClass};
+use crate::store::deliveries::{DeliveryState, DueDoubt, Lease, LoadedRow, Move, Unpaired};
+
+/// The columns of a delivery row, absent where there is none.
+#[derive(sqlx::FromRow)]
+pub(super) struct StateColumns {
+    pub class: Option<String>,
+    pub reason: Option<String>,
+    pub generation: Option<i64>,
+    pub doubts: Option<i64>,
+    pub attempts: Option<i64>,
+    pub first_attempt_at: Option<i64>,
+    pub due_at: Option<i64>,
+}
+
+impl StateColumns {
+    pub(super) fn read(self, number: i64) -> Result<DeliveryState, StoreError> {
+        let Some(class) = self.class else { return Ok(DeliveryState::default()) };
+        Ok(DeliveryState {
+            class: row::class(&class, self.reason.as_deref().unwrap_or_default(), number)?,
+            generation: row::small(self.generation.unwrap_or(1)),
+            doubts: row::small(self.doubts.unwrap_or(0)),
+            attempts: row::small(self.attempts.unwrap_or(0)),
+            first_attempt_at: self.first_attempt_at.map(row::instant),
+            due_at: self.due_at.map(row::instant),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct PersonColumns {
+    number: i64,
+    salt: Vec<u8>,
+    leaf: Vec<u8>,
+    body: Option<Vec<u8>>,
+    #[sqlx(flatten)]
+    state: StateColumns,
+}
+
+#[derive(sqlx::FromRow)]
+struct UnpairedColumns {
+    number: i64,
+    intent_generation: i64,
+    n: i64,
+    dated_at: i64,
+    from_class: String,
+    epoch: i64,
+    worker: String,
+    segment: i64,
+    salt: Vec<u8>,
+    body: Option<Vec<u8>>,
+    #[sqlx(flatten)]
+    state: StateColumns,
+}
+
+#[derive(sqlx::FromRow)]
+struct DoubtColumns {
+    number: i64,
+    n: i64,
+    salt: Vec<u8>,
+    body: Option<Vec<u8>>,
+    #[sqlx(flatten)]
+    state: StateColumns,
+}
+
+/// Per recipient: generation → (largest n, Date and content of the last attempt in doubt).
+type Tries = HashMap<(i64, i64), (u32, Option<(Timestamp, [u8; 32])>)>;
+
+impl SqliteStore {
+    pub(super) async fn load_chunk(
+        &self,
+        campaign: i64,
+        lease: &Lease,
+    ) -> Result<Vec<LoadedRow>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let (first, last) = numbers_of(lease.chunk);
+        let range = (row::int(first), row::int(last));
+        let people: Vec<PersonColumns> = sqlx::query_as(
+            "SELECT r.number, r.salt, r.leaf, r.body, d.class, d.reason, d.generation, d.doubts,
+                    d.attempts, d.first_attempt_at, d.due_at
+             FROM recipient AS r
+             LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
+             WHERE r.seal_id = $2 AND r.number BETWEEN $3 AND $4
+             ORDER BY r.number",
+        )
+        .bind(campaign)
+        .bind(seal)
+        .bind(range.0)
+        .bind(range.1)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("load a chunk"))?;
+        let tries = self.tries(campaign, range).await?;
+        let mut credentials = self.credential_words(campaign, range).await?;
+        people
+            .into_iter()
+            .map(|person| {
+                let number = person.number;
+                let state = person.state.read(number)?;
+                let tried = tries.get(&(number, i64::from(state.generation)));
+                Ok(LoadedRow {
+                    number: row::uint(number),
+                    salt: row::bytes(&person.salt, "recipient", "salt", number)?,
+                    leaf: row::bytes(&person.leaf, "recipient", "leaf", number)?,
+                    body: person.body.unwrap_or_default(),
+                    last_n: tried.map_or(0, |(n, _)| *n),
+                    repeats: tried.and_then(|(_, repeats)| *repeats),
+                    credentials: credentials.remove(&number).unwrap_or_default(),
+                    state,
+                })
+            })
+            .collect()
+    }
+
+    async fn tries(&self, campaign: i64, range: (i64, i64)) -> Result<Tries, StoreError> {
+        type Columns = (i64, i64, i64, i64, Vec<u8>, Option<String>);
+        let rows: Vec<Columns> = sqlx::query_as(
+            "SELECT i.number, i.generation, i.n, i.dated_at, i.content, o.result
+             FROM intent AS i
+             LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
+             WHERE i.campaign_id = $1 AND i.number BETWEEN $2 AND $3
+             ORDER BY i.number, i.generation, i.n",
+        )
+        .bind(campaign)
+        .bind(range.0)
+        .bind(range.1)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("load a chunk's attempts"))?;
+        let mut tries = Tries::new();
+        for (number, generation, n, dated_at, content, result) in rows {
+            let entry = tries.entry((number, generation)).or_default();
+            entry.0 = entry.0.max(row::small(n));
+            if result.as_deref() == Some("in-doubt") {
+                let content = row::bytes(&content, "intent", "content", number)?;
+                entry.1 = Some((row::instant(dated_at), content));
+            }
+        }
+        Ok(tries)
+    }
+
+    async fn credential_words(
+        &self,
+        campaign: i64,
+        range: (i64, i64),
+    ) -> Result<HashMap<i64, BTreeMap<String, String>>, StoreError> {
+        let rows: Vec<(i64, String, String)> = sqlx::query_as(
+            "SELECT number, kind, class
+             FROM credential
+             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3",
+        )
+        .bind(campaign)
+        .bind(range.0)
+        .bind(range.1)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("load a chunk's credentials"))?;
+        let mut words: HashMap<i64, BTreeMap<String, String>> = HashMap::new();
+        for (number, kind, class) in rows {
+            words.entry(number).or_default().insert(kind, class);
+        }
+        Ok(words)
+    }
+
+    pub(super) async fn load_unpaired(&self, campaign: i64) -> Result<Vec<Unpaired>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let rows: Vec<UnpairedColumns> = sqlx::query_as(
+            "SELECT i.number, i.generation AS intent_generation, i.n, i.dated_at, i.from_class, i.epoch,
+                    i.worker, i.segment, r.salt, r.body, d.class, d.reason, d.generation, d.doubts,
+                    d.attempts, d.first_attempt_at, d.due_at
+             FROM chunk AS c
+             JOIN intent AS i
+               ON i.campaign_id = $1 AND i.number BETWEEN c.first_number AND c.last_number
+             JOIN recipient AS r ON r.seal_id = c.seal_id AND r.number = i.number
+             LEFT JOIN outcome AS o
+               ON o.campaign_id = $1 AND o.number = i.number AND o.generation = i.generation
+              AND o.n = i.n
+             LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = i.number
+             WHERE c.seal_id = $2 AND c.owner IS NOT NULL AND o.number IS NULL
+             ORDER BY i.number",
+        )
+        .bind(campaign)
+        .bind(seal)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("find unpaired intents"))?;
+        rows.into_iter()
+            .map(|found| {
+                Ok(Unpaired {
+                    key: AttemptKey {
+                        number: row::uint(found.number),
+                        generation: row::small(found.intent_generation),
+                        n: row::small(found.n),
+                    },
+                    dated_at: row::instant(found.dated_at),
+                    from: row::class(&found.from_class, "", found.number)?,
+                    epoch: row::uint(found.epoch),
+                    worker: found.worker,
+                    segment: row::uint(found.segment),
+                    state: found.state.read(found.number)?,
+                    salt: row::bytes(&found.salt, "recipient", "salt", found.number)?,
+                    body: found.body.unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    pub(super) async fn load_due_doubts(
+        &self,
+        campaign: i64,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueDoubt>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let rows: Vec<DoubtColumns> = sqlx::query_as(
+            "SELECT d.number, r.salt, r.body, d.class, d.reason, d.generation, d.doubts, d.attempts,
+                    d.first_attempt_at, d.due_at,
+                    (SELECT MAX(o.n) FROM outcome AS o
+                     WHERE o.campaign_id = d.campaign_id AND o.number = d.number
+                       AND o.generation = d.generation AND o.result = 'in-doubt') AS n
+             FROM chunk AS c
+             JOIN delivery AS d
+               ON d.campaign_id = $1 AND d.number BETWEEN c.first_number AND c.last_number
+             JOIN recipient AS r ON r.seal_id = c.seal_id AND r.number = d.number
+             WHERE c.seal_id = $2 AND c.in_doubt > 0
+               AND d.class = 'in-doubt' AND d.reason = 'due' AND d.due_at <= $3
+             LIMIT $4",
+        )
+        .bind(campaign)
+        .bind(seal)
+        .bind(row::micros(now))
+        .bind(i64::from(limit))
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("find due doubts"))?;
+        rows.into_iter()
+            .map(|found| {
+                let state = found.state.read(found.number)?;
+                Ok(DueDoubt {
+                    key: AttemptKey {
+                        number: row::uint(found.number),
+                        generation: state.generation,
+                        n: row::small(found.n),
+                    },
+                    state,
+                    salt: row::bytes(&found.salt, "recipient", "salt", found.number)?,
+                    body: found.body.unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    /// When something can run next: a released chunk, a doubt, or a suspended lane.
+    pub(super) async fn earliest_due(
+        &self,
+        campaign: i64,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT MIN(due) FROM (
+                 SELECT MAX(COALESCE(c.due_at, 0), COALESCE(l.suspended_until, 0)) AS due
+                 FROM chunk AS c
+                 LEFT JOIN lane AS l
+                   ON l.campaign_id = $1 AND l.wave = c.wave AND l.provider = c.provider
+                  AND l.send_window = c.send_window
+                 WHERE c.seal_id = $2 AND c.queued + c.deferred > 0
+                 UNION ALL
+                 SELECT d.due_at
+                 FROM chunk AS c
+                 JOIN delivery AS d
+                   ON d.campaign_id = $1 AND d.number BETWEEN c.first_number AND c.last_number
+                 WHERE c.seal_id = $2 AND c.in_doubt > 0
+                   AND d.class = 'in-doubt' AND d.reason = 'due')",
+        )
+        .bind(campaign)
+        .bind(seal)
+        .fetch_one(&self.reader)
+        .await
+        .map_err(StoreError::on("find what is due next"))?;
+        Ok(due.map(row::instant))
+    }
+
+    /// Makes the chunks of rows that were queued again claimable now.
+    pub(super) async fn wake(
+        &self,
+        write: &mut WriteTx,
+        seal: i64,
+        moves: &[Move],
+        moved: &Moved,
+    ) -> Result<(), StoreError> {
+        let chunks: Vec<u64> = moves
+            .iter()
+            .filter(|m| m.to == DeliveryClass::Queued && moved.numbers.contains(&m.number))
+            .map(|change| chunk_of(change.number))
+            .collect();
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE chunk
+             SET due_at = NULL
+             WHERE seal_id = $1 AND number IN (SELECT value FROM json_each($2))",
+        )
+        .bind(seal)
+        .bind(json!(chunks).to_string())
+        .execute(write.conn())
+        .await
+        .map_err(StoreError::on("wake chunks"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! The embedded default: one file, one writer connection, WAL, `synchronous=FULL`.
+//!
+//! Many rows travel in one statement as a JSON array (`json_each`): sqlx hands each statement to the
+//! connection's own thread, and that hop, not SQLite, is what a statement a row would pay for.
+
+mod campaigns;
+mod classes;
+mod credentials;
+mod deliveries;
+mod flush;
+mod identity;
+mod lanes;
+mod load;
+mod operators;
+mod plans;
+mod publish;
+mod reports;
+mod seals;
+mod staging;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
+
+use super::{LedgerMark, OnBatch, Store, StoreError, row};
+use crate::domain::clock::Clock;
+use crate::secret::digest::sha256;
+
+/// The store on a SQLite file.
+#[derive(Clone)]
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: SqlitePool,
+    reader: SqlitePool,
+    clock: Arc<dyn Clock>,
+    on_batch: OnBatch,
+    writer_name: String,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Store for SqliteStore {}
+
+/// An open write transaction that may append ledger batches.
+struct WriteTx {
+    tx: Transaction<'static, Sqlite>,
+    mark: Option<LedgerMark>,
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: a commit that was reported survives the machine; batching makes it cheap
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10))
+        .disable_statement_logging()
+}
+
+impl SqliteStore {
+    /// Opens the database, bringing it to this version first; `create` makes the file if it is absent.
+    pub async fn open(
+        path: &Path,
+        create: bool,
+        clock: Arc<dyn Clock>,
+        on_batch: OnBatch,
+        writer_name: &str,
+    ) -> Result<Self, StoreError> {
+        let shown = path.display().to_string();
+        let refused = |source| StoreError::Open {
+            path: shown.clone(),
+            hint: "run `forthwith init` first, or name the workspace with `--workspace DIR`".into(),
+            source,
+        };
+        let write_options = options(path)
+            .create_if_missing(create)
+            // the recorder runs passive checkpoints itself, between commits
+            .pragma("wal_autocheckpoint", "0")
+            .pragma("journal_size_limit", "67108864");
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(write_options)
+            .await
+            .map_err(refused)?;
+        let refused = |source| StoreError::Open {
+            path: shown.clone(),
+            hint: "is the folder writable?".into(),
+            source,
+        };
+        sqlx::migrate!("migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(|source| StoreError::Migrate { path: shown.clone(), source })?;
+        let reader = SqlitePoolOptions::new()
+            .max_connections(4)
+            .test_before_acquire(false)
+            .connect_with(options(path).pragma("query_only", "1"))
+            .await
+            .map_err(refused)?;
+        let store = Self {
+            path: path.to_owned(),
+            writer,
+            reader,
+            clock,
+            on_batch,
+            writer_name: writer_name.to_owned(),
+        };
+        store.found().await?;
+        Ok(store)
+    }
+
+    /// Closes both pools, so that the file is whole and unlocked.
+    pub async fn close(&self) {
+        self.checkpoint().await;
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+
+    /// Moves what readers no longer need from the write-ahead log into the file, without waiting for
+    /// anybody.
+    pub async fn checkpoint(&self) {
+        // A checkpoint that cannot run now runs later; nothing is lost by it.
+        let _ = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&self.writer).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn write(&self) -> Result<WriteTx, StoreError> {
+        let tx = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(StoreError::on("begin a write transaction"))?;
+        Ok(WriteTx { tx, mark: None })
+    }
+
+    /// Commits and, where ledger batches were appended, tells the high-water keeper.
+    async fn commit(&self, write: WriteTx) -> Result<(), StoreError> {
+        write.tx.commit().await.map_err(StoreError::on("commit"))?;
+        if let Some(mark) = write.mark {
+            (self.on_batch)(mark);
+        }
+        Ok(())
+    }
+
+    /// Appends one ledger batch to this transaction; nothing where there are no lines.
+    async fn log(&self, write: &mut WriteTx, lines: &[String]) -> Result<(), StoreError> {
+        let now = row::micros(self.now());
+        if let Some(mark) = append_batch(write.conn(), &self.writer_name, lines, now).await? {
+            write.mark = Some(mark);
+        }
+        Ok(())
+    }
+
+    fn handle(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Appends lines as one ledger batch, within whatever transaction `conn` is in.
+async fn append_batch(
+    conn: &mut SqliteConnection,
+    writer: &str,
+    lines: &[String],
+    now: i64,
+) -> Result<Option<LedgerMark>, StoreError> {
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let mut entries = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
+    for line in lines {
+        entries.push_str(line);
+        entries.push('\n');
+    }
+    let digest = sha256(entries.as_bytes());
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO ledger_batch (writer, count, sha256, entries, written_at)
+         VALUES ($1, $2, $3, $4, $5)
+         RETURNING id",
+    )
+    .bind(writer)
+    .bind(row::int(lines.len() as u64))
+    .bind(&digest.as_bytes()[..])
+    .bind(entries.as_bytes())
+    .bind(now)
+    .fetch_one(conn)
+    .await
+    .map_err(StoreError::on("append a ledger batch"))?;
+    Ok(Some(LedgerMark { batch_id: id, sha256: *digest.as_bytes() }))
+}
+
+impl WriteTx {
+    fn conn(&mut self) -> &mut SqliteConnection {
+        &mut self.tx
+    }
+}

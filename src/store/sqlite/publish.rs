@@ -1,0 +1,416 @@
+//! From the staging file into the database: slices, digest look-ups in digest order, chunks, the flip.
+//!
+//! Every slice moves its high-water mark in its own transaction, so a process may die anywhere: the next
+//! one continues a copy of the same root, or deletes the slices of a dead one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sqlx::{Sqlite, SqliteConnection, pool::PoolConnection};
+
+use super::seals::SealColumns;
+use super::{SqliteStore, StoreError, row};
+use crate::domain::chunk::{CHUNK_SIZE, numbers_of};
+use crate::domain::totals::SourceTotals;
+use crate::store::LedgerMark;
+use crate::store::seals::{Publication, SealRow, StagedSource};
+
+/// Rows a slice: well under 100 ms of write transaction.
+const SLICE: i64 = 5_000;
+
+pub(super) struct Publisher<'a> {
+    pub store: &'a SqliteStore,
+    pub path: &'a Path,
+    pub publication: &'a Publication,
+    pub source: &'a StagedSource,
+    pub totals: SourceTotals,
+    pub names_refused: u64,
+}
+
+impl Publisher<'_> {
+    pub(super) async fn run(
+        &self,
+        lines: Vec<String>,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<SealRow, StoreError> {
+        let mut conn =
+            self.store.writer.acquire().await.map_err(StoreError::on("take the writer"))?;
+        sqlx::query("ATTACH DATABASE $1 AS staging")
+            .bind(self.path.display().to_string())
+            .execute(&mut *conn)
+            .await
+            .map_err(StoreError::on("attach the staging file"))?;
+        let result = self.copy(&mut conn, lines, progress).await;
+        let detached = sqlx::query("DETACH DATABASE staging").execute(&mut *conn).await;
+        let (row, mark) = result?;
+        detached.map_err(StoreError::on("detach the staging file"))?;
+        drop(conn);
+        if let Some(mark) = mark {
+            (self.store.on_batch)(mark);
+        }
+        Ok(row)
+    }
+
+    async fn copy(
+        &self,
+        conn: &mut PoolConnection<Sqlite>,
+        lines: Vec<String>,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<(SealRow, Option<LedgerMark>), StoreError> {
+        self.bury_others(conn).await?;
+        let seal = self.begin(conn).await?;
+        let mut copied = 0;
+        while let Some(rows) = self.slice_of_people(conn, seal).await? {
+            copied += rows;
+            progress(copied);
+        }
+        while self.slice_of_lookups(conn, seal, Lookup::Account).await? {}
+        while self.slice_of_lookups(conn, seal, Lookup::Address).await? {}
+        self.chunks(conn, seal).await?;
+        self.flip(conn, seal, lines).await
+    }
+
+    /// Deletes the slices of copies that will never go live, by keyset.
+    async fn bury_others(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE seal SET state = 'dead'
+             WHERE campaign_id = $1 AND state = 'copying' AND root <> $2",
+        )
+        .bind(self.publication.campaign)
+        .bind(&self.publication.root[..])
+        .execute(&mut *conn)
+        .await
+        .map_err(StoreError::on("give up an older copy"))?;
+        let dead: Vec<i64> =
+            sqlx::query_scalar("SELECT id FROM seal WHERE campaign_id = $1 AND state = 'dead'")
+                .bind(self.publication.campaign)
+                .fetch_all(&mut *conn)
+                .await
+                .map_err(StoreError::on("find dead copies"))?;
+        for seal in dead {
+            for sql in [
+                "DELETE FROM recipient WHERE (seal_id, number) IN
+                     (SELECT seal_id, number FROM recipient WHERE seal_id = $1 LIMIT 5000)",
+                "DELETE FROM account_lookup WHERE (seal_id, digest, number) IN
+                     (SELECT seal_id, digest, number FROM account_lookup WHERE seal_id = $1 LIMIT 5000)",
+                "DELETE FROM address_lookup WHERE (seal_id, digest, number) IN
+                     (SELECT seal_id, digest, number FROM address_lookup WHERE seal_id = $1 LIMIT 5000)",
+                "DELETE FROM chunk WHERE (seal_id, number) IN
+                     (SELECT seal_id, number FROM chunk WHERE seal_id = $1 LIMIT 5000)",
+            ] {
+                while execute(conn, "delete a dead copy", sql, seal).await? > 0 {}
+            }
+            // No seal of this campaign is live yet, so every delivery row it has was born by a dead one.
+            let campaign = self.publication.campaign;
+            let born = "DELETE FROM delivery WHERE (campaign_id, number) IN
+                            (SELECT campaign_id, number FROM delivery WHERE campaign_id = $1 LIMIT 5000)";
+            while execute(conn, "delete a dead copy's classes", born, campaign).await? > 0 {}
+            execute(conn, "delete a dead seal", "DELETE FROM seal WHERE id = $1", seal).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM seal WHERE campaign_id = $1 AND state = 'copying' AND root = $2",
+        )
+        .bind(self.publication.campaign)
+        .bind(&self.publication.root[..])
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(StoreError::on("find an unfinished copy"))?;
+        if let Some(seal) = found {
+            return Ok(seal);
+        }
+        sqlx::query_scalar(
+            "INSERT INTO seal (campaign_id, state, root, source_kind, source_name, source_digest, as_of,
+                               source_rows, sealed, duplicates, conflicts, rejected, names_refused)
+             VALUES ($1, 'copying', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+             RETURNING id",
+        )
+        .bind(self.publication.campaign)
+        .bind(&self.publication.root[..])
+        .bind(&self.publication.source_kind)
+        .bind(&self.publication.source_name)
+        .bind(&self.source.digest[..])
+        .bind(row::micros(self.source.as_of))
+        .bind(row::int(self.totals.rows))
+        .bind(row::int(self.totals.sealed))
+        .bind(row::int(self.totals.duplicates))
+        .bind(row::int(self.totals.conflicts))
+        .bind(row::int(self.totals.rejected))
+        .bind(row::int(self.names_refused))
+        .fetch_one(conn)
+        .await
+        .map_err(StoreError::on("begin a seal"))
+    }
+
+    async fn slice_of_people(
+        &self,
+        conn: &mut SqliteConnection,
+        seal: i64,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut tx = begin_immediate(conn).await?;
+        let (after, last): (i64, Option<i64>) = sqlx::query_as(
+            "SELECT s.copied_number,
+                    (SELECT MAX(number) FROM (
+                         SELECT number FROM staging.row
+                         WHERE fate = 0 AND number > s.copied_number
+                         ORDER BY number LIMIT $2))
+             FROM seal AS s
+             WHERE s.id = $1",
+        )
+        .bind(seal)
+        .bind(SLICE)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(StoreError::on("find the next slice"))?;
+        let Some(last) = last else { return Ok(None) };
+        let people = sqlx::query(
+            "INSERT INTO recipient (seal_id, number, salt, leaf, body, address_reason)
+             SELECT $1, number, salt, leaf, body, address_reason
+             FROM staging.row
+             WHERE fate = 0 AND number > $2 AND number <= $3
+             ORDER BY number",
+        )
+        .bind(seal)
+        .bind(after)
+        .bind(last)
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::on("copy a slice of people"))?
+        .rows_affected();
+        sqlx::query(
+            "INSERT INTO delivery (campaign_id, number, class, reason, changed_at)
+             SELECT $1, number,
+                    CASE WHEN is_held = 1 THEN 'held' ELSE 'fallback' END,
+                    CASE WHEN is_held = 1 THEN 'conflict' ELSE 'address:' || address_reason END,
+                    $4
+             FROM staging.row
+             WHERE fate = 0 AND number > $2 AND number <= $3
+               AND (is_held = 1 OR address_reason NOT IN ('ok', 'suspect', 'dormant'))
+             ORDER BY number",
+        )
+        .bind(self.publication.campaign)
+        .bind(after)
+        .bind(last)
+        .bind(row::micros(self.store.now()))
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::on("copy a slice of classes"))?;
+        sqlx::query("UPDATE seal SET copied_number = $2 WHERE id = $1")
+            .bind(seal)
+            .bind(last)
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::on("move the slice mark"))?;
+        tx.commit().await.map_err(StoreError::on("commit a slice"))?;
+        Ok(Some(people))
+    }
+
+    async fn slice_of_lookups(
+        &self,
+        conn: &mut SqliteConnection,
+        seal: i64,
+        lookup: Lookup,
+    ) -> Result<bool, StoreError> {
+        let (bound, insert, advance) = lookup.statements();
+        let mut tx = begin_immediate(conn).await?;
+        let (after, last): (Vec<u8>, Option<Vec<u8>>) = sqlx::query_as(bound)
+            .bind(seal)
+            .bind(SLICE)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::on("find the next slice of digests"))?;
+        let Some(last) = last else { return Ok(false) };
+        for (sql, what) in [(insert, "copy a slice of digests"), (advance, "move the digest mark")]
+        {
+            sqlx::query(sql)
+                .bind(seal)
+                .bind(&after)
+                .bind(&last)
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::on(what))?;
+        }
+        tx.commit().await.map_err(StoreError::on("commit a slice"))?;
+        Ok(true)
+    }
+
+    async fn chunks(&self, conn: &mut SqliteConnection, seal: i64) -> Result<(), StoreError> {
+        let born: Vec<(i64, i64, String, i64)> = sqlx::query_as(
+            "SELECT number / $1, is_held, address_reason, COUNT(*)
+             FROM staging.row
+             WHERE fate = 0
+             GROUP BY 1, 2, 3
+             ORDER BY 1",
+        )
+        .bind(row::int(CHUNK_SIZE))
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(StoreError::on("count chunks"))?;
+        let places: Vec<(i64, String, String, String)> = sqlx::query_as(
+            "SELECT number, cohort, provider, zone FROM staging.chunk ORDER BY number",
+        )
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(StoreError::on("list chunks"))?;
+        let mut counted: BTreeMap<i64, Vec<(bool, String, i64)>> = BTreeMap::new();
+        for (chunk, held, reason, count) in born {
+            counted.entry(chunk).or_default().push((held == 1, reason, count));
+        }
+        let rows: Vec<Value> = places
+            .into_iter()
+            .filter_map(|place| {
+                let born = counted.get(&place.0)?;
+                let root = self.publication.chunk_roots.get(&row::uint(place.0))?;
+                Some(chunk_row(place, born, root))
+            })
+            .collect();
+        for part in rows.chunks(1_000) {
+            sqlx::query(
+                "INSERT INTO chunk (seal_id, number, first_number, last_number, size, root, cohort,
+                                    provider, zone, is_copy, queued, held, fallback, reasons)
+                 SELECT $2, j.value ->> 'number', j.value ->> 'first', j.value ->> 'last',
+                        j.value ->> 'size', unhex(j.value ->> 'root'), j.value ->> 'cohort',
+                        j.value ->> 'provider', j.value ->> 'zone', 0, j.value ->> 'queued',
+                        j.value ->> 'held', j.value ->> 'fallback', j.value ->> 'reasons'
+                 FROM json_each($1) AS j
+                 WHERE true
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(json!(part).to_string())
+            .bind(seal)
+            .execute(&mut *conn)
+            .await
+            .map_err(StoreError::on("insert chunks"))?;
+        }
+        Ok(())
+    }
+
+    /// One row decides: before it nobody sees the seal, after it everybody does.
+    async fn flip(
+        &self,
+        conn: &mut PoolConnection<Sqlite>,
+        seal: i64,
+        lines: Vec<String>,
+    ) -> Result<(SealRow, Option<LedgerMark>), StoreError> {
+        let mut tx = begin_immediate(conn).await?;
+        let flipped =
+            sqlx::query("UPDATE campaign SET seal_id = $2 WHERE id = $1 AND seal_id IS NULL")
+                .bind(self.publication.campaign)
+                .bind(seal)
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::on("flip the seal"))?
+                .rows_affected();
+        if flipped != 1 {
+            return Err(StoreError::Conflict("this campaign's people are sealed already".into()));
+        }
+        sqlx::query("UPDATE seal SET state = 'live', sealed_at = $2 WHERE id = $1")
+            .bind(seal)
+            .bind(row::micros(self.store.now()))
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::on("flip the seal"))?;
+        let mark = super::append_batch(
+            &mut tx,
+            &self.store.writer_name,
+            &lines,
+            row::micros(self.store.now()),
+        )
+        .await?;
+        let found: SealColumns = sqlx::query_as("SELECT * FROM seal WHERE id = $1")
+            .bind(seal)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(StoreError::on("read the seal"))?;
+        tx.commit().await.map_err(StoreError::on("commit the flip"))?;
+        Ok((found.read()?, mark))
+    }
+}
+
+async fn begin_immediate(
+    conn: &mut SqliteConnection,
+) -> Result<sqlx::Transaction<'_, Sqlite>, StoreError> {
+    use sqlx::Connection as _;
+    conn.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::on("begin a write transaction"))
+}
+
+async fn execute(
+    conn: &mut SqliteConnection,
+    what: &'static str,
+    sql: &'static str,
+    bind: i64,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query(sql).bind(bind).execute(conn).await.map_err(StoreError::on(what))?;
+    Ok(done.rows_affected())
+}
+
+fn chunk_row(
+    (number, cohort, provider, zone): (i64, String, String, String),
+    born: &[(bool, String, i64)],
+    root: &[u8; 32],
+) -> Value {
+    let (mut size, mut queued, mut held, mut fallback) = (0, 0, 0, 0);
+    let mut reasons: BTreeMap<String, i64> = BTreeMap::new();
+    for (is_held, reason, count) in born {
+        size += count;
+        if *is_held {
+            held += count;
+            *reasons.entry("held/conflict".into()).or_default() += count;
+        } else if matches!(reason.as_str(), "ok" | "suspect" | "dormant") {
+            queued += count;
+        } else {
+            fallback += count;
+            *reasons.entry(format!("fallback/address:{reason}")).or_default() += count;
+        }
+    }
+    let (first, last) = numbers_of(row::uint(number));
+    json!({
+        "number": number, "first": first, "last": last, "size": size, "root": hex::encode(root),
+        "cohort": cohort, "provider": provider, "zone": zone,
+        "queued": queued, "held": held, "fallback": fallback,
+        "reasons": json!(reasons).to_string(),
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Lookup {
+    Account,
+    Address,
+}
+
+impl Lookup {
+    /// The slice's bound, its copy, and the move of its mark.
+    fn statements(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Account => (
+                "SELECT s.copied_account,
+                        (SELECT MAX(account) FROM (
+                             SELECT account FROM staging.row
+                             WHERE account > s.copied_account ORDER BY account LIMIT $2))
+                 FROM seal AS s WHERE s.id = $1",
+                "INSERT INTO account_lookup (seal_id, digest, number)
+                 SELECT $1, account, number FROM staging.row
+                 WHERE account > $2 AND account <= $3 AND fate = 0
+                 ORDER BY account, number",
+                "UPDATE seal SET copied_account = $3 WHERE id = $1 AND copied_account = $2",
+            ),
+            Self::Address => (
+                "SELECT s.copied_address,
+                        (SELECT MAX(address) FROM (
+                             SELECT address FROM staging.row
+                             WHERE address IS NOT NULL AND address > s.copied_address
+                             ORDER BY address LIMIT $2))
+                 FROM seal AS s WHERE s.id = $1",
+                "INSERT INTO address_lookup (seal_id, digest, number)
+                 SELECT $1, address, number FROM staging.row
+                 WHERE address IS NOT NULL AND address > $2 AND address <= $3 AND fate = 0
+                 ORDER BY address, number",
+                "UPDATE seal SET copied_address = $3 WHERE id = $1 AND copied_address = $2",
+            ),
+        }
+    }
+}

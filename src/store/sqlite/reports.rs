@@ -1,0 +1,315 @@
+//! `Reports` on SQLite: sums over chunks, listings by keyset.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::load::StateColumns;
+use super::{SqliteStore, StoreError, deliveries::lane_row, row};
+use crate::domain::delivery::{AttemptKey, AttemptResult};
+use crate::domain::totals::DeliveryTotals;
+use crate::store::deliveries::LaneRow;
+use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing, Reports};
+
+#[derive(sqlx::FromRow)]
+struct TotalColumns {
+    sealed: i64,
+    queued: i64,
+    deferred: i64,
+    in_doubt: i64,
+    held: i64,
+    fallback: i64,
+    told: i64,
+    withdrawn: i64,
+    waived: i64,
+    in_flight_queued: i64,
+    in_flight_deferred: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct ListingColumns {
+    number: i64,
+    salt: Vec<u8>,
+    body: Option<Vec<u8>>,
+    in_flight: i64,
+    changed_at: Option<i64>,
+    #[sqlx(flatten)]
+    state: StateColumns,
+}
+
+#[derive(sqlx::FromRow)]
+struct AttemptColumns {
+    generation: i64,
+    n: i64,
+    dated_at: i64,
+    content: Vec<u8>,
+    relay: String,
+    result: Option<String>,
+    phase: Option<String>,
+    code: Option<i64>,
+    enhanced: Option<String>,
+    queue_id: Option<String>,
+    reply: Option<Vec<u8>>,
+    ended_at: Option<i64>,
+}
+
+type ResolutionColumns = (i64, i64, String, String, String, i64);
+
+impl ListingColumns {
+    fn read(self) -> Result<DeliveryListing, StoreError> {
+        Ok(DeliveryListing {
+            number: row::uint(self.number),
+            salt: row::bytes(&self.salt, "recipient", "salt", self.number)?,
+            body: self.body,
+            state: self.state.read(self.number)?,
+            is_in_flight: self.in_flight == 1,
+            changed_at: self.changed_at.map(row::instant),
+        })
+    }
+}
+
+#[async_trait]
+impl Reports for SqliteStore {
+    async fn delivery_totals(&self, campaign: i64) -> Result<DeliveryTotals, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        // Both reads see one instant.
+        let mut tx = self.reader.begin().await.map_err(StoreError::on("begin a report"))?;
+        let sums: TotalColumns = sqlx::query_as(
+            "SELECT COALESCE(SUM(size), 0) AS sealed,
+                    COALESCE(SUM(queued), 0) AS queued,
+                    COALESCE(SUM(deferred), 0) AS deferred,
+                    COALESCE(SUM(in_doubt), 0) AS in_doubt,
+                    COALESCE(SUM(held), 0) AS held,
+                    COALESCE(SUM(fallback), 0) AS fallback,
+                    COALESCE(SUM(told), 0) AS told,
+                    COALESCE(SUM(withdrawn), 0) AS withdrawn,
+                    COALESCE(SUM(waived), 0) AS waived,
+                    COALESCE(SUM(in_flight_queued), 0) AS in_flight_queued,
+                    COALESCE(SUM(in_flight_deferred), 0) AS in_flight_deferred
+             FROM chunk
+             WHERE seal_id = $1 AND is_copy = 0",
+        )
+        .bind(seal)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(StoreError::on("sum the chunks"))?;
+        let reasons: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT j.key, SUM(j.value)
+             FROM chunk AS c, json_each(c.reasons) AS j
+             WHERE c.seal_id = $1 AND c.is_copy = 0
+             GROUP BY j.key",
+        )
+        .bind(seal)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(StoreError::on("sum the reasons"))?;
+        tx.commit().await.map_err(StoreError::on("end a report"))?;
+        let reasons: BTreeMap<String, u64> =
+            reasons.into_iter().map(|(key, count)| (key, row::uint(count))).collect();
+        Ok(DeliveryTotals {
+            sealed: row::uint(sums.sealed),
+            queued: row::uint(sums.queued - sums.in_flight_queued),
+            in_flight: row::uint(sums.in_flight_queued + sums.in_flight_deferred),
+            deferred: row::uint(sums.deferred - sums.in_flight_deferred),
+            in_doubt: row::uint(sums.in_doubt),
+            held: row::uint(sums.held),
+            fallback: row::uint(sums.fallback),
+            told: row::uint(sums.told),
+            withdrawn: row::uint(sums.withdrawn),
+            waived: row::uint(sums.waived),
+            in_doubt_due: reasons.get("in-doubt/due").copied().unwrap_or(0),
+            reasons,
+        })
+    }
+
+    async fn credential_totals(
+        &self,
+        campaign: i64,
+        kinds: &[&str],
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let mut tx = self.reader.begin().await.map_err(StoreError::on("begin a report"))?;
+        let sealed: i64 = sqlx::query_scalar(
+            "SELECT COALESCE(SUM(size), 0) FROM chunk WHERE seal_id = $1 AND is_copy = 0",
+        )
+        .bind(seal)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(StoreError::on("sum the chunks"))?;
+        let settled: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT j.key, SUM(j.value)
+             FROM chunk AS c, json_each(c.credentials) AS j
+             WHERE c.seal_id = $1
+             GROUP BY j.key",
+        )
+        .bind(seal)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(StoreError::on("sum the credentials"))?;
+        tx.commit().await.map_err(StoreError::on("end a report"))?;
+        let mut totals: BTreeMap<String, u64> = BTreeMap::new();
+        for kind in kinds {
+            let prefix = format!("{kind}/");
+            let known: i64 = settled
+                .iter()
+                .filter(|(key, _)| key.starts_with(&prefix))
+                .map(|(_, count)| count)
+                .sum();
+            totals.insert(format!("{kind}/pending"), row::uint(sealed - known));
+        }
+        totals.extend(settled.into_iter().map(|(key, count)| (key, row::uint(count))));
+        Ok(totals)
+    }
+
+    async fn list_deliveries(
+        &self,
+        campaign: i64,
+        filter: &DeliveryFilter,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryListing>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let rows: Vec<ListingColumns> = sqlx::query_as(
+            "SELECT r.number, r.salt, r.body, d.class, d.reason, d.generation, d.doubts, d.attempts,
+                    d.first_attempt_at, d.due_at, d.changed_at,
+                    EXISTS (SELECT 1 FROM intent AS i
+                            LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
+                            WHERE i.campaign_id = $1 AND i.number = r.number
+                              AND o.number IS NULL) AS in_flight
+             FROM recipient AS r
+             LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
+             WHERE r.seal_id = $2
+               AND r.number > $3
+               AND ($4 IS NULL OR COALESCE(d.class, 'queued') = $4)
+               AND ($5 IS NULL OR COALESCE(d.reason, '') = $5)
+               AND ($6 = 0 OR EXISTS (
+                       SELECT 1 FROM outcome AS o
+                       WHERE o.campaign_id = $1 AND o.number = r.number AND o.result = 'in-doubt'))
+             ORDER BY r.number
+             LIMIT $7",
+        )
+        .bind(campaign)
+        .bind(seal)
+        .bind(after.map_or(-1, row::int))
+        .bind(&filter.class)
+        .bind(&filter.reason)
+        .bind(i64::from(filter.ever_in_doubt))
+        .bind(i64::from(limit))
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("list deliveries"))?;
+        rows.into_iter().map(ListingColumns::read).collect()
+    }
+
+    async fn delivery(
+        &self,
+        campaign: i64,
+        number: u64,
+    ) -> Result<Option<DeliveryListing>, StoreError> {
+        let Some(before) = number.checked_sub(1) else { return Ok(None) };
+        let filter = DeliveryFilter::default();
+        let found = self.list_deliveries(campaign, &filter, Some(before), 1).await?;
+        Ok(found.into_iter().find(|listing| listing.number == number))
+    }
+
+    async fn find_numbers(&self, campaign: i64, digest: &[u8]) -> Result<Vec<u64>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let rows: Vec<i64> = sqlx::query_scalar(
+            "SELECT number FROM account_lookup WHERE seal_id = $1 AND digest = $2
+             UNION
+             SELECT number FROM address_lookup WHERE seal_id = $1 AND digest = $2
+             ORDER BY number",
+        )
+        .bind(seal)
+        .bind(digest)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("look a person up"))?;
+        Ok(rows.into_iter().map(row::uint).collect())
+    }
+
+    async fn attempts(
+        &self,
+        campaign: i64,
+        number: u64,
+    ) -> Result<Vec<AttemptListing>, StoreError> {
+        let rows: Vec<AttemptColumns> = sqlx::query_as(
+            "SELECT i.generation, i.n, i.dated_at, i.content, i.relay, o.result, o.phase, o.code,
+                    o.enhanced, o.queue_id, o.reply, o.ended_at
+             FROM intent AS i
+             LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
+             WHERE i.campaign_id = $1 AND i.number = $2
+             ORDER BY i.generation, i.n",
+        )
+        .bind(campaign)
+        .bind(row::int(number))
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("list attempts"))?;
+        let resolutions: Vec<ResolutionColumns> = sqlx::query_as(
+            "SELECT generation, n, result, resolved_by, reason, resolved_at
+             FROM resolution
+             WHERE campaign_id = $1 AND number = $2
+             ORDER BY resolved_at",
+        )
+        .bind(campaign)
+        .bind(row::int(number))
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("list resolutions"))?;
+        rows.into_iter().map(|found| attempt(number, found, &resolutions)).collect()
+    }
+
+    async fn lanes(&self, campaign: i64) -> Result<Vec<LaneRow>, StoreError> {
+        let rows = sqlx::query_as(
+            "SELECT wave, provider, send_window, suspended_at, suspended_until, cause, stood_still
+             FROM lane
+             WHERE campaign_id = $1
+             ORDER BY wave, provider, send_window",
+        )
+        .bind(campaign)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("list lanes"))?;
+        Ok(rows.into_iter().map(lane_row).collect())
+    }
+}
+
+fn attempt(
+    number: u64,
+    found: AttemptColumns,
+    resolutions: &[ResolutionColumns],
+) -> Result<AttemptListing, StoreError> {
+    let result = match found.result.as_deref() {
+        None => None,
+        Some(word) => Some(AttemptResult::parse(word).ok_or_else(|| StoreError::Corrupt {
+            table: "outcome",
+            column: "result",
+            row: number.to_string(),
+        })?),
+    };
+    Ok(AttemptListing {
+        key: AttemptKey {
+            number,
+            generation: row::small(found.generation),
+            n: row::small(found.n),
+        },
+        dated_at: row::instant(found.dated_at),
+        content: row::bytes(&found.content, "intent", "content", number)?,
+        relay: found.relay,
+        result,
+        phase: found.phase.unwrap_or_default(),
+        code: found.code.and_then(|code| u16::try_from(code).ok()),
+        enhanced: found.enhanced,
+        queue_id: found.queue_id,
+        reply: found.reply,
+        ended_at: found.ended_at.map(row::instant),
+        resolutions: resolutions
+            .iter()
+            .filter(|row| (row.0, row.1) == (found.generation, found.n))
+            .map(|(_, _, result, by, reason, at)| {
+                (result.clone(), by.clone(), reason.clone(), row::instant(*at))
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,284 @@
+//! A seal under construction: a SQLite file of its own beside the database.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::publish::Publisher;
+use super::{SqliteStore, StoreError, options, row};
+use crate::domain::totals::SourceTotals;
+use crate::store::seals::{
+    Duplicate, Publication, SealRow, StagedChunk, StagedRow, StagedSource, Staging,
+};
+
+/// Rows a statement: SQLite takes 32,766 binds and a row has ten.
+const ROWS_A_STATEMENT: usize = 1_000;
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS row (
+        number INTEGER PRIMARY KEY,
+        line INTEGER NOT NULL,
+        salt BLOB NOT NULL,
+        leaf BLOB NOT NULL,
+        body BLOB NOT NULL,
+        row_digest BLOB NOT NULL,
+        account BLOB NOT NULL,
+        address BLOB,
+        address_reason TEXT NOT NULL,
+        name_refused INTEGER NOT NULL,
+        -- 0 kept, 1 duplicate, 2 conflict
+        fate INTEGER NOT NULL DEFAULT 0,
+        -- kept, but other rows of its account differ
+        is_held INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS chunk (
+        number INTEGER PRIMARY KEY,
+        cohort TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        zone TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS duplicate (
+        line INTEGER PRIMARY KEY,
+        number INTEGER NOT NULL,
+        of_line INTEGER NOT NULL,
+        of_number INTEGER NOT NULL,
+        is_conflict INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS source (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        digest BLOB NOT NULL,
+        as_of INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        rejected INTEGER NOT NULL
+    ) STRICT;";
+
+/// The staging file and the store it will be published into.
+pub(super) struct SqliteStaging {
+    store: SqliteStore,
+    path: PathBuf,
+    pool: SqlitePool,
+}
+
+impl SqliteStaging {
+    pub(super) async fn open(store: SqliteStore, path: &Path) -> Result<Self, StoreError> {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options(path).create_if_missing(true))
+            .await
+            .map_err(|source| StoreError::Open {
+                path: path.display().to_string(),
+                hint: "is the folder writable, and is there space?".into(),
+                source,
+            })?;
+        sqlx::raw_sql(TABLES)
+            .execute(&pool)
+            .await
+            .map_err(StoreError::on("prepare the staging file"))?;
+        Ok(Self { store, path: path.to_owned(), pool })
+    }
+
+    async fn run(&self, what: &'static str, sql: &'static str) -> Result<(), StoreError> {
+        sqlx::raw_sql(sql).execute(&self.pool).await.map_err(StoreError::on(what))?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Staging for SqliteStaging {
+    async fn loaded(&mut self) -> Result<Option<StagedSource>, StoreError> {
+        let found: Option<(Vec<u8>, i64, i64, i64)> =
+            sqlx::query_as("SELECT digest, as_of, rows, rejected FROM source")
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(StoreError::on("read the staging file"))?;
+        found
+            .map(|(digest, as_of, rows, rejected)| {
+                Ok(StagedSource {
+                    digest: row::bytes(&digest, "source", "digest", 1)?,
+                    as_of: row::instant(as_of),
+                    rows: row::uint(rows),
+                    rejected: row::uint(rejected),
+                })
+            })
+            .transpose()
+    }
+
+    async fn restart(&mut self) -> Result<(), StoreError> {
+        self.run(
+            "empty the staging file",
+            "DROP INDEX IF EXISTS row_by_account;
+             DROP INDEX IF EXISTS row_by_address;
+             DELETE FROM row;
+             DELETE FROM chunk;
+             DELETE FROM duplicate;
+             DELETE FROM source;",
+        )
+        .await
+    }
+
+    async fn append(&mut self, rows: Vec<StagedRow>) -> Result<(), StoreError> {
+        let mut tx =
+            self.pool.begin().await.map_err(StoreError::on("begin a staging transaction"))?;
+        for part in rows.chunks(ROWS_A_STATEMENT) {
+            let mut insert = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO row (number, line, salt, leaf, body, row_digest, account, address,
+                                  address_reason, name_refused) ",
+            );
+            insert.push_values(part, |mut values, staged| {
+                values
+                    .push_bind(row::int(staged.number))
+                    .push_bind(row::int(staged.line))
+                    .push_bind(&staged.salt[..])
+                    .push_bind(&staged.leaf[..])
+                    .push_bind(&staged.body[..])
+                    .push_bind(&staged.row_digest[..])
+                    .push_bind(&staged.account[..])
+                    .push_bind(staged.address.as_ref().map(|digest| &digest[..]))
+                    .push_bind(&staged.address_reason[..])
+                    .push_bind(i64::from(staged.name_refused));
+            });
+            insert.build().execute(&mut *tx).await.map_err(StoreError::on("stage rows"))?;
+        }
+        tx.commit().await.map_err(StoreError::on("commit staged rows"))
+    }
+
+    async fn finish_loading(
+        &mut self,
+        chunks: Vec<StagedChunk>,
+        source: StagedSource,
+    ) -> Result<(), StoreError> {
+        // An index made after the load is sorted once; kept up row by row it would cost a random
+        // write each.
+        self.run(
+            "find duplicates",
+            "CREATE INDEX row_by_account ON row (account, line);
+             CREATE INDEX row_by_address ON row (address, number) WHERE address IS NOT NULL;
+             INSERT INTO duplicate (line, number, of_line, of_number, is_conflict)
+             SELECT r.line, r.number, f.line, f.number, r.row_digest <> f.row_digest
+             FROM (SELECT account, MIN(line) AS line, number, row_digest
+                   FROM row
+                   GROUP BY account
+                   HAVING COUNT(*) > 1) AS f
+             JOIN row AS r ON r.account = f.account AND r.line <> f.line;
+             UPDATE row SET fate = 1 + d.is_conflict FROM duplicate AS d WHERE d.number = row.number;
+             UPDATE row SET is_held = 1
+             FROM duplicate AS d
+             WHERE d.of_number = row.number AND d.is_conflict = 1;",
+        )
+        .await?;
+        let mut tx =
+            self.pool.begin().await.map_err(StoreError::on("begin a staging transaction"))?;
+        for part in chunks.chunks(ROWS_A_STATEMENT) {
+            let mut insert =
+                QueryBuilder::<Sqlite>::new("INSERT INTO chunk (number, cohort, provider, zone) ");
+            insert.push_values(part, |mut values, chunk| {
+                values
+                    .push_bind(row::int(chunk.number))
+                    .push_bind(&chunk.key.cohort[..])
+                    .push_bind(&chunk.key.provider[..])
+                    .push_bind(&chunk.key.zone[..]);
+            });
+            insert.build().execute(&mut *tx).await.map_err(StoreError::on("stage chunks"))?;
+        }
+        sqlx::query(
+            "INSERT INTO source (one, digest, as_of, rows, rejected) VALUES (1, $1, $2, $3, $4)",
+        )
+        .bind(&source.digest[..])
+        .bind(row::micros(source.as_of))
+        .bind(row::int(source.rows))
+        .bind(row::int(source.rejected))
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::on("note the staged source"))?;
+        tx.commit().await.map_err(StoreError::on("commit the staged source"))
+    }
+
+    async fn duplicates(
+        &mut self,
+        after_line: u64,
+        limit: u32,
+    ) -> Result<Vec<Duplicate>, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT line, of_line, is_conflict FROM duplicate WHERE line > $1 ORDER BY line LIMIT $2",
+        )
+        .bind(row::int(after_line))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::on("list duplicates"))?;
+        let read = |(line, of_line, is_conflict)| Duplicate {
+            line: row::uint(line),
+            of_line: row::uint(of_line),
+            is_conflict: is_conflict == 1,
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    async fn leaves(
+        &mut self,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, [u8; 32])>, StoreError> {
+        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT number, leaf FROM row WHERE fate = 0 AND number > $1 ORDER BY number LIMIT $2",
+        )
+        .bind(after.map_or(-1, row::int))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::on("read leaves"))?;
+        rows.into_iter()
+            .map(|(number, leaf)| {
+                Ok((row::uint(number), row::bytes(&leaf, "row", "leaf", number)?))
+            })
+            .collect()
+    }
+
+    async fn totals(&mut self) -> Result<(SourceTotals, u64), StoreError> {
+        let (sealed, duplicates, conflicts, names): (i64, i64, i64, i64) = sqlx::query_as(
+            "SELECT COUNT(*) FILTER (WHERE fate = 0), COUNT(*) FILTER (WHERE fate = 1),
+                    COUNT(*) FILTER (WHERE fate = 2),
+                    COUNT(*) FILTER (WHERE fate = 0 AND name_refused = 1)
+             FROM row",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(StoreError::on("count staged rows"))?;
+        let source = self.loaded().await?;
+        let totals = SourceTotals {
+            rows: source.as_ref().map_or(0, |source| source.rows),
+            sealed: row::uint(sealed),
+            duplicates: row::uint(duplicates),
+            conflicts: row::uint(conflicts),
+            rejected: source.map_or(0, |source| source.rejected),
+        };
+        Ok((totals, row::uint(names)))
+    }
+
+    async fn publish(
+        &mut self,
+        publication: Publication,
+        lines: Vec<String>,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<SealRow, StoreError> {
+        let source = self.loaded().await?.ok_or_else(|| {
+            StoreError::Conflict("the staging file was not loaded to its end".into())
+        })?;
+        let (totals, names_refused) = self.totals().await?;
+        // The publisher attaches the file; two open handles with a write-ahead log are fine, but a
+        // closed pool leaves no lock that could surprise it.
+        self.pool.close().await;
+        Publisher {
+            store: &self.store,
+            path: &self.path,
+            publication: &publication,
+            source: &source,
+            totals,
+            names_refused,
+        }
+        .run(lines, progress)
+        .await
+    }
+}

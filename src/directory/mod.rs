@@ -5,6 +5,7 @@
 //! through memory only; no error and no log line ever holds one.
 
 mod error;
+pub mod shop;
 pub mod sql;
 
 use async_trait::async_trait;

@@ -1,1 +1,10 @@
-//! The one integration binary.
+//! The one integration binary: each module is one behaviour, seen from outside.
+
+mod harness;
+
+mod approvals;
+mod end_to_end;
+mod kill;
+mod layering;
+mod notify;
+mod seal;

@@ -14,14 +14,11 @@ use crate::domain::provider::{ProviderName, ProviderTable};
 /// How long a slot may be used after its instant.
 pub const SLOT_FOR: Duration = Duration::from_millis(250);
 
-/// How fast one domain of lane `other` is mailed where the table says nothing.
-const OTHER_DOMAIN_PER_SECOND: f64 = 20.0;
-
 /// All limits of one worker.
 pub struct Pace {
     global: DefaultDirectRateLimiter,
     providers: HashMap<String, DefaultDirectRateLimiter>,
-    domains: DefaultKeyedRateLimiter<String>,
+    domains: Option<DefaultKeyedRateLimiter<String>>,
     other: String,
     clock: DefaultClock,
 }
@@ -45,19 +42,25 @@ impl Pace {
     /// Limits for `per_second` messages over all, and what the table says of providers. A burst is
     /// never larger than the connections that could carry it.
     pub fn new(per_second: f64, connections: u32, table: &ProviderTable) -> Self {
+        let other = ProviderName::as_str(table.other()).to_owned();
         let mut providers = HashMap::new();
+        let mut domains = None;
         for name in table.names() {
             let limits = table.limits(name);
-            if let Some(rate) = limits.pace_per_second {
-                let limiter = RateLimiter::direct(quota(rate, limits.burst.min(connections)));
-                providers.insert(name.as_str().to_owned(), limiter);
+            let Some(rate) = limits.pace_per_second else { continue };
+            let quota = quota(rate, limits.burst.min(connections));
+            if name.as_str() == other {
+                // `other` is many providers: its pace is that of each domain.
+                domains = Some(RateLimiter::keyed(quota));
+            } else {
+                providers.insert(name.as_str().to_owned(), RateLimiter::direct(quota));
             }
         }
         Self {
             global: RateLimiter::direct(quota(per_second, connections)),
             providers,
-            domains: RateLimiter::keyed(quota(OTHER_DOMAIN_PER_SECOND, connections)),
-            other: ProviderName::as_str(table.other()).to_owned(),
+            domains,
+            other,
             clock: DefaultClock::default(),
         }
     }
@@ -79,7 +82,8 @@ impl Pace {
             return waits(wait);
         }
         if provider == self.other
-            && let Err(wait) = self.domains.check_key(&domain.to_owned())
+            && let Some(domains) = &self.domains
+            && let Err(wait) = domains.check_key(&domain.to_owned())
         {
             return waits(wait);
         }
@@ -88,7 +92,9 @@ impl Pace {
 
     /// Forgets domains that have not been mailed lately.
     pub fn forget_idle(&self) {
-        self.domains.retain_recent();
-        self.domains.shrink_to_fit();
+        if let Some(domains) = &self.domains {
+            domains.retain_recent();
+            domains.shrink_to_fit();
+        }
     }
 }

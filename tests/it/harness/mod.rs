@@ -1,0 +1,284 @@
+//! A whole house per test: workspace, shop, sink, engine, two founders.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use forthwith::directory::shop::{self, ShopFacts, ShopSpec};
+use forthwith::domain::clock::{Clock, SystemClock};
+use forthwith::domain::track::Track;
+use forthwith::engine::operators::Person;
+use forthwith::engine::progress::Silent;
+use forthwith::engine::tracks::RunReport;
+use forthwith::engine::{Engine, EngineError, WorkerSettings, Workspace};
+use forthwith::journal::{HighWater, HighWaterKeeper};
+use forthwith::mail::settings::RelaySettings;
+use forthwith::secret::keyring::Keyring;
+use forthwith::secret::password::Password;
+use forthwith::sink::{MailStore, Settings, Sink};
+use forthwith::store::LedgerMark;
+use forthwith::store::campaigns::Campaigns as _;
+use forthwith::store::sqlite::SqliteStore;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+pub const CAMPAIGN: &str = "thaw";
+pub const ANN: &str = "ann";
+pub const BOB: &str = "bob";
+
+/// A house with everything in place and nothing done yet.
+pub struct House {
+    pub dir: TempDir,
+    pub engine: Engine,
+    pub shop: PathBuf,
+    pub facts: ShopFacts,
+    pub sink: Sink,
+}
+
+/// How a house is to be furnished.
+pub struct Plan {
+    pub customers: u32,
+    pub marker: bool,
+    pub faults: Vec<&'static str>,
+    pub clock: Arc<dyn Clock>,
+    pub campaign: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            customers: 60,
+            marker: true,
+            faults: Vec::new(),
+            clock: Arc::new(SystemClock),
+            campaign: campaign_file(""),
+        }
+    }
+}
+
+/// A campaign file on the shop's export, with further top-level keys.
+pub fn campaign_file(more: &str) -> String {
+    format!(
+        r#"
+incident = "cold-night"
+environment = "rehearsal"
+{more}
+
+[audience.csv]
+path = "affected.csv"
+columns = {{ account = "customer_id", address = "email", name = "name" }}
+
+[directory]
+name = "shop"
+
+[directory.sql]
+url = "sqlite:shop.db"
+
+[directory.sql.password]
+read = """SELECT c.id AS account, c.password_hash AS current FROM json_each(:rows) AS r
+JOIN customer AS c ON c.id = r.value ->> 'account'"""
+expire = """UPDATE customer SET password_hash = r.value ->> 'replacement' FROM json_each(:rows) AS r
+WHERE customer.id = r.value ->> 'account' AND customer.password_hash = r.value ->> 'current'"""
+
+[directory.sql.sessions]
+count = """SELECT r.value ->> 'account' AS account, count(s.id) AS sessions FROM json_each(:rows) AS r
+LEFT JOIN session AS s ON s.customer_id = r.value ->> 'account' GROUP BY 1"""
+end = """DELETE FROM session WHERE customer_id IN
+(SELECT r.value ->> 'account' FROM json_each(:rows) AS r)"""
+
+[notice]
+template = "account-breach"
+from = {{ name = "Northwind Outfitters", address = "security@northwind.example" }}
+
+[pace]
+per_second = 2000
+
+[retry]
+schedule = ["1s"]
+max_age = "1h"
+jitter = 0.0
+"#
+    )
+}
+
+pub const INCIDENT: &str = r#"
+title = "Unauthorised access to customer accounts"
+summary = "Someone without permission reached a server that holds customer account details."
+discovered_at = "2012-01-15T18:00[America/Los_Angeles]"
+not_exposed = ["full payment card number"]
+actions_taken = ["We closed the way they came in."]
+
+[window]
+from = "2012-01-14T02:00[America/Los_Angeles]"
+until = "2012-01-15T18:00[America/Los_Angeles]"
+
+[brand]
+name = "Northwind Outfitters"
+site = "https://www.northwind.example"
+support_email = "help@northwind.example"
+
+[exposed]
+data = ["name", "email address"]
+credentials = ["password"]
+"#;
+
+/// Providers without a pace of their own.
+const PROVIDERS: &str = "[provider.other]\nconnections = 100\nmessages_per_connection = 1000\n";
+
+impl House {
+    pub async fn furnished(plan: Plan) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = Workspace::at(dir.path());
+        workspace.create().unwrap();
+        copy_templates(&workspace.templates());
+        let sink = start_sink(dir.path(), &plan.faults).await;
+        let engine = engine(&workspace, sink.addr().port(), Arc::clone(&plan.clock), true).await;
+        engine.found([person(ANN), person(BOB)]).await.unwrap();
+        let shop = dir.path().join("shop.db");
+        let marker = engine.store.identity().await.unwrap().database_id.to_string();
+        let spec =
+            ShopSpec { customers: plan.customers, marker: plan.marker.then_some(marker), seed: 7 };
+        let facts = shop::create(&shop, &spec).await.unwrap();
+        shop::export(&shop, &dir.path().join("affected.csv")).await.unwrap();
+        write(&workspace.incident_file("cold-night").0, INCIDENT);
+        write(&workspace.campaign_file(CAMPAIGN).0, &plan.campaign);
+        Self { dir, engine, shop, facts, sink }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub async fn seal(&self) {
+        self.engine.seal(CAMPAIGN, &Silent).await.unwrap();
+    }
+
+    pub async fn sign(&self, track: Track, who: &str) -> Result<bool, EngineError> {
+        let signer = self.engine.signer(person(who)).await?;
+        Ok(self.engine.approve(CAMPAIGN, track, &signer).await?.is_complete)
+    }
+
+    pub async fn approve(&self, track: Track) {
+        self.engine.plan(CAMPAIGN, track, false).await.unwrap();
+        assert!(!self.sign(track, ANN).await.unwrap());
+        assert!(self.sign(track, BOB).await.unwrap());
+    }
+
+    /// Sealed and approved on both tracks.
+    pub async fn ready(plan: Plan) -> Self {
+        let house = Self::furnished(plan).await;
+        house.seal().await;
+        house.approve(Track::Containment).await;
+        house.approve(Track::Notice).await;
+        house
+    }
+
+    pub async fn run(&self) -> Result<RunReport, EngineError> {
+        self.engine.run(CAMPAIGN, &Silent, &CancellationToken::new()).await
+    }
+
+    /// What the sink took: (queue id, recipient, message id) a line.
+    pub fn taken(&self) -> Vec<(String, String, String)> {
+        let log = self.path("maildir").join("accepted.log");
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        text.lines()
+            .map(|line| {
+                let mut parts = line.split('\t').map(str::to_owned);
+                let mut part = || parts.next().unwrap_or_default();
+                (part(), part(), part())
+            })
+            .collect()
+    }
+
+    /// Every mail the sink keeps, as text.
+    pub fn mails(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path("maildir").join("new")) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| {
+                String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()).into_owned()
+            })
+            .collect()
+    }
+}
+
+pub fn person(name: &str) -> Person {
+    Person { name: name.into(), password: Password::new(format!("the long password of {name}")) }
+}
+
+pub fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+pub async fn start_sink(dir: &Path, faults: &[&str]) -> Sink {
+    let rules: Vec<forthwith::sink::FaultRule> =
+        faults.iter().map(|text| text.parse().unwrap()).collect();
+    let settings = Settings {
+        store: MailStore::Maildir(dir.join("maildir")),
+        faults: rules.into(),
+        seed: 11,
+        ..Settings::counting("127.0.0.1:0".parse().unwrap())
+    };
+    Sink::start(settings).await.unwrap()
+}
+
+/// Opens a workspace's engine the way the composition root does, on the clock given.
+pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new: bool) -> Engine {
+    let keys = if new {
+        Keyring::create(&workspace.keys(), &mut rand::rng()).unwrap()
+    } else {
+        Keyring::load(&workspace.keys()).unwrap()
+    };
+    let keeper = Arc::new(HighWaterKeeper::open([workspace.high_water()]).unwrap());
+    let identity = Arc::new(OnceLock::new());
+    let (advancing, known) = (Arc::clone(&keeper), Arc::clone(&identity));
+    let on_batch = Arc::new(move |mark: LedgerMark| {
+        if let Some((database_id, incarnation)) = known.get() {
+            let mark = HighWater {
+                database_id: *database_id,
+                incarnation: *incarnation,
+                batch_id: mark.batch_id,
+                batch_sha256: mark.sha256,
+            };
+            advancing.advance(&mark).unwrap();
+        }
+    });
+    let store = SqliteStore::open(&workspace.database(), new, Arc::clone(&clock), on_batch, "test")
+        .await
+        .unwrap();
+    let known = store.identity().await.unwrap();
+    let _ = identity.set((*known.database_id.as_bytes(), known.incarnation));
+    let hello = "localhost".to_owned().try_into().unwrap();
+    let mut relay = RelaySettings::new("127.0.0.1", port, hello);
+    relay.connections = 8;
+    Engine {
+        store: Arc::new(store),
+        keys: Arc::new(keys),
+        clock,
+        workspace: workspace.clone(),
+        relay,
+        providers: Arc::new(toml::from_str(PROVIDERS).unwrap()),
+        worker: WorkerSettings { window: 256, lease_for: std::time::Duration::from_secs(60) },
+        high_water: keeper,
+        shipped_templates: &[],
+    }
+}
+
+fn copy_templates(to: &Path) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    copy(&from, to);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}

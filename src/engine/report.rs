@@ -279,13 +279,13 @@ impl Engine {
     ) -> Result<Vec<DeliveryView>, EngineError> {
         let (row, people) = self.people(name).await?;
         let page = self.store.list_deliveries(row.id, filter, after, limit).await?;
-        page.into_iter().map(|listing| Ok(self.view(&people, listing)?.0)).collect()
+        page.into_iter().map(|listing| Ok(self.view(&people, &listing)?.0)).collect()
     }
 
     fn view(
         &self,
         people: &People,
-        listing: DeliveryListing,
+        listing: &DeliveryListing,
     ) -> Result<(DeliveryView, Option<Recipient>), EngineError> {
         let recipient =
             listing.body.as_ref().map(|body| people.open(listing.number, body)).transpose()?;
@@ -338,7 +338,7 @@ impl Engine {
             EngineError::refused(format!("campaign `{name}` has no recipient {number}"))
         })?;
         let salt = listing.salt;
-        let (delivery, recipient) = self.view(&people, listing)?;
+        let (delivery, recipient) = self.view(&people, &listing)?;
         let attempts = self.store.attempts(row.id, number).await?;
         let before = number.saturating_sub(1);
         let credentials = self.store.list_credentials(row.id, None, before, 16).await?;

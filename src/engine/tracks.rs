@@ -123,7 +123,7 @@ impl Engine {
         self.check_samples(people, &writer, samples).await?;
         self.check_approved_relay(&approved.parts)?;
         self.check_relay(row.environment).await?;
-        self.check_barrier(row, &writer, secured)?;
+        check_barrier(row, &writer, secured)?;
         if row.control.notice == NoticeState::Paused {
             return Err(EngineError::refused(format!(
                 "the notice of `{}` is paused ({}); hint: `forthwith campaign resume {}`",
@@ -187,33 +187,6 @@ impl Engine {
             String::from_utf8_lossy(&now),
             approved.unwrap_or_default()
         )))
-    }
-
-    /// Nobody is told before everybody's credential has a class (protocol §1, barrier `audience`).
-    fn check_barrier(
-        &self,
-        row: &CampaignRow,
-        writer: &super::notice::NoticeWriter,
-        secured: Option<&SecureReport>,
-    ) -> Result<(), EngineError> {
-        if writer.kinds().is_empty() {
-            return Ok(());
-        }
-        match secured {
-            Some(report) if report.is_done => Ok(()),
-            Some(report) => Err(EngineError::refused(format!(
-                "{} credentials of `{}` are still pending, and nobody is told before they are \
-                 settled; hint: run `forthwith campaign run {}` again",
-                count(report, "pending"),
-                row.name,
-                row.name
-            ))),
-            None => Err(EngineError::refused(format!(
-                "credentials were exposed, so containment comes first; hint: `forthwith containment \
-                 plan {}`, then two `forthwith containment approve {}`",
-                row.name, row.name
-            ))),
-        }
     }
 
     async fn move_notice(
@@ -314,4 +287,30 @@ impl Engine {
 fn count(report: &SecureReport, class: &str) -> u64 {
     let ending = format!("/{class}");
     report.totals.iter().filter(|(key, _)| key.ends_with(&ending)).map(|(_, count)| count).sum()
+}
+
+/// Nobody is told before everybody's credential has a class (protocol §1, barrier `audience`).
+fn check_barrier(
+    row: &CampaignRow,
+    writer: &super::notice::NoticeWriter,
+    secured: Option<&SecureReport>,
+) -> Result<(), EngineError> {
+    if writer.kinds().is_empty() {
+        return Ok(());
+    }
+    match secured {
+        Some(report) if report.is_done => Ok(()),
+        Some(report) => Err(EngineError::refused(format!(
+            "{} credentials of `{}` are still pending, and nobody is told before they are \
+             settled; hint: run `forthwith campaign run {}` again",
+            count(report, "pending"),
+            row.name,
+            row.name
+        ))),
+        None => Err(EngineError::refused(format!(
+            "credentials were exposed, so containment comes first; hint: `forthwith containment \
+             plan {}`, then two `forthwith containment approve {}`",
+            row.name, row.name
+        ))),
+    }
 }

@@ -39,9 +39,9 @@ pub(crate) fn bytes<const N: usize>(
     blob: &[u8],
     table: &'static str,
     column: &'static str,
-    row: impl ToString,
+    row: impl Into<RowKey>,
 ) -> Result<[u8; N], StoreError> {
-    blob.try_into().map_err(|_| StoreError::Corrupt { table, column, row: row.to_string() })
+    blob.try_into().map_err(|_| StoreError::Corrupt { table, column, row: row.into().0 })
 }
 
 /// A delivery class out of its two columns.
@@ -51,4 +51,31 @@ pub(crate) fn class(class: &str, reason: &str, number: i64) -> Result<DeliveryCl
         column: "class",
         row: number.to_string(),
     })
+}
+
+/// A row's key as text, for error messages.
+pub(crate) struct RowKey(String);
+
+impl From<i64> for RowKey {
+    fn from(key: i64) -> Self {
+        Self(key.to_string())
+    }
+}
+
+impl From<i32> for RowKey {
+    fn from(key: i32) -> Self {
+        Self(key.to_string())
+    }
+}
+
+impl From<u64> for RowKey {
+    fn from(key: u64) -> Self {
+        Self(key.to_string())
+    }
+}
+
+impl From<&str> for RowKey {
+    fn from(key: &str) -> Self {
+        Self(key.to_owned())
+    }
 }

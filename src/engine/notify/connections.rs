@@ -49,7 +49,7 @@ pub struct Line {
     /// The relay, bound to loopback where the campaign is a rehearsal.
     pub relay: RelaySettings,
     /// Committed jobs.
-    pub jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Box<Job>>>>,
+    pub jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
     /// The recorder.
     pub records: mpsc::Sender<Record>,
     /// Work asked for: one permit, one job.
@@ -128,7 +128,7 @@ impl Line {
     }
 
     /// The next committed job; a connection that lies idle too long is closed meanwhile.
-    async fn next_job(&self, connection: &mut Option<Connection>) -> Option<Box<Job>> {
+    async fn next_job(&self, connection: &mut Option<Connection>) -> Option<Job> {
         loop {
             let next = async { self.jobs.lock().await.recv().await };
             tokio::select! {
@@ -149,7 +149,7 @@ impl Line {
         self.control.permits() && !self.soft.is_cancelled() && !self.failed.is_cancelled()
     }
 
-    async fn serve(&self, connection: &mut Option<Connection>, job: Box<Job>) -> Done {
+    async fn serve(&self, connection: &mut Option<Connection>, job: Job) -> Done {
         let Some(open) = self.ready(connection, &job).await else {
             return Done::not_started(job, self.engine.clock.now());
         };

@@ -34,7 +34,7 @@ pub struct Control {
 impl Control {
     /// Nothing was read yet, so nothing may start.
     pub fn new() -> Self {
-        let past = Instant::now().checked_sub(Duration::from_secs(60)).unwrap_or_else(Instant::now);
+        let past = Instant::now().checked_sub(Duration::from_mins(1)).unwrap_or_else(Instant::now);
         let reading = Reading { state: NoticeState::Draft, read_at: past, lease_until: past };
         Self { reading: Mutex::new(reading) }
     }
@@ -115,7 +115,7 @@ mod tests {
     fn nothing_starts_before_the_first_reading_nor_on_a_stale_one() {
         let control = Control::new();
         assert!(!control.permits());
-        control.leased(Instant::now(), Duration::from_secs(60));
+        control.leased(Instant::now(), Duration::from_mins(1));
         control.saw(NoticeState::Running, Instant::now());
         assert!(control.permits());
         let stale = Instant::now().checked_sub(Duration::from_millis(701)).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn nothing_starts_while_paused_or_when_the_lease_runs_out() {
         let control = Control::new();
-        control.leased(Instant::now(), Duration::from_secs(60));
+        control.leased(Instant::now(), Duration::from_mins(1));
         control.saw(NoticeState::Paused, Instant::now());
         assert!(!control.permits());
         control.saw(NoticeState::Running, Instant::now());

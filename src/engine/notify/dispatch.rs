@@ -16,7 +16,7 @@ use super::recorder::is_sendable;
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::{AttemptKey, DeliveryClass, HeldReason};
 use crate::domain::track::NoticeState;
-use crate::engine::notice::NoticeWriter;
+use crate::engine::notice::{Built, NoticeWriter};
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
 use crate::journal::Journal;
@@ -28,7 +28,7 @@ use crate::store::deliveries::{Claimant, DeliveryState, Lane, LaneRow, Lease, Mo
 /// How often the dispatcher looks around when nothing wakes it.
 const TICK: Duration = Duration::from_millis(250);
 /// A released chunk is looked at again on a multiple of this, so that many rows come due together.
-const ROUND_UP: Duration = Duration::from_secs(300);
+const ROUND_UP: Duration = Duration::from_mins(5);
 
 /// What the dispatcher needs.
 pub struct Dispatcher {
@@ -289,6 +289,19 @@ impl Dispatcher {
             self.hold(&waiting, &person).await?;
             return Ok(None);
         }
+        self.job(waiting, lane, slot, person, dated_at, built).map(Some)
+    }
+
+    fn job(
+        &self,
+        waiting: Waiting,
+        lane: Lane,
+        slot: Instant,
+        person: String,
+        dated_at: Timestamp,
+        built: Built,
+    ) -> Result<Job, EngineError> {
+        let row = waiting.row;
         let wire = wire_form(&built.bytes)
             .map_err(|error| EngineError::Broken(format!("recipient {}: {error}", row.number)))?;
         let from = built.from.parse().map_err(|error| {
@@ -296,22 +309,20 @@ impl Dispatcher {
                 "the envelope sender: {error}; hint: `notice.bounce_domain`"
             ))
         })?;
-        Ok(Some(Job {
+        let key =
+            AttemptKey { number: row.number, generation: row.state.generation, n: row.last_n + 1 };
+        Ok(Job {
             intent: NewIntent {
-                key: AttemptKey {
-                    number: row.number,
-                    generation: row.state.generation,
-                    n: row.last_n + 1,
-                },
+                key,
                 dated_at,
-                content,
+                content: *sha256(&built.bytes).as_bytes(),
                 from: row.state.class.clone(),
                 epoch: waiting.epoch,
                 segment: self.journal.segment(),
                 relay: self.relay.clone(),
             },
             person,
-            state: row.state.clone(),
+            state: row.state,
             lane,
             envelope: Envelope {
                 from: Some(from),
@@ -321,7 +332,7 @@ impl Dispatcher {
             wire,
             slot,
             queued_at: Instant::now(),
-        }))
+        })
     }
 
     async fn hold(&self, waiting: &Waiting, person: &str) -> Result<(), EngineError> {

@@ -30,7 +30,7 @@ pub struct Job {
 /// An attempt that ended.
 pub struct Done {
     /// The attempt.
-    pub job: Box<Job>,
+    pub job: Job,
     /// How.
     pub outcome: Outcome,
 }
@@ -45,7 +45,7 @@ pub enum Record {
 
 impl Done {
     /// The attempt never reached the wire.
-    pub fn not_started(job: Box<Job>, at: jiff::Timestamp) -> Self {
+    pub fn not_started(job: Job, at: jiff::Timestamp) -> Self {
         Self { job, outcome: Outcome::bare(AttemptResult::NotStarted, "", at) }
     }
 }

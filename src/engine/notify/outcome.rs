@@ -18,7 +18,7 @@ use crate::store::deliveries::{DeliveryState, Ended, Move};
 
 /// The longest wait after a connection broke, per attempt so far: the relay's trouble is no reason to
 /// keep a person waiting for the whole retry interval.
-const BROKEN_WAIT: Duration = Duration::from_secs(60);
+const BROKEN_WAIT: Duration = Duration::from_mins(1);
 
 /// What decides the class after an attempt.
 #[derive(Debug, Clone)]

@@ -38,7 +38,7 @@ pub struct Recorder {
     /// Who commits.
     pub claimant: Arc<dyn Fn() -> Claimant + Send + Sync>,
     /// Where committed jobs go.
-    pub jobs: mpsc::Sender<Box<Job>>,
+    pub jobs: mpsc::Sender<Job>,
     /// Cancelled when nothing more can be recorded: then nothing more may start.
     pub failed: CancellationToken,
 }
@@ -51,8 +51,8 @@ impl Recorder {
             let (mut starts, mut ends) = (Vec::new(), Vec::new());
             for record in waiting.drain(..) {
                 match record {
-                    Record::Start(job) => starts.push(job),
-                    Record::End(done) => ends.push(done),
+                    Record::Start(job) => starts.push(*job),
+                    Record::End(done) => ends.push(*done),
                 }
             }
             if let Err(error) = self.commit(starts, ends).await {
@@ -65,7 +65,7 @@ impl Recorder {
         Ok(())
     }
 
-    async fn commit(&self, starts: Vec<Box<Job>>, ends: Vec<Box<Done>>) -> Result<(), EngineError> {
+    async fn commit(&self, starts: Vec<Job>, ends: Vec<Done>) -> Result<(), EngineError> {
         let ended = ends.iter().map(|done| self.ended(done)).collect::<Vec<_>>();
         let due: Vec<_> = ended
             .iter()

@@ -169,7 +169,7 @@ impl Worker<'_> {
         &self,
         shared: &Shared,
         records: &mpsc::Sender<super::job::Record>,
-        outbox: mpsc::Receiver<Box<super::job::Job>>,
+        outbox: mpsc::Receiver<super::job::Job>,
         soft: &CancellationToken,
     ) -> JoinSet<()> {
         let mut relay = self.engine.relay.clone();

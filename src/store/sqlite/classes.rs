@@ -182,7 +182,7 @@ pub(super) async fn move_counters(
     .await
     .map_err(StoreError::on("read chunk counters"))?;
     let rows: Vec<Value> =
-        found.into_iter().map(|counters| add(counters, &moved.deltas)).collect::<Result<_, _>>()?;
+        found.iter().map(|counters| add(counters, &moved.deltas)).collect::<Result<_, _>>()?;
     sqlx::query(
         "UPDATE chunk
          SET queued = j.value ->> 'queued',
@@ -208,7 +208,7 @@ pub(super) async fn move_counters(
     Ok(())
 }
 
-fn add(counters: Counters, deltas: &BTreeMap<u64, Delta>) -> Result<Value, StoreError> {
+fn add(counters: &Counters, deltas: &BTreeMap<u64, Delta>) -> Result<Value, StoreError> {
     let empty = Delta::default();
     let delta = deltas.get(&row::uint(counters.number)).unwrap_or(&empty);
     let sum = |word: &str, now: i64| now + delta.classes.get(word).copied().unwrap_or(0);

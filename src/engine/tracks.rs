@@ -12,7 +12,7 @@ use super::{Engine, EngineError};
 use crate::domain::ledger::Entry;
 use crate::domain::totals::DeliveryTotals;
 use crate::domain::track::{ContainmentState, NoticeState, PauseCause, Track};
-use crate::journal::WorkerLock;
+use crate::journal::{LockError, WorkerLock};
 use crate::store::campaigns::{CampaignRow, NoticeMove};
 use crate::store::credentials::Pick;
 
@@ -34,7 +34,7 @@ pub struct RunReport {
 impl Engine {
     /// Takes the worker's place: the lock, the high-water check, the rescue of a dead worker's work.
     async fn take_over(&self, progress: &dyn Progress) -> Result<WorkerLock, EngineError> {
-        let lock = WorkerLock::acquire(&self.workspace.worker_lock())?;
+        let lock = self.worker_lock().await?;
         self.check_keys().await?;
         self.check_high_water().await?;
         let recovery = self.rescue_all().await?;
@@ -46,6 +46,20 @@ impl Engine {
             ));
         }
         Ok(lock)
+    }
+
+    /// The worker's lock; a `status` that looks at it for an instant is waited for.
+    async fn worker_lock(&self) -> Result<WorkerLock, EngineError> {
+        let path = self.workspace.worker_lock();
+        for _ in 0..10 {
+            match WorkerLock::acquire(&path) {
+                Err(LockError::Held { .. }) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+                other => return Ok(other?),
+            }
+        }
+        Ok(WorkerLock::acquire(&path)?)
     }
 
     /// Secures and notifies as far as approved, until sending is finished or `soft` is cancelled.

@@ -1,1 +1,193 @@
-//! (coming)
+//! Sending: pause, stop, limits, what a hostile name can and cannot do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forthwith::domain::clock::SystemClock;
+use forthwith::domain::track::Track;
+use forthwith::engine::progress::Silent;
+use forthwith::journal::WorkerLock;
+use mail_parser::MessageParser;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::{CAMPAIGN, House, Plan, campaign_file, engine};
+
+/// A house whose campaign sends so many a second.
+fn paced(per_second: u32, customers: u32) -> Plan {
+    let file =
+        campaign_file("").replace("per_second = 2000", &format!("per_second = {per_second}"));
+    Plan { customers, campaign: file, ..Plan::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pause_means_now_and_resume_goes_on() {
+    let house = House::ready(paced(40, 200)).await;
+    let (running, soft) = (house.engine.clone(), CancellationToken::new());
+    let stop = soft.clone();
+    let run = tokio::spawn(async move { running.run(CAMPAIGN, &Silent, &stop).await });
+    while house.taken().len() < 20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    house.engine.pause(CAMPAIGN, Track::Notice, "test").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after_a_second = house.taken().len();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(house.taken().len(), after_a_second, "nothing new starts while paused");
+    assert!(after_a_second < 100, "it was paused in the middle");
+    let status = house.engine.status(CAMPAIGN).await.unwrap();
+    assert_eq!((status.notice, status.deliveries.in_flight), ("paused", 0));
+    assert!(status.deliveries.balances());
+    house.engine.resume(CAMPAIGN, Track::Notice, "test").await.unwrap();
+    let report = tokio::time::timeout(Duration::from_secs(30), run).await.unwrap().unwrap();
+    assert!(report.unwrap().is_finished);
+    assert_eq!(
+        house.taken().len() as u64,
+        house.engine.status(CAMPAIGN).await.unwrap().deliveries.told
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_graceful_stop_leaves_nothing_in_doubt_and_the_next_run_finishes() {
+    let house = House::ready(paced(100, 200)).await;
+    let soft = CancellationToken::new();
+    let (running, stop) = (house.engine.clone(), soft.clone());
+    let run = tokio::spawn(async move { running.run(CAMPAIGN, &Silent, &stop).await });
+    while house.taken().len() < 30 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    soft.cancel();
+    let report = run.await.unwrap().unwrap();
+    assert!(!report.is_finished);
+    assert_eq!((report.totals.in_doubt, report.totals.in_flight), (0, 0), "{report:?}");
+    assert_eq!(report.totals.told as usize, house.taken().len());
+    assert!(house.run().await.unwrap().is_finished);
+    let told = house.engine.status(CAMPAIGN).await.unwrap().deliveries.told;
+    assert_eq!(house.taken().len() as u64, told, "nobody is told twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pace_holds() {
+    let house = House::ready(paced(50, 120)).await;
+    let began = std::time::Instant::now();
+    house.run().await.unwrap();
+    let told = house.taken().len() as f64;
+    // a burst of one per connection, then 50 a second
+    let least = (told - 8.0) / 50.0;
+    assert!(began.elapsed().as_secs_f64() >= least * 0.98, "{told} in {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_worker_on_the_database_is_refused_and_names_the_first() {
+    let house = House::ready(Plan::default()).await;
+    let _held = WorkerLock::acquire(&house.engine.workspace.worker_lock()).unwrap();
+    let refused = house.run().await.unwrap_err().to_string();
+    assert!(refused.contains(&std::process::id().to_string()), "{refused}");
+    assert!(house.taken().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_older_database_sends_and_expires_nothing() {
+    let house = House::furnished(Plan::default()).await;
+    house.seal().await;
+    let data = house.path("data");
+    let backup = house.path("backup");
+    // A backup as an operator makes one: the whole folder, nobody writing.
+    std::fs::create_dir(&backup).unwrap();
+    for file in crate::end_to_end::files_under(&data) {
+        std::fs::copy(&file, backup.join(file.file_name().unwrap())).unwrap();
+    }
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
+    house.run().await.unwrap();
+    let told = house.taken().len();
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&backup, &data).unwrap();
+    let port = house.sink.addr().port();
+    let rewound = engine(&house.engine.workspace, port, Arc::new(SystemClock), false).await;
+    let refused =
+        rewound.run(CAMPAIGN, &Silent, &CancellationToken::new()).await.unwrap_err().to_string();
+    assert!(refused.contains("not the one this workspace saw last"), "{refused}");
+    assert_eq!(house.taken().len(), told);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hostile_name_arrives_as_harmless_text() {
+    let house = House::furnished(Plan::default()).await;
+    let rows = "customer_id,name,email\n\
+                C0000001,\"Eve\r\nBcc: thief@evil.example\",eve@mail.example\n\
+                C0000002,<b>Bold</b> & Co,bold@mail.example\n\
+                C0000003,François D'Été,francois@mail.example\n";
+    std::fs::write(house.path("affected.csv"), rows).unwrap();
+    house.seal().await;
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
+    house.run().await.unwrap();
+    let mails = house.mails();
+    assert_eq!(mails.len(), 3);
+    for mail in &mails {
+        let parsed = MessageParser::default().parse(mail.as_bytes()).unwrap();
+        assert!(parsed.bcc().is_none() && !mail.contains("thief@"), "{mail}");
+        let html = parsed.body_html(0).unwrap();
+        assert!(!html.contains("<b>Bold"), "{html}");
+    }
+    let french = mails.iter().find(|mail| mail.contains("francois@mail.example")).unwrap();
+    let parsed = MessageParser::default().parse(french.as_bytes()).unwrap();
+    assert!(parsed.body_text(0).unwrap().contains("François D'Été"));
+    assert_eq!(house.taken().len(), 3, "nobody else was mailed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_refusal_suspends_the_provider_and_blames_nobody() {
+    let house = House::ready(Plan {
+        customers: 40,
+        faults: vec!["dot:554:times=1:text=5.7.1 Message refused by policy"],
+        campaign: campaign_file("suspend_for = \"1s\""),
+        ..Plan::default()
+    })
+    .await;
+    let report = house.run().await.unwrap();
+    assert!(report.is_finished, "{report:?}");
+    assert_eq!(report.totals.reasons.get("fallback/bounced"), None, "{report:?}");
+    assert_eq!(report.totals.told as usize, house.taken().len());
+    let lines = house.engine.store.ledger_lines(0, 10_000).await.unwrap();
+    let suspended = lines.iter().any(|(_, line)| line.contains(r#""kind":"lane""#));
+    assert!(suspended, "the suspension stands in the ledger");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_doubt_held_for_an_operator_is_closed_by_resolve() {
+    let house = House::ready(Plan {
+        customers: 40,
+        faults: vec!["drop-after-dot:to=customer4@*", "drop-after-dot:to=customer5@*"],
+        campaign: campaign_file("in_doubt = { then = \"hold\" }"),
+        ..Plan::default()
+    })
+    .await;
+    let report = house.run().await.unwrap();
+    assert!(report.is_finished);
+    assert_eq!(report.totals.reasons.get("in-doubt/held"), Some(&2), "{report:?}");
+    let doubts = house.engine.doubts(CAMPAIGN).await.unwrap();
+    let signer = house.engine.signer(crate::harness::person("ann")).await.unwrap();
+    use forthwith::engine::resolve::Verdict;
+    let one = [doubts[0]];
+    house.engine.resolve(CAMPAIGN, &one, Verdict::Accepted, "relay log", &signer).await.unwrap();
+    let other = [doubts[1]];
+    house.engine.resolve(CAMPAIGN, &other, Verdict::NotSent, "relay log", &signer).await.unwrap();
+    let status = house.engine.status(CAMPAIGN).await.unwrap();
+    assert_eq!((status.deliveries.in_doubt, status.deliveries.queued), (0, 1));
+    assert!(status.deliveries.balances());
+    let refused = house.engine.resolve(CAMPAIGN, &one, Verdict::Waive, "again", &signer).await;
+    assert!(refused.unwrap_err().to_string().contains("not in doubt"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_sends_to_loopback_only() {
+    let house = House::ready(Plan::default()).await;
+    let mut engine = house.engine.clone();
+    engine.relay.host = "192.0.2.1".into();
+    let refused =
+        engine.run(CAMPAIGN, &Silent, &CancellationToken::new()).await.unwrap_err().to_string();
+    assert!(refused.contains("relay"), "{refused}");
+    let refused = engine.check_relay(forthwith::domain::track::Environment::Rehearsal).await;
+    assert!(refused.unwrap_err().to_string().contains("loopback only"));
+}

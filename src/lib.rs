@@ -3,16 +3,22 @@
 //!
 //! Layers, imports pointing down only (`tests/it/layering.rs` holds it): `domain` (L0), `secret` (L1a),
 //! `store mail render directory source ledger journal sink` (L1b, never importing each other), `engine`
-//! (L2), `config cli app` (L3). `docs/architecture.md` walks one recipient through them.
+//! (L2), `config cli app lifecycle telemetry` (L3). `docs/architecture.md` walks one recipient through
+//! them.
 
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod directory;
 pub mod domain;
 pub mod engine;
 pub mod journal;
 pub mod ledger;
+pub mod lifecycle;
 pub mod mail;
 pub mod render;
 pub mod secret;
 pub mod sink;
 pub mod source;
 pub mod store;
+pub mod telemetry;

@@ -13,7 +13,7 @@ use crate::domain::recipient::Recipient;
 use crate::domain::reply::mask_addresses;
 use crate::domain::totals::{DeliveryTotals, SourceTotals};
 use crate::domain::track::{PauseCause, Track};
-use crate::journal::{LockError, WorkerLock};
+use crate::journal::WorkerLock;
 use crate::secret::lookup::{account_digest, address_digest};
 use crate::secret::mail::reference;
 use crate::store::campaigns::CampaignRow;
@@ -233,7 +233,7 @@ impl Engine {
                 })
                 .collect(),
             approvals: self.approval_views(&row).await?,
-            worker: self.worker_pid(),
+            worker: WorkerLock::holder(&self.workspace.worker_lock()),
             next_due: self.store.next_due(row.id).await?.map(text),
         })
     }
@@ -259,14 +259,6 @@ impl Engine {
             }
         }
         Ok(views)
-    }
-
-    /// The pid of the worker that holds this database's lock.
-    fn worker_pid(&self) -> Option<u32> {
-        match WorkerLock::acquire(&self.workspace.worker_lock()) {
-            Err(LockError::Held { pid, .. }) => pid,
-            _ => None,
-        }
     }
 
     /// A page of deliveries.

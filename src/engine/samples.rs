@@ -10,6 +10,7 @@ use super::people::People;
 use super::plan::Parts;
 use super::{Engine, EngineError};
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::track::Track;
 use crate::render::Rendered;
 use crate::secret::digest::{Digest, LpBuilder, sha256};
 use crate::store::campaigns::CampaignRow;
@@ -58,6 +59,13 @@ fn digest_of(rendered: &Rendered) -> Digest {
 }
 
 impl Engine {
+    /// The samples as the files are now: what an approval would show to people.
+    pub async fn preview(&self, name: &str) -> Result<Vec<ShownSample>, EngineError> {
+        let (row, people) = self.people(name).await?;
+        let (parts, _) = self.parts(&row, &people, Track::Notice).await?;
+        self.shown_samples(&row, &people, &parts).await
+    }
+
     /// Renders the samples of these parts.
     pub async fn shown_samples(
         &self,

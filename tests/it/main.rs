@@ -3,6 +3,7 @@
 mod harness;
 
 mod approvals;
+mod crash;
 mod end_to_end;
 mod kill;
 mod layering;

@@ -108,8 +108,11 @@ impl Directory for SqlDirectory {
 
     fn capabilities(&self) -> Capabilities {
         let change_time = self.kinds.iter().filter(|known| known.reads_change_time);
+        // Sessions have no value to replace: ending and counting them is the kill.
+        let sessions =
+            (self.count.is_some() && self.end.is_some()).then_some(CredentialKind::Session);
         Capabilities {
-            kinds: self.kinds.iter().map(|known| known.of).collect(),
+            kinds: self.kinds.iter().map(|known| known.of).chain(sessions).collect(),
             change_time: change_time.map(|known| known.of).collect(),
             counts_sessions: self.count.is_some(),
             ends_sessions: self.ends_sessions,

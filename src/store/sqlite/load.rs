@@ -287,7 +287,8 @@ impl SqliteStore {
         .fetch_one(&self.reader)
         .await
         .map_err(StoreError::on("find what is due next"))?;
-        Ok(due.map(row::instant))
+        // 0 = a chunk nobody has begun: it is due whenever somebody runs
+        Ok(due.filter(|due| *due > 0).map(row::instant))
     }
 
     /// Makes the chunks of rows that were queued again claimable now.

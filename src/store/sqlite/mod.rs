@@ -85,8 +85,8 @@ impl SqliteStore {
         };
         let write_options = options(path)
             .create_if_missing(create)
-            // the recorder runs passive checkpoints itself, between commits
-            .pragma("wal_autocheckpoint", "0")
+            // a commit that finds 4 MiB of log moves them into the file (PASSIVE: it waits for nobody)
+            .pragma("wal_autocheckpoint", "1000")
             .pragma("journal_size_limit", "67108864");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use forthwith::directory::shop::{self, ShopFacts, ShopSpec};
 use forthwith::domain::clock::{Clock, SystemClock};
@@ -41,6 +42,7 @@ pub struct Plan {
     pub faults: Vec<&'static str>,
     pub clock: Arc<dyn Clock>,
     pub campaign: String,
+    pub dot_delay: Duration,
 }
 
 impl Default for Plan {
@@ -51,6 +53,7 @@ impl Default for Plan {
             faults: Vec::new(),
             clock: Arc::new(SystemClock),
             campaign: campaign_file(""),
+            dot_delay: Duration::ZERO,
         }
     }
 }
@@ -130,7 +133,7 @@ impl House {
         let workspace = Workspace::at(dir.path());
         workspace.create().unwrap();
         copy_templates(&workspace.templates());
-        let sink = start_sink(dir.path(), &plan.faults).await;
+        let sink = start_sink(dir.path(), &plan.faults, plan.dot_delay).await;
         let engine = engine(&workspace, sink.addr().port(), Arc::clone(&plan.clock), true).await;
         engine.found([person(ANN), person(BOB)]).await.unwrap();
         let shop = dir.path().join("shop.db");
@@ -211,13 +214,14 @@ pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-pub async fn start_sink(dir: &Path, faults: &[&str]) -> Sink {
+pub async fn start_sink(dir: &Path, faults: &[&str], dot_delay: Duration) -> Sink {
     let rules: Vec<forthwith::sink::FaultRule> =
         faults.iter().map(|text| text.parse().unwrap()).collect();
     let settings = Settings {
         store: MailStore::Maildir(dir.join("maildir")),
         faults: rules.into(),
         seed: 11,
+        dot_delay,
         ..Settings::counting("127.0.0.1:0".parse().unwrap())
     };
     Sink::start(settings).await.unwrap()
@@ -259,7 +263,7 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
         workspace: workspace.clone(),
         relay,
         providers: Arc::new(toml::from_str(PROVIDERS).unwrap()),
-        worker: WorkerSettings { window: 256, lease_for: std::time::Duration::from_secs(60) },
+        worker: WorkerSettings { window: 256, lease_for: Duration::from_mins(1) },
         high_water: keeper,
         shipped_templates: &[],
     }

@@ -1,0 +1,66 @@
+//! `forthwith audience`.
+
+use clap::Subcommand;
+
+use super::context::Context;
+use super::listing::facts;
+use super::output::count;
+use super::status::source_sum;
+use super::{Bars, CliError};
+use crate::engine::seal::Sealed;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Read the affected accounts from their source and freeze them; runs once a campaign
+    Seal {
+        /// The campaign
+        campaign: String,
+    },
+}
+
+pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
+    let Verb::Seal { campaign } = verb;
+    let sealed = context
+        .with_engine(async |engine| {
+            let bars = Bars::new(context.printer);
+            Ok(engine.seal(&campaign, &bars).await?)
+        })
+        .await?;
+    context.printer.data(&summary(&sealed))?;
+    if sealed.row.totals.duplicates + sealed.row.totals.conflicts > 0 {
+        let file = context.workspace.duplicates(&campaign);
+        context.printer.say(&format!("Duplicates and conflicts: {}", file.display()));
+    }
+    if sealed.row.totals.conflicts > 0 {
+        context.printer.say(
+            "Accounts with conflicting rows are expired like all others; their notices are held.",
+        );
+    }
+    context.printer.say(&format!(
+        "Next: `forthwith containment plan {campaign}`, or `forthwith campaign plan {campaign}` \
+         where no credentials were exposed"
+    ));
+    Ok(())
+}
+
+fn summary(sealed: &Sealed) -> String {
+    let row = &sealed.row;
+    let mut lines = vec![
+        ("Source rows", source_sum(&row.totals)),
+        ("Root", hex::encode(row.root)),
+        ("Source", format!("{} {}", row.source_kind, row.source_name)),
+        ("Source SHA-256", hex::encode(row.source_digest)),
+        ("Read at", row.as_of.to_string()),
+        ("Names refused", count(row.names_refused)),
+    ];
+    if let Some(path) = &sealed.rejects.path {
+        let by_reason: Vec<_> = sealed
+            .rejects
+            .counts
+            .iter()
+            .map(|(reason, rows)| format!("{} {reason}", count(*rows)))
+            .collect();
+        lines.push(("Rejected", format!("{}: {}", path.display(), by_reason.join(", "))));
+    }
+    facts(&lines)
+}

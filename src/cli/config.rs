@@ -1,0 +1,61 @@
+//! `forthwith config`.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::context::Context;
+use super::listing::Listing;
+use super::{AsJson, CliError};
+use crate::config::check;
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum Verb {
+    /// Read the configuration, every incident and every campaign, and list what is wrong
+    Check,
+    /// Print every setting in force, with where it comes from
+    Show(AsJson),
+}
+
+/// One setting as listed.
+#[derive(Serialize)]
+struct SettingView<'a> {
+    key: &'a str,
+    value: &'a toml::Value,
+    origin: String,
+}
+
+pub(super) fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
+    match verb {
+        Verb::Check => check_files(context),
+        Verb::Show(form) => {
+            let config = context.config()?;
+            let rows: Vec<SettingView<'_>> = config
+                .settings()
+                .iter()
+                .map(|(key, leaf)| SettingView {
+                    key,
+                    value: &leaf.value,
+                    origin: leaf.origin.to_string(),
+                })
+                .collect();
+            let columns = ["key", "value", "origin"];
+            Listing::print(context.printer, &columns, form.json, &rows, "")
+        }
+    }
+}
+
+fn check_files(context: &Context<'_>) -> Result<(), CliError> {
+    let findings = check::check(&context.workspace, &context.variables);
+    for problem in &findings.problems {
+        context.printer.data(problem)?;
+    }
+    context.printer.say(&format!("{} files read", findings.read.len()));
+    match findings.problems.len() {
+        0 => {
+            context.printer.say("nothing is wrong with them");
+            Ok(())
+        }
+        1 => Err(CliError::refused("1 problem")),
+        more => Err(CliError::refused(format!("{more} problems"))),
+    }
+}

@@ -1,0 +1,76 @@
+//! `forthwith directory`.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::context::Context;
+use super::listing::Listing;
+use super::{AsJson, CliError};
+use crate::directory::CheckReport;
+use crate::domain::credential::CredentialKind;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Try every statement on three sealed accounts and roll back; nothing is kept
+    Check {
+        /// The campaign
+        campaign: String,
+        #[command(flatten)]
+        form: AsJson,
+    },
+}
+
+/// One kind's check as listed.
+#[derive(Serialize)]
+struct CheckView {
+    kind: &'static str,
+    asked: u64,
+    known: u64,
+    without_value: u64,
+    unknown_scheme: u64,
+    changed: u64,
+    read_back: u64,
+    sessions: u64,
+    sessions_ended: u64,
+    sessions_left: u64,
+}
+
+impl From<(CredentialKind, CheckReport)> for CheckView {
+    fn from((kind, report): (CredentialKind, CheckReport)) -> Self {
+        Self {
+            kind: kind.word(),
+            asked: report.asked,
+            known: report.read,
+            without_value: report.without_value,
+            unknown_scheme: report.unknown_scheme,
+            changed: report.changed,
+            read_back: report.read_back,
+            sessions: report.sessions,
+            sessions_ended: report.sessions_ended,
+            sessions_left: report.sessions_left,
+        }
+    }
+}
+
+pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
+    let Verb::Check { campaign, form } = verb;
+    let reports =
+        context.with_engine(async |engine| Ok(engine.check_directory(&campaign).await?)).await?;
+    let rows: Vec<CheckView> = reports.into_iter().map(CheckView::from).collect();
+    let columns = [
+        "kind",
+        "asked",
+        "known",
+        "without_value",
+        "unknown_scheme",
+        "changed",
+        "read_back",
+        "sessions",
+        "sessions_ended",
+        "sessions_left",
+    ];
+    let nothing = "the incident exposed no credentials, so there was nothing to try";
+    Listing::print(context.printer, &columns, form.json, &rows, nothing)?;
+    context.printer.say("Everything was rolled back: the directory is as before.");
+    Ok(())
+}

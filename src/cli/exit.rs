@@ -1,0 +1,158 @@
+//! How a command ends: exit code, and the words for what went wrong.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::Printer;
+use crate::app::AppError;
+use crate::config::ConfigError;
+use crate::engine::EngineError;
+use crate::sink::SinkError;
+use crate::store::StoreError;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A use case refused or failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The workspace could not be opened or made.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The local SMTP server did not start.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Something the operator can mend; the text says what and ends with a hint.
+    #[error("{0}")]
+    Refused(String),
+    /// Asked, and the answer was no.
+    #[error("nothing was done")]
+    Declined,
+    /// A file named on the command line.
+    #[error("`{path}`: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Standard output does not take what is written, or another stream failed.
+    #[error("cannot read or write: {0}")]
+    Output(#[from] io::Error),
+    /// A value that has no JSON form.
+    #[error("cannot write JSON: {0}; this is a defect, please report it")]
+    Json(#[from] serde_json::Error),
+    /// The runtime or its signal handlers could not be made.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+impl CliError {
+    /// A refusal with its words.
+    pub fn refused(text: impl Into<String>) -> Self {
+        Self::Refused(text.into())
+    }
+
+    /// Whether the operator can mend it (exit 1) rather than us (exit 2).
+    pub fn is_yours(&self) -> bool {
+        match self {
+            Self::Engine(error) | Self::App(AppError::Engine(error)) => error.is_yours(),
+            Self::App(AppError::Store(error)) => {
+                !matches!(error, StoreError::Statement { .. } | StoreError::Corrupt { .. })
+            }
+            Self::Config(error) => !matches!(error, ConfigError::Defaults(_)),
+            Self::App(_)
+            | Self::Sink(_)
+            | Self::Refused(_)
+            | Self::Declined
+            | Self::File { .. } => true,
+            Self::Output(_) | Self::Json(_) | Self::Runtime(_) => false,
+        }
+    }
+}
+
+/// The exit code of a command line that clap refused, answered by clap's own words.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(u8::from(error.exit_code() != 0))
+}
+
+/// Prints what went wrong and gives the exit code: 0 done, 1 yours to mend, 2 ours.
+pub(super) fn report(result: Result<(), CliError>, printer: &Printer) -> ExitCode {
+    let error = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        // Whoever read our output has read enough.
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => error,
+    };
+    printer.say(&words(&error));
+    ExitCode::from(if error.is_yours() { 1 } else { 2 })
+}
+
+/// The error, its causes as far as they add anything, and its hint on a line of its own.
+fn words(error: &CliError) -> String {
+    let mut told = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !told.contains(&text) && !causes.contains(&text) {
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    // Several problems, each on its line, keep each its own hint beside it.
+    let hint = (!told.contains('\n')).then(|| told.find("; hint: ")).flatten().map(|at| {
+        let hint = told[at + 2..].to_owned();
+        told.truncate(at);
+        hint
+    });
+    let mut text = format!("error: {told}");
+    for cause in causes {
+        text.push_str("\n  because: ");
+        text.push_str(&cause);
+    }
+    if let Some(hint) = hint {
+        text.push('\n');
+        text.push_str(&hint);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_stands_on_its_own_line_and_a_cause_is_told_once() {
+        let refused = CliError::refused("there is no `x`; hint: write it, or ask");
+        assert_eq!(words(&refused), "error: there is no `x`\nhint: write it, or ask");
+        let file = CliError::File {
+            path: "p".into(),
+            source: io::Error::new(io::ErrorKind::NotFound, "not there"),
+        };
+        assert_eq!(words(&file), "error: `p`: not there");
+        let read = CliError::Config(ConfigError::Read {
+            path: "p".into(),
+            source: io::Error::new(io::ErrorKind::NotFound, "not there"),
+        });
+        assert_eq!(words(&read), "error: cannot read `p`\n  because: not there");
+    }
+
+    #[test]
+    fn what_a_person_can_mend_is_one_and_what_is_ours_is_two() {
+        let broken = CliError::Engine(EngineError::Broken("a sum".into()));
+        assert!(CliError::refused("x").is_yours() && !broken.is_yours());
+        let (printer, _) = Printer::recording();
+        assert_eq!(report(Err(broken), &printer), ExitCode::from(2));
+        assert_eq!(report(Err(CliError::Declined), &printer), ExitCode::from(1));
+        let pipe = io::Error::new(io::ErrorKind::BrokenPipe, "gone");
+        assert_eq!(report(Err(CliError::Output(pipe)), &printer), ExitCode::SUCCESS);
+    }
+}

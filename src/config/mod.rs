@@ -1,0 +1,173 @@
+//! L3: configuration. Defaults that the program carries, a workspace's file and the environment,
+//! laid over each other into the settings that lower modules own.
+
+pub mod check;
+pub mod env;
+mod layers;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+pub use env::Variables;
+pub use layers::{Leaf, Origin, Problem};
+pub use settings::{LogFormat, LogLevel, LogSettings};
+
+use layers::{Layers, put};
+use settings::Written;
+
+use crate::domain::provider::ProviderTable;
+use crate::engine::{WorkerSettings, Workspace};
+use crate::mail::settings::RelaySettings;
+
+/// Every key with its default.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The provider table where a workspace has none of its own.
+const PROVIDERS: &str = include_str!("../../config/providers.toml");
+
+/// What this program was set up with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The relay notices are handed to.
+    pub relay: RelaySettings,
+    /// What a worker may use of its machine.
+    pub worker: WorkerSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// Mailbox providers and their limits.
+    pub providers: ProviderTable,
+    /// The folder for what this host remembers outside of any workspace, where it has one.
+    pub state_home: Option<PathBuf>,
+    settings: Vec<(String, Leaf)>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file could not be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Keys or values that cannot be used, all that were found.
+    #[error("{}", lines(.0))]
+    Problems(Vec<Problem>),
+    /// The defaults do not fit this program.
+    #[error("config/default.toml: {0}; this is a defect, please report it")]
+    Defaults(String),
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Config {
+    /// Loads a workspace's configuration; a workspace without files has the defaults.
+    pub fn load(workspace: &Workspace, variables: &Variables) -> Result<Self, ConfigError> {
+        let own = read(&workspace.config_file())?;
+        let providers = read(&workspace.root().join("providers.toml"))?;
+        Self::lay(own.as_deref(), providers.as_deref(), variables)
+    }
+
+    /// The configuration of commands that need no workspace.
+    pub fn without_workspace(variables: &Variables) -> Result<Self, ConfigError> {
+        Self::lay(None, None, variables)
+    }
+
+    fn lay(
+        own: Option<&str>,
+        providers: Option<&str>,
+        variables: &Variables,
+    ) -> Result<Self, ConfigError> {
+        let broken = |error: toml::de::Error| ConfigError::Defaults(error.to_string());
+        let defaults: toml::Table = DEFAULTS.parse().map_err(broken)?;
+        let mut layers = Layers::defaults(defaults.clone());
+        if let Some(text) = own {
+            layers.lay_file(text, "forthwith.toml");
+        }
+        layers.lay_variables(variables);
+        try_each(&mut layers, &defaults);
+        let mut problems = layers.problems().to_vec();
+        let providers = read_providers(providers, &mut problems);
+        let (true, Some(providers)) = (problems.is_empty(), providers) else {
+            return Err(ConfigError::Problems(problems));
+        };
+        let written = Written::read(layers.table(|_, _| true)).map_err(ConfigError::Defaults)?;
+        Ok(Self {
+            relay: written.relay,
+            worker: written.worker.into(),
+            log: written.log,
+            providers,
+            state_home: variables.state_home(),
+            settings: layers.leaves().clone().into_iter().collect(),
+        })
+    }
+
+    /// Every setting by its key, with where it comes from.
+    pub fn settings(&self) -> &[(String, Leaf)] {
+        &self.settings
+    }
+}
+
+/// Tries each value that is no default alone upon the defaults, so that each wrong one is named.
+fn try_each(layers: &mut Layers, defaults: &toml::Table) {
+    let mut refused = Vec::new();
+    for (key, leaf) in layers.leaves() {
+        if leaf.origin == Origin::Default {
+            continue;
+        }
+        let mut table = defaults.clone();
+        put(&mut table, key, leaf.value.clone());
+        if let Err(message) = Written::read(table) {
+            refused.push((key.clone(), message));
+        }
+    }
+    for (key, message) in refused {
+        layers.refuse_value(&key, &message);
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ConfigError::Read { path: path.display().to_string(), source }),
+    }
+}
+
+fn read_providers(own: Option<&str>, problems: &mut Vec<Problem>) -> Option<ProviderTable> {
+    let text = own.unwrap_or(PROVIDERS);
+    let error = match toml::from_str(text) {
+        Ok(table) => return Some(table),
+        Err(error) => error,
+    };
+    let at = error.span().unwrap_or_default().start;
+    let line = text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
+    let origin = Origin::File { file: "providers.toml".into(), line };
+    problems.push(Problem { origin, what: error.message().to_owned() });
+    None
+}
+
+/// The defaults as a new workspace's own file: every key commented out.
+pub fn starter() -> String {
+    let (_, keys) = DEFAULTS.split_once("\n\n").unwrap_or(("", DEFAULTS));
+    let mut text = String::from(
+        "# The configuration of this workspace. Take the `#` off a key to change it; the values shown\n\
+         # are the defaults. `forthwith config check` reads this file, `forthwith config show` prints\n\
+         # what is in force.\n\n",
+    );
+    for line in keys.lines() {
+        let is_key = !line.is_empty() && !line.starts_with(['#', '[']);
+        text.push_str(if is_key { "#" } else { "" });
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    Variables::of(pairs.iter().copied()).unwrap()
+}
+
+fn with(own: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::lay(Some(own), None, &variables(pairs))
+}
+
+fn problems(own: &str, pairs: &[(&str, &str)]) -> String {
+    with(own, pairs).unwrap_err().to_string()
+}
+
+#[test]
+fn each_layer_wins_over_the_one_below_and_is_named_as_the_origin() {
+    let config = with(
+        "[relay]\nhost = \"relay.example\"\nport = 25\n",
+        &[("FORTHWITH_RELAY__PORT", "2526"), ("FORTHWITH_LOG__FORMAT", "json")],
+    )
+    .unwrap();
+    assert_eq!((config.relay.host.as_str(), config.relay.port), ("relay.example", 2526));
+    assert_eq!(config.log, LogSettings { level: LogLevel::Info, format: LogFormat::Json });
+    assert_eq!(config.worker.window, 256);
+    let origin = |wanted: &str| {
+        let found = config.settings().iter().find(|(key, _)| key == wanted);
+        found.map(|(_, leaf)| leaf.origin.to_string()).unwrap()
+    };
+    assert_eq!(origin("relay.host"), "forthwith.toml:2");
+    assert_eq!(origin("relay.port"), "FORTHWITH_RELAY__PORT");
+    assert_eq!(origin("relay.timeouts.dot"), "default");
+}
+
+#[test]
+fn the_defaults_are_those_that_the_modules_themselves_have() {
+    let config = Config::without_workspace(&variables(&[])).unwrap();
+    let hello = config.relay.hello.clone();
+    let mut plain = RelaySettings::new("127.0.0.1", 2525, hello);
+    plain.connections = 16;
+    assert_eq!(config.relay, plain);
+    assert_eq!(config.worker.lease_for.as_secs(), 60);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_file_line_and_the_key_that_was_meant() {
+    assert_eq!(
+        problems("[relay]\nport = 25\nhots = \"r\"\n", &[]),
+        "forthwith.toml:3: there is no key `relay.hots`; hint: did you mean `relay.host`?"
+    );
+    assert!(problems("[relays]\nhost = \"r\"\n", &[]).contains("no key `relays`"));
+    let variable = problems("", &[("FORTHWITH_RELAY_PORT", "25")]);
+    assert_eq!(
+        variable,
+        "FORTHWITH_RELAY_PORT: there is no key `relay_port`; \
+         hint: did you mean FORTHWITH_RELAY__PORT?"
+    );
+    let foreign = problems("", &[("FORTHWITH_DATABASE__URL", "postgres:")]);
+    assert!(foreign.contains("FORTHWITH_DATABASE__URL: there is no key `database.url`"));
+}
+
+#[test]
+fn a_bad_type_is_refused_with_what_is_wanted() {
+    assert_eq!(
+        problems("[relay]\nport = \"25\"\n", &[]),
+        "forthwith.toml:2: `relay.port` must be a whole number; hint: its default is 2525"
+    );
+    assert_eq!(
+        problems("", &[("FORTHWITH_WORKER__WINDOW", "many")]),
+        "FORTHWITH_WORKER__WINDOW: `worker.window` must be a whole number; hint: its default is 256"
+    );
+    assert!(problems("relay = 5\n", &[]).contains("`relay` is a section"));
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_and_each_in_its_place() {
+    let told = problems(
+        "[relay]\nhello = \"a b\"\n[relay.timeouts]\ndot = \"5\"\n[worker]\nwindow = 0\n",
+        &[("FORTHWITH_LOG__LEVEL", "loud"), ("FORTHWITH_WORKER__LEASE_FOR", "5s")],
+    );
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 5, "{told}");
+    for start in [
+        "FORTHWITH_LOG__LEVEL: `log.level`: unknown variant `loud`",
+        "forthwith.toml:2: `relay.hello`: `hello` is \"a b\"",
+        "forthwith.toml:4: `relay.timeouts.dot`: `5` has no unit",
+        "FORTHWITH_WORKER__LEASE_FOR: `worker.lease_for`",
+        "forthwith.toml:6: `worker.window`",
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(start)), "{start}\n{told}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_its_line() {
+    let told = problems("[relay]\nhost = \n", &[]);
+    assert!(told.starts_with("forthwith.toml:2: "), "{told}");
+}
+
+#[test]
+fn a_workspaces_own_providers_replace_the_shipped_ones() {
+    let own = "[provider.example]\ndomains = [\"example.org\"]\n";
+    let config = Config::lay(None, Some(own), &variables(&[])).unwrap();
+    assert_eq!(config.providers.lookup("example.org").as_str(), "example");
+    assert_eq!(config.providers.lookup("gmail.com").as_str(), "other");
+    let wrong = Config::lay(None, Some("\n[provider.a]\nburts = 1\n"), &variables(&[]));
+    let told = wrong.unwrap_err().to_string();
+    assert!(told.starts_with("providers.toml:") && told.contains("burts"), "{told}");
+}
+
+#[test]
+fn a_new_workspaces_file_changes_nothing_until_a_key_is_uncommented() {
+    let text = starter();
+    let config = with(&text, &[]).unwrap();
+    assert!(config.settings().iter().all(|(_, leaf)| leaf.origin == Origin::Default));
+    let is_key =
+        |line: &str| line.starts_with('#') && line.contains(" = ") && !line.starts_with("# ");
+    let uncommented: Vec<&str> =
+        text.lines().map(|line| if is_key(line) { &line[1..] } else { line }).collect();
+    let all: toml::Table = uncommented.join("\n").parse().unwrap();
+    assert_eq!(all, DEFAULTS.parse().unwrap());
+}

@@ -526,7 +526,7 @@ async fn a_call_is_refused_before_it_touches_anything() {
 async fn capabilities_follow_the_settings() {
     let shop = Shop::new().await;
     let wanted = Capabilities {
-        kinds: vec![PASSWORD],
+        kinds: vec![PASSWORD, CredentialKind::Session],
         change_time: Vec::new(),
         counts_sessions: true,
         ends_sessions: SessionEnd::Ended,
@@ -539,6 +539,7 @@ async fn capabilities_follow_the_settings() {
     let capabilities = shop.open(&lapsing).await.unwrap().capabilities();
     assert_eq!(capabilities.ends_sessions, SessionEnd::LapseWithin(hours));
     assert!(!capabilities.counts_sessions);
+    assert_eq!(capabilities.kinds, vec![PASSWORD]);
     lapsing.sessions.lapse_within = None;
     let capabilities = shop.open(&lapsing).await.unwrap().capabilities();
     assert_eq!(capabilities.ends_sessions, SessionEnd::Unknown);

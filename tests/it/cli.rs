@@ -6,10 +6,10 @@ use std::process::{Child, Command, Output, Stdio};
 
 use forthwith::directory::shop::{self, ShopSpec};
 
-use crate::harness::{CAMPAIGN, INCIDENT, campaign_file, write};
+use crate::harness::{CAMPAIGN, INCIDENT, binary, campaign_file, write};
 
 fn forthwith(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_forthwith"));
+    let mut command = binary();
     command
         .current_dir(folder)
         .env("XDG_STATE_HOME", folder.join("xdg-state"))

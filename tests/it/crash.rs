@@ -1,14 +1,14 @@
 //! Five `kill -9` in the middle of a real campaign of the real binary.
 
 use std::collections::{HashMap, HashSet};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use forthwith::store::reports::DeliveryFilter;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::harness::{CAMPAIGN, House, Plan, campaign_file, write};
+use crate::harness::{CAMPAIGN, House, Plan, binary, campaign_file, write};
 
 const KILLS: usize = 5;
 const PEOPLE: u32 = 5_000;
@@ -17,7 +17,7 @@ const PER_SECOND: u32 = 85;
 
 /// The binary at work on this house.
 fn spawn_run(house: &House) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_forthwith"))
+    binary()
         .arg("--workspace")
         .arg(house.dir.path())
         .args(["campaign", "run", CAMPAIGN])

@@ -3,6 +3,7 @@
 mod harness;
 
 mod approvals;
+mod chinook;
 mod cli;
 mod crash;
 mod end_to_end;

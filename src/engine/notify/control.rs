@@ -59,7 +59,8 @@ impl Control {
         reading.read_at = read_at;
     }
 
-    /// The leases were renewed (or first taken) by a statement sent at `from`.
+    /// All leases were renewed by a statement sent at `from`. A chunk claimed later holds longer, so
+    /// this is the earliest end of any.
     pub fn leased(&self, from: Instant, for_: Duration) {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         reading.lease_until = from + for_;

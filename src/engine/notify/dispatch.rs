@@ -162,12 +162,8 @@ impl Dispatcher {
         self.chunks.lane_runs(&lane.lane, SignedDuration::from_micros(lane.stood_still));
         let limit = u32::try_from(room).unwrap_or(1);
         let claimant = (self.claimant)();
-        let asked = Instant::now();
         let leases =
             self.engine.store.claim(self.people.campaign, &lane.lane, &claimant, limit).await?;
-        if !leases.is_empty() {
-            self.control.leased(asked, self.engine.worker.lease_for);
-        }
         for lease in leases {
             self.load(lease, now).await?;
         }

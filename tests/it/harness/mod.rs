@@ -1,6 +1,9 @@
 //! A whole house per test: workspace, shop, sink, engine, two founders.
 
+pub mod foreign;
+
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -203,6 +206,13 @@ impl House {
             })
             .collect()
     }
+}
+
+/// The binary, without the variables that steer the tests: it refuses settings it does not know.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forthwith"));
+    command.env_remove("FORTHWITH_DATA").env_remove("FORTHWITH_TEST_PYTHON");
+    command
 }
 
 pub fn person(name: &str) -> Person {

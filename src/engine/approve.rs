@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::operators::Signer;
+use super::operators::{Signer, check_two_voices};
 use super::people::People;
 use super::plan::{Parts, digest_of, snapshot_of};
 use super::{Engine, EngineError};
 use crate::domain::ledger::Entry;
-use crate::domain::operator::{Signed, approves, may_pair, may_sign};
+use crate::domain::operator::{Signed, approves, may_sign};
 use crate::domain::snapshot::describe;
 use crate::domain::track::Track;
 use crate::secret::digest::{Digest, LpBuilder, sha256};
@@ -80,12 +80,11 @@ impl Engine {
         let now = self.clock.now();
         may_sign(me, now)?;
         for (earlier, _) in &before {
-            may_pair(&earlier.operator, me)?;
+            check_two_voices(&operators, earlier, &signer.row)?;
         }
-        let mut signed: Vec<Signed<'_>> =
-            before.iter().map(|(row, at)| Signed { by: &row.operator, at: *at }).collect();
-        signed.push(Signed { by: me, at: now });
-        let is_complete = approves(track, &signed).is_ok();
+        let mut signed = before;
+        signed.push((signer.row.clone(), now));
+        let is_complete = check_rule(track, &signed, &operators).is_ok();
         let statement = statement(&people, track, &planned.digest, &seal, &signer.row, now);
         let approval = ApprovalRow {
             track,
@@ -95,7 +94,7 @@ impl Engine {
             statement,
             signed_at: now,
         };
-        let founding = signed.len() == 2 && signed.iter().all(|one| one.by.is_founder);
+        let founding = signed.len() == 2 && signed.iter().all(|(one, _)| one.operator.is_founder);
         let entry = Entry::Approved {
             campaign: people.ledger_name(),
             track: track.word(),
@@ -107,7 +106,7 @@ impl Engine {
         self.store.add_approval(row.id, approval, is_complete, vec![entry.line(now)]).await?;
         Ok(Approval {
             digest: Digest::from_bytes(planned.digest),
-            signed_by: signed.iter().map(|one| one.by.name.clone()).collect(),
+            signed_by: signed.iter().map(|(one, _)| one.operator.name.clone()).collect(),
             is_complete,
             head_count: seal.totals.sealed,
         })
@@ -193,6 +192,30 @@ impl Engine {
         }
         Ok(verified)
     }
+}
+
+/// Two of these signatures amount to an approval.
+pub(super) fn check_rule(
+    track: Track,
+    signatures: &[(OperatorRow, Timestamp)],
+    operators: &[OperatorRow],
+) -> Result<(), EngineError> {
+    let signed: Vec<Signed<'_>> =
+        signatures.iter().map(|(row, at)| Signed { by: &row.operator, at: *at }).collect();
+    approves(track, &signed)?;
+    let mut refusal = None;
+    for (place, first) in signatures.iter().enumerate() {
+        for (other, second) in signatures.iter().enumerate().skip(place + 1) {
+            let two = approves(track, &[signed[place], signed[other]])
+                .map_err(EngineError::from)
+                .and_then(|()| check_two_voices(operators, &first.0, &second.0));
+            match two {
+                Ok(()) => return Ok(()),
+                Err(why) => refusal = Some(why),
+            }
+        }
+    }
+    refusal.map_or(Ok(()), Err)
 }
 
 /// The CLI noun that plans and approves a track.

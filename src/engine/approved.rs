@@ -3,7 +3,6 @@
 use super::people::People;
 use super::plan::{Parts, snapshot_of};
 use super::{Engine, EngineError};
-use crate::domain::operator::{Signed, approves};
 use crate::domain::snapshot::{Difference, Snapshot};
 use crate::domain::track::Track;
 use crate::store::campaigns::CampaignRow;
@@ -46,9 +45,7 @@ impl Engine {
         let parts = self.approved_parts(&planned).await?;
         let operators = self.operators().await?;
         let verified = self.verified(people, track, &planned, &seal, &operators).await?;
-        let signed: Vec<Signed<'_>> =
-            verified.iter().map(|(row, at)| Signed { by: &row.operator, at: *at }).collect();
-        approves(track, &signed)?;
+        super::approve::check_rule(track, &verified, &operators)?;
         if parts.get("environment").map(Vec::as_slice) != Some(row.environment.word().as_bytes()) {
             return Err(EngineError::refused(format!(
                 "campaign `{}` stands in the database as {}, but another environment was approved; \

@@ -38,6 +38,18 @@ pub enum EngineError {
     /// An operator's key.
     #[error(transparent)]
     Signing(#[from] secret::signing::SigningError),
+    /// A sealed row that does not open in its place.
+    #[error(
+        "recipient {number}: {source}; hint: the row was altered in the database; restore it from a \
+         backup"
+    )]
+    Altered {
+        /// Its number.
+        number: u64,
+        /// What does not fit.
+        #[source]
+        source: secret::campaign_key::CampaignKeyError,
+    },
     /// A sealed row that no longer reads as one.
     #[error("recipient {number}: {source}")]
     Row {

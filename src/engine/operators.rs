@@ -1,9 +1,12 @@
 //! Operators: added with the signatures of those who vouch, known by their password.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Engine, EngineError};
 use crate::domain::ledger::Entry;
+use crate::domain::operator::may_sign;
 use crate::secret::digest::LpBuilder;
 use crate::secret::password::{Params, Password};
 use crate::secret::signing::{OperatorKey, PublicKey, SealedOperatorKey, Signature};
@@ -127,6 +130,13 @@ impl Engine {
             ));
         }
         let now = self.clock.now();
+        let all = self.operators().await?;
+        for (place, signer) in vouching.iter().enumerate() {
+            may_sign(&signer.row.operator, now)?;
+            for earlier in &vouching[..place] {
+                check_two_voices(&all, &earlier.row, &signer.row)?;
+            }
+        }
         let mut made = voucher_free(new, false, now).await?;
         let statement = addition_statement(&made.name, &made.public_key, now);
         made.vouchers = vouchers(&statement, &vouching);
@@ -149,6 +159,12 @@ impl Engine {
                 signer.row.operator.name
             )));
         }
+        may_sign(&signer.row.operator, self.clock.now())?;
+        let all = self.operators().await?;
+        let earlier = all.iter().filter(|row| found.operator.added_by.contains(&row.operator.id));
+        for other in earlier {
+            check_two_voices(&all, other, &signer.row)?;
+        }
         let statement = addition_statement(name, &found.public_key, found.operator.added_at);
         let entry = Entry::Operator {
             key: hex::encode(found.public_key),
@@ -162,8 +178,8 @@ impl Engine {
         Ok(self.store.vouch(found.operator.id, voucher, vec![line]).await?)
     }
 
-    /// Everyone, with each voucher's signature checked: an operator smuggled into the database
-    /// counts for nothing.
+    /// Everyone, with each voucher's signature checked and founders at the end of each chain of
+    /// vouchers: an operator smuggled into the database is refused by name.
     pub async fn operators(&self) -> Result<Vec<OperatorRow>, EngineError> {
         let all = self.store.operators().await?;
         for row in &all {
@@ -188,6 +204,13 @@ impl Engine {
                     )));
                 }
             }
+            if founders_behind(&all, row).is_empty() {
+                return Err(EngineError::refused(format!(
+                    "operator `{}` stands in the database, but no founder vouches for them; \
+                     hint: restore the database from a backup",
+                    operator.name
+                )));
+            }
         }
         self.check_founders(&all).await?;
         Ok(all)
@@ -208,6 +231,45 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The founders an operator stands on: a founder on themselves, others on those behind their vouchers.
+fn founders_behind(all: &[OperatorRow], of: &OperatorRow) -> BTreeSet<i64> {
+    let (mut founders, mut seen, mut open) = (BTreeSet::new(), BTreeSet::new(), vec![of]);
+    while let Some(row) = open.pop() {
+        if !seen.insert(row.operator.id) {
+            continue;
+        }
+        if row.operator.is_founder {
+            founders.insert(row.operator.id);
+        }
+        let vouchers = &row.operator.added_by;
+        open.extend(all.iter().filter(|other| vouchers.contains(&other.operator.id)));
+    }
+    founders
+}
+
+/// Two people are two voices only where they stand on two founders between them: else one founder
+/// could add as many second people as it takes.
+pub(super) fn check_two_voices(
+    all: &[OperatorRow],
+    first: &OperatorRow,
+    second: &OperatorRow,
+) -> Result<(), EngineError> {
+    crate::domain::operator::may_pair(&first.operator, &second.operator)?;
+    let mut founders = founders_behind(all, first);
+    founders.extend(founders_behind(all, second));
+    if founders.len() >= 2 {
+        return Ok(());
+    }
+    let behind = all.iter().find(|row| founders.contains(&row.operator.id));
+    Err(EngineError::refused(format!(
+        "`{}` and `{}` stand on the word of `{}` alone, so together they are one voice; \
+         hint: let another operator sign",
+        first.operator.name,
+        second.operator.name,
+        behind.map(|row| row.operator.name.clone()).unwrap_or_default()
+    )))
 }
 
 fn vouchers(statement: &[u8], signers: &[Signer]) -> Vec<Voucher> {

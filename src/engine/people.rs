@@ -75,7 +75,10 @@ impl People {
 
     /// The recipient in clear.
     pub fn open(&self, number: u64, body: &[u8]) -> Result<Recipient, EngineError> {
-        let row = self.key.open_blob(&self.aad(number), body)?;
+        let row = self
+            .key
+            .open_blob(&self.aad(number), body)
+            .map_err(|source| EngineError::Altered { number, source })?;
         Recipient::decode(&row).map_err(|source| EngineError::Row { number, source })
     }
 

@@ -1,9 +1,13 @@
 //! What the faces show: status, listings, one person's whole story. Addresses masked, replies masked.
 
-use std::collections::BTreeMap;
+mod views;
 
 use jiff::Timestamp;
-use serde::Serialize;
+
+pub use views::{
+    ApprovalView, AttemptView, CredentialView, DeliveryView, ResolutionView, Status, Story,
+    SuspendedLane,
+};
 
 use super::people::People;
 use super::{Engine, EngineError};
@@ -11,175 +15,12 @@ use crate::domain::address::EmailAddress;
 use crate::domain::credential::CredentialClass;
 use crate::domain::recipient::Recipient;
 use crate::domain::reply::mask_addresses;
-use crate::domain::totals::{DeliveryTotals, SourceTotals};
 use crate::domain::track::{PauseCause, Track};
 use crate::journal::WorkerLock;
 use crate::secret::lookup::{account_digest, address_digest};
 use crate::secret::mail::reference;
 use crate::store::campaigns::CampaignRow;
 use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing};
-
-/// Where a campaign stands.
-#[derive(Debug, Clone, Serialize)]
-pub struct Status {
-    /// Its name.
-    pub name: String,
-    /// `rehearsal` or `live`.
-    pub environment: &'static str,
-    /// State of the containment track.
-    pub containment: &'static str,
-    /// State of the notice track.
-    pub notice: &'static str,
-    /// Why it is paused.
-    pub pause_cause: Option<&'static str>,
-    /// In words.
-    pub pause_note: Option<String>,
-    /// First line of promise 1.
-    pub source: SourceTotals,
-    /// When people were frozen.
-    pub sealed_at: Option<String>,
-    /// Names replaced by the neutral salutation.
-    pub names_refused: u64,
-    /// `kind/class` → accounts.
-    pub credentials: BTreeMap<String, u64>,
-    /// Second line of promise 1.
-    pub deliveries: DeliveryTotals,
-    /// Providers that rest.
-    pub suspended: Vec<SuspendedLane>,
-    /// Who signed what.
-    pub approvals: Vec<ApprovalView>,
-    /// The process that works on this database now.
-    pub worker: Option<u32>,
-    /// When the machine has something to do next.
-    pub next_due: Option<String>,
-}
-
-/// A provider that rests.
-#[derive(Debug, Clone, Serialize)]
-pub struct SuspendedLane {
-    /// Which.
-    pub provider: String,
-    /// The code and status that made it rest.
-    pub cause: String,
-    /// Until when.
-    pub until: String,
-}
-
-/// A signature.
-#[derive(Debug, Clone, Serialize)]
-pub struct ApprovalView {
-    /// Which track.
-    pub track: &'static str,
-    /// Whose.
-    pub operator: String,
-    /// When.
-    pub signed_at: String,
-}
-
-/// One delivery in a listing.
-#[derive(Debug, Clone, Serialize)]
-pub struct DeliveryView {
-    /// The recipient's number.
-    pub number: u64,
-    /// The account, shortened.
-    pub account: String,
-    /// The address, masked.
-    pub address: String,
-    /// Class word.
-    pub class: &'static str,
-    /// Reason word.
-    pub reason: String,
-    /// An attempt is open.
-    pub in_flight: bool,
-    /// Attempts that reached the wire.
-    pub attempts: u32,
-    /// When the next is due.
-    pub due_at: Option<String>,
-    /// When the class last changed.
-    pub changed_at: Option<String>,
-    /// The number in the person's notice.
-    pub reference: String,
-}
-
-/// One attempt in a story.
-#[derive(Debug, Clone, Serialize)]
-pub struct AttemptView {
-    /// Generation of the notice.
-    pub generation: u32,
-    /// Which attempt of it.
-    pub n: u32,
-    /// The message's Date.
-    pub dated_at: String,
-    /// SHA-256 of the message, hex.
-    pub content: String,
-    /// The relay.
-    pub relay: String,
-    /// How it ended; absent while in flight.
-    pub result: Option<&'static str>,
-    /// The phase it ended in.
-    pub phase: String,
-    /// The peer's code.
-    pub code: Option<u16>,
-    /// The peer's enhanced status.
-    pub enhanced: Option<String>,
-    /// The peer's queue id.
-    pub queue_id: Option<String>,
-    /// The peer's words, addresses masked.
-    pub reply: Option<String>,
-    /// When it ended.
-    pub ended_at: Option<String>,
-    /// How its doubt ended.
-    pub resolutions: Vec<ResolutionView>,
-}
-
-/// How a doubt ended.
-#[derive(Debug, Clone, Serialize)]
-pub struct ResolutionView {
-    /// `accepted`, `not-sent`, `waived`, `re-sent`.
-    pub result: String,
-    /// `policy` or an operator.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub at: String,
-}
-
-/// One person's whole story.
-#[derive(Debug, Clone, Serialize)]
-pub struct Story {
-    /// The delivery.
-    pub delivery: DeliveryView,
-    /// When the person was sealed.
-    pub sealed_at: Option<String>,
-    /// The seal's root, hex.
-    pub seal_root: String,
-    /// Their leaf's person id in the ledger, hex.
-    pub person: String,
-    /// Whether the address could be mailed.
-    pub address_reason: &'static str,
-    /// Their credentials: (kind, class, since, reason).
-    pub credentials: Vec<CredentialView>,
-    /// Their attempts.
-    pub attempts: Vec<AttemptView>,
-}
-
-/// One credential in a listing.
-#[derive(Debug, Clone, Serialize)]
-pub struct CredentialView {
-    /// The recipient's number.
-    pub number: u64,
-    /// The account, shortened.
-    pub account: String,
-    /// Kind word.
-    pub kind: &'static str,
-    /// Class word.
-    pub class: &'static str,
-    /// In words, where it failed.
-    pub reason: String,
-    /// Since when.
-    pub changed_at: String,
-}
 
 fn text(at: Timestamp) -> String {
     at.to_string()
@@ -205,7 +46,7 @@ impl Engine {
         let (row, people) = self.people(name).await?;
         let seal =
             self.store.live_seal(row.id).await?.ok_or_else(|| super::plan::not_sealed(name))?;
-        let kinds = self.secured_kinds(&row, &people).await.unwrap_or_default();
+        let kinds = self.secured_kinds(&row, &people).await?;
         let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
         let control = self.store.control(row.id).await?;
         let lanes = self.store.lanes(row.id).await?;

@@ -1,31 +1,27 @@
 //! Sealing: the affected accounts are streamed in, cleaned, frozen in chunks and rooted (protocol §2).
 
+mod loader;
+mod roots;
+
 use std::collections::BTreeMap;
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
+use self::loader::Loader;
+use self::roots::roots;
 use super::campaign_file::CampaignFile;
 use super::people::People;
 use super::progress::Progress;
 use super::{Engine, EngineError};
-use crate::domain::chunk::{CHUNK_SIZE, chunk_of, numbers_of};
 use crate::domain::ledger::Entry;
-use crate::domain::provider::ProviderTable;
-use crate::domain::recipient::Recipient;
-use crate::ledger::merkle::{TreeHasher, leaf};
+use crate::journal::WorkerLock;
 use crate::secret::campaign_key::CampaignKey;
-use crate::secret::digest::{Digest, LpBuilder, Sha256Stream};
-use crate::secret::lookup::{account_digest, address_digest};
-use crate::secret::person::{RowSalt, leaf_hash};
+use crate::secret::digest::{Digest, Sha256Stream};
 use crate::source::{RejectFile, RejectSummary, Row, Source, SourceSettings};
 use crate::store::campaigns::NewCampaign;
-use crate::store::seals::{
-    ChunkKey, Publication, SealRow, StagedChunk, StagedRow, StagedSource, Staging,
-};
+use crate::store::seals::{Publication, SealRow, Staging};
 
 /// Rows read, encrypted and staged at a time.
 const BATCH: usize = 1_000;
@@ -53,6 +49,8 @@ impl Engine {
             )));
         }
         let path = self.workspace.staging(name);
+        // Two loads into one staging file would each count the other's rows as their own.
+        let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         let mut staging = self.store.staging(&path).await?;
         let rejects = self.load(name, &file, &people, staging.as_mut(), progress).await?;
         self.keep_duplicates(name, staging.as_mut()).await?;
@@ -124,7 +122,7 @@ impl Engine {
             people,
             digest_key: self.keys.digest(),
             providers: &self.providers,
-            open: HashMap::new(),
+            open: std::collections::HashMap::new(),
             chunks: Vec::new(),
             rejects: self.reject_file(name)?,
             digest: Sha256Stream::new(),
@@ -170,12 +168,8 @@ impl Engine {
 
     fn reject_file(&self, name: &str) -> Result<RejectFile, EngineError> {
         let path = self.workspace.rejects(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(EngineError::file(&path)(error))
-            }
-            _ => Ok(RejectFile::at(path)),
-        }
+        remove(&path)?;
+        Ok(RejectFile::at(path))
     }
 
     /// Lists the rows that were not sealed because another row of their account was.
@@ -185,6 +179,7 @@ impl Engine {
         staging: &mut dyn Staging,
     ) -> Result<(), EngineError> {
         let path = self.workspace.duplicates(name);
+        remove(&path)?;
         let mut file = None;
         let mut after = 0;
         loop {
@@ -224,21 +219,35 @@ impl Engine {
                 totals.rows, totals.rejected
             )));
         }
+        if !totals.balances() {
+            return Err(EngineError::refused(format!(
+                "the staging file of `{}` lost or gained rows since it was loaded: {} rows read, {} \
+                 sealed; hint: remove `{}` and seal again",
+                people.name,
+                totals.rows,
+                totals.sealed,
+                self.workspace.staging(&people.name).display()
+            )));
+        }
         let (root, chunk_roots) = roots(staging).await?;
         let (source_kind, source_name) = origin(&file.audience);
         let source = staging.loaded().await?;
+        // Classes that people are born into stand in the seal's own entry: every later change has one,
+        // so that the totals can be counted again from the ledger alone.
+        let mut counts = staging.births().await?;
+        counts.extend([
+            ("rows".to_owned(), totals.rows),
+            ("sealed".to_owned(), totals.sealed),
+            ("duplicates".to_owned(), totals.duplicates),
+            ("conflicts".to_owned(), totals.conflicts),
+            ("rejected".to_owned(), totals.rejected),
+            ("names-refused".to_owned(), names_refused),
+        ]);
         let entry = Entry::Sealed {
             campaign: people.ledger_name(),
             root: root.to_string(),
             source: source.map(|loaded| hex::encode(loaded.digest)).unwrap_or_default(),
-            counts: BTreeMap::from([
-                ("rows".to_owned(), totals.rows),
-                ("sealed".to_owned(), totals.sealed),
-                ("duplicates".to_owned(), totals.duplicates),
-                ("conflicts".to_owned(), totals.conflicts),
-                ("rejected".to_owned(), totals.rejected),
-                ("names-refused".to_owned(), names_refused),
-            ]),
+            counts,
         };
         let publication = Publication {
             campaign: people.campaign,
@@ -286,143 +295,17 @@ fn remove_staging(path: &std::path::Path) -> Result<(), EngineError> {
     for ending in ["", "-wal", "-shm"] {
         let mut part = path.as_os_str().to_owned();
         part.push(ending);
-        let part = std::path::PathBuf::from(part);
-        match std::fs::remove_file(&part) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(EngineError::file(&part)(error));
-            }
-            _ => {}
-        }
+        remove(std::path::Path::new(&part))?;
     }
     Ok(())
 }
 
-/// The root of each chunk over its leaves, and the seal's root over the chunks: leaf data of the upper
-/// tree is `number ‖ count ‖ root`, numbers as 8 bytes big-endian.
-async fn roots(
-    staging: &mut dyn Staging,
-) -> Result<(Digest, BTreeMap<u64, [u8; 32]>), EngineError> {
-    let mut chunk_roots = BTreeMap::new();
-    let mut upper = TreeHasher::new();
-    let mut current: Option<(u64, TreeHasher)> = None;
-    let mut after = None;
-    let mut close = |chunk: u64, tree: &TreeHasher| {
-        let root = tree.root();
-        let record =
-            LpBuilder::new().number(chunk).number(tree.count()).raw(root.as_bytes()).finish();
-        upper.push(leaf(&record));
-        chunk_roots.insert(chunk, *root.as_bytes());
-    };
-    loop {
-        let leaves = staging.leaves(after, 10_000).await?;
-        let Some((last, _)) = leaves.last() else { break };
-        after = Some(*last);
-        for (number, hash) in leaves {
-            let chunk = chunk_of(number);
-            match &mut current {
-                Some((open, tree)) if *open == chunk => tree.push(Digest::from_bytes(hash)),
-                _ => {
-                    if let Some((open, tree)) = current.take() {
-                        close(open, &tree);
-                    }
-                    let mut tree = TreeHasher::new();
-                    tree.push(Digest::from_bytes(hash));
-                    current = Some((chunk, tree));
-                }
-            }
+/// Removes a file that may be absent.
+fn remove(path: &std::path::Path) -> Result<(), EngineError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(EngineError::file(path)(error))
         }
-    }
-    if let Some((open, tree)) = current {
-        close(open, &tree);
-    }
-    Ok((upper.root(), chunk_roots))
-}
-
-/// Turns source rows into staged ones: number, salt, leaf, ciphertext, digests.
-struct Loader<'a> {
-    people: &'a People,
-    digest_key: &'a crate::secret::keys::Key,
-    providers: &'a ProviderTable,
-    /// The chunk being filled for each place, and how many it holds.
-    open: HashMap<ChunkKey, (u64, u64)>,
-    chunks: Vec<StagedChunk>,
-    rejects: RejectFile,
-    digest: Sha256Stream,
-    rows: u64,
-    rejected: u64,
-}
-
-impl Loader<'_> {
-    fn take(&mut self, batch: Vec<Row>) -> Result<Vec<StagedRow>, EngineError> {
-        let mut staged = Vec::with_capacity(batch.len());
-        for row in batch {
-            self.rows += 1;
-            match row {
-                Row::Good { line, recipient } => staged.push(self.stage(line, &recipient)),
-                Row::Rejected(reject) => {
-                    self.rejected += 1;
-                    self.rejects.push(&reject)?;
-                }
-            }
-        }
-        Ok(staged)
-    }
-
-    fn stage(&mut self, line: u64, recipient: &Recipient) -> StagedRow {
-        let number = self.number(recipient);
-        let canonical = recipient.canonical();
-        let mut rng = rand::rng();
-        let salt = RowSalt::random(&mut rng);
-        let account = recipient.account.as_str();
-        StagedRow {
-            number,
-            line,
-            leaf: *leaf_hash(&salt, &canonical).as_bytes(),
-            body: self.people.key.seal_blob(&self.people.aad(number), &canonical, &mut rng),
-            // keyed, so that a stolen staging file gives nobody's row away to a guess
-            row_digest: self.people.key.seen(&canonical).truncated(),
-            salt: *salt.as_bytes(),
-            account: account_digest(self.digest_key, &self.people.directory, account.as_bytes()),
-            address: recipient
-                .address
-                .as_ref()
-                .map(|address| address_digest(self.digest_key, &address.canonical())),
-            address_reason: recipient.reason.word().to_owned(),
-            name_refused: recipient.name_refused,
-        }
-    }
-
-    /// The next number of the chunk this recipient belongs to.
-    fn number(&mut self, recipient: &Recipient) -> u64 {
-        let domain = recipient.address.as_ref().map_or("", |address| address.domain());
-        let key = ChunkKey {
-            cohort: String::new(),
-            provider: self.providers.lookup(domain).as_str().to_owned(),
-            zone: String::new(),
-        };
-        let next_chunk = self.chunks.len() as u64 + 1;
-        let slot = self.open.entry(key.clone()).or_insert((0, CHUNK_SIZE));
-        if slot.1 == CHUNK_SIZE {
-            *slot = (next_chunk, 0);
-            self.chunks.push(StagedChunk { number: next_chunk, key });
-        }
-        let number = numbers_of(slot.0).0 + slot.1;
-        slot.1 += 1;
-        number
-    }
-
-    async fn finish(
-        self,
-        staging: &mut dyn Staging,
-        as_of: Timestamp,
-    ) -> Result<RejectSummary, EngineError> {
-        let source = StagedSource {
-            digest: *self.digest.finish().as_bytes(),
-            as_of,
-            rows: self.rows,
-            rejected: self.rejected,
-        };
-        staging.finish_loading(self.chunks, source).await?;
-        Ok(self.rejects.finish()?)
+        _ => Ok(()),
     }
 }

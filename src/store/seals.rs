@@ -152,6 +152,9 @@ pub trait Staging: Send {
     /// Counts of the first line of promise 1, and refused names.
     async fn totals(&mut self) -> Result<(SourceTotals, u64), StoreError>;
 
+    /// `class/reason` → people, of those who are born into another class than queued.
+    async fn births(&mut self) -> Result<BTreeMap<String, u64>, StoreError>;
+
     /// Copies the seal into the database in slices and flips it live with `lines`; `progress` is
     /// called with the rows copied so far. A restart continues where the last slice ended.
     async fn publish(

@@ -1,5 +1,7 @@
 //! The whole road on one small shop.
 
+use std::collections::BTreeMap;
+
 use forthwith::directory::shop;
 use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
@@ -125,4 +127,49 @@ pub fn files_under(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_total_can_be_counted_again_from_the_ledger_alone() {
+    let house = House::ready(Plan {
+        customers: 700,
+        faults: vec![
+            "rcpt:550:share=0.05",
+            "rcpt:451:share=0.1:times=1",
+            "drop-after-dot:share=0.02",
+        ],
+        ..Plan::default()
+    })
+    .await;
+    house.run().await.unwrap();
+    let mut counted: BTreeMap<String, i64> = BTreeMap::new();
+    for (_, line) in house.engine.store.ledger_lines(0, 10_000).await.unwrap() {
+        let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        match entry["kind"].as_str().unwrap() {
+            "sealed" => {
+                let counts = entry["counts"].as_object().unwrap();
+                let sealed = counts["sealed"].as_i64().unwrap();
+                let born = counts.iter().filter(|(key, _)| key.contains('/'));
+                let born: BTreeMap<String, i64> =
+                    born.map(|(key, count)| (key.clone(), count.as_i64().unwrap())).collect();
+                counted.insert("queued".into(), sealed - born.values().sum::<i64>());
+                counted.extend(born);
+            }
+            "attempt" | "moved" => {
+                *counted.entry(text("from")).or_default() -= 1;
+                *counted.entry(text("to")).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+    counted.retain(|_, count| *count != 0);
+    let totals = house.engine.status(CAMPAIGN).await.unwrap().deliveries;
+    let known: BTreeMap<String, i64> = totals
+        .reasons
+        .iter()
+        .map(|(label, count)| (label.clone(), i64::try_from(*count).unwrap()))
+        .collect();
+    assert_eq!(counted, known, "{totals:?}");
+    assert!(known.len() >= 5, "{known:?}");
 }

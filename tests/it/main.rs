@@ -1,4 +1,5 @@
 //! The one integration binary: each module is one behaviour, seen from outside.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
 mod harness;
 
@@ -11,3 +12,4 @@ mod kill;
 mod layering;
 mod notify;
 mod seal;
+mod tampering;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use forthwith::domain::clock::SystemClock;
 use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
+use forthwith::engine::resolve::Verdict;
 use forthwith::journal::WorkerLock;
 use mail_parser::MessageParser;
 use tokio_util::sync::CancellationToken;
@@ -59,7 +60,7 @@ async fn a_graceful_stop_leaves_nothing_in_doubt_and_the_next_run_finishes() {
     let report = run.await.unwrap().unwrap();
     assert!(!report.is_finished);
     assert_eq!((report.totals.in_doubt, report.totals.in_flight), (0, 0), "{report:?}");
-    assert_eq!(report.totals.told as usize, house.taken().len());
+    assert_eq!(report.totals.told, house.taken().len() as u64);
     assert!(house.run().await.unwrap().is_finished);
     let told = house.engine.status(CAMPAIGN).await.unwrap().deliveries.told;
     assert_eq!(house.taken().len() as u64, told, "nobody is told twice");
@@ -70,7 +71,7 @@ async fn the_pace_holds() {
     let house = House::ready(paced(50, 120)).await;
     let began = std::time::Instant::now();
     house.run().await.unwrap();
-    let told = house.taken().len() as f64;
+    let told = f64::from(u32::try_from(house.taken().len()).unwrap());
     // a burst of one per connection, then 50 a second
     let least = (told - 8.0) / 50.0;
     assert!(began.elapsed().as_secs_f64() >= least * 0.98, "{told} in {:?}", began.elapsed());
@@ -148,7 +149,7 @@ async fn a_policy_refusal_suspends_the_provider_and_blames_nobody() {
     let report = house.run().await.unwrap();
     assert!(report.is_finished, "{report:?}");
     assert_eq!(report.totals.reasons.get("fallback/bounced"), None, "{report:?}");
-    assert_eq!(report.totals.told as usize, house.taken().len());
+    assert_eq!(report.totals.told, house.taken().len() as u64);
     let lines = house.engine.store.ledger_lines(0, 10_000).await.unwrap();
     let suspended = lines.iter().any(|(_, line)| line.contains(r#""kind":"lane""#));
     assert!(suspended, "the suspension stands in the ledger");
@@ -168,7 +169,6 @@ async fn a_doubt_held_for_an_operator_is_closed_by_resolve() {
     assert_eq!(report.totals.reasons.get("in-doubt/held"), Some(&2), "{report:?}");
     let doubts = house.engine.doubts(CAMPAIGN).await.unwrap();
     let signer = house.engine.signer(crate::harness::person("ann")).await.unwrap();
-    use forthwith::engine::resolve::Verdict;
     let one = [doubts[0]];
     house.engine.resolve(CAMPAIGN, &one, Verdict::Accepted, "relay log", &signer).await.unwrap();
     let other = [doubts[1]];

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Containment, replacement};
-use crate::directory::{Current, Directory, Replacement};
+use crate::directory::{Current, Directory, Replacement, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind, ExpiryPolicy};
 use crate::domain::delivery::{DeliveryClass, HeldReason};
 use crate::domain::ledger::Entry;
@@ -27,7 +27,7 @@ pub(super) struct Batch<'a> {
 /// An account on its way through a batch.
 struct Account {
     sealed: SealedAccount,
-    account: String,
+    reference: String,
     person: String,
     verdict: Option<(CredentialClass, String)>,
 }
@@ -48,7 +48,7 @@ impl Batch<'_> {
             let recipient = self.people.open(found.number, &found.body)?;
             accounts.push(Account {
                 person: self.people.person(found.salt, &recipient),
-                account: recipient.account.as_str().to_owned(),
+                reference: recipient.account.as_str().to_owned(),
                 sealed: found,
                 verdict: None,
             });
@@ -74,7 +74,7 @@ impl Batch<'_> {
         let open: Vec<String> = accounts
             .iter()
             .filter(|account| account.verdict.is_none())
-            .map(|account| account.account.clone())
+            .map(|account| account.reference.clone())
             .collect();
         if open.is_empty() {
             return Ok(false);
@@ -82,7 +82,7 @@ impl Batch<'_> {
         let read = by_account(self.directory.read(self.kind, &open).await?);
         let mut work = Work::default();
         for account in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
-            self.judge_read(account, read.get(&account.account), &mut work);
+            self.judge_read(account, read.get(&account.reference), &mut work);
         }
         // Committed before it is tried: a crash from here on never takes our write for a person's.
         if !work.writes.is_empty() {
@@ -91,7 +91,7 @@ impl Batch<'_> {
         if !work.replace.is_empty() {
             self.directory.replace(self.kind, &work.replace).await?;
         }
-        if !work.end_sessions.is_empty() {
+        if !work.end_sessions.is_empty() && self.ends_sessions() == SessionEnd::Ended {
             self.directory.end_sessions(&work.end_sessions).await?;
         }
         let touched: Vec<String> =
@@ -101,7 +101,7 @@ impl Batch<'_> {
         }
         let confirmed = by_account(self.directory.confirm(self.kind, &touched).await?);
         for account in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
-            self.judge_read_back(account, confirmed.get(&account.account));
+            self.judge_read_back(account, confirmed.get(&account.reference));
         }
         Ok(accounts.iter().any(|account| account.verdict.is_none()))
     }
@@ -113,12 +113,12 @@ impl Batch<'_> {
             return;
         };
         let Some(value) = &current.value else {
-            work.end_sessions.push(account.account.clone());
+            work.end_sessions.push(account.reference.clone());
             return;
         };
         let seen = self.people.key.seen(value.expose().as_bytes());
         if account.sealed.planned.contains(seen.as_bytes()) {
-            work.end_sessions.push(account.account.clone());
+            work.end_sessions.push(account.reference.clone());
             return;
         }
         if self.is_spared(current) {
@@ -129,7 +129,7 @@ impl Batch<'_> {
             &self.people.key,
             self.directory,
             self.kind,
-            &account.account,
+            &account.reference,
             value.expose(),
         );
         match forged {
@@ -142,7 +142,7 @@ impl Batch<'_> {
                     seen: *seen.as_bytes(),
                 });
                 work.replace.push(Replacement {
-                    account: account.account.clone(),
+                    account: account.reference.clone(),
                     current: value.clone(),
                     replacement,
                 });
@@ -153,10 +153,15 @@ impl Batch<'_> {
         }
     }
 
+    fn ends_sessions(&self) -> SessionEnd {
+        self.directory.capabilities().ends_sessions
+    }
+
     /// What the read-back proves; nothing proved leaves the account open for another round.
     fn judge_read_back(&self, account: &mut Account, current: Option<&Current>) {
         let Some(current) = current else { return };
-        if current.sessions > 0 {
+        // Sessions that lapse by themselves are no proof missing: the operator said how long they live.
+        if current.sessions > 0 && !matches!(self.ends_sessions(), SessionEnd::LapseWithin(_)) {
             return;
         }
         let class = match &current.value {

@@ -15,7 +15,7 @@ use super::people::People;
 use super::plan::Parts;
 use super::progress::Progress;
 use super::{Engine, EngineError};
-use crate::directory::{CheckReport, Directory};
+use crate::directory::{CheckReport, Directory, SessionEnd};
 use crate::domain::credential::{CredentialKind, ExpiryPolicy};
 use crate::domain::ledger::Entry;
 use crate::domain::track::{ContainmentState, Track};
@@ -105,9 +105,11 @@ impl Engine {
         })?;
         let files = self.files(&row.name)?;
         let directory = self.open_directory(section, row.environment).await?;
-        self.check_kinds(&directory, section, &files.incident.exposed().credentials)?;
+        Self::check_kinds(&directory, section, &files.incident.exposed().credentials)?;
         let mut accounts = Vec::new();
-        for found in self.store.some_accounts(row.id, 3).await? {
+        let few = directory.capabilities().batch.min(3);
+        let few = u32::try_from(few).unwrap_or(3);
+        for found in self.store.some_accounts(row.id, few).await? {
             accounts.push(people.open(found.number, &found.body)?.account.as_str().to_owned());
         }
         let mut reports = Vec::new();
@@ -119,14 +121,52 @@ impl Engine {
         Ok(reports)
     }
 
+    /// Refuses to plan with statements that a trial shows not to work.
+    pub(super) fn check_trial(
+        kinds: &[CredentialKind],
+        section: Option<&DirectorySection>,
+        reports: &[CheckReport],
+    ) -> Result<(), EngineError> {
+        let ends = section.is_some_and(|section| section.sql.sessions.end.is_some());
+        for (kind, report) in kinds.iter().zip(reports) {
+            let asked = report.read - report.without_value - report.unknown_scheme;
+            if *kind != CredentialKind::Session && report.read_back < asked {
+                return Err(EngineError::refused(format!(
+                    "of {asked} replacements tried with directory.sql.{kind}.expire, the directory \
+                     says it changed {} and shows {}; hint: `forthwith directory check`, and mend \
+                     the statement",
+                    report.changed, report.read_back
+                )));
+            }
+            if ends && report.sessions_left > 0 {
+                return Err(EngineError::refused(format!(
+                    "after directory.sql.sessions.end, {} of {} sessions were still there; \
+                     hint: `forthwith directory check`, and mend the statement",
+                    report.sessions_left, report.sessions
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn check_kinds(
-        &self,
         directory: &dyn Directory,
         section: &DirectorySection,
         kinds: &[CredentialKind],
     ) -> Result<(), EngineError> {
         let can = directory.capabilities();
         for kind in kinds {
+            if *kind == CredentialKind::Session {
+                // Sessions have no value to replace or to spare; they are ended or they are not.
+                if can.ends_sessions == SessionEnd::Ended {
+                    continue;
+                }
+                return Err(EngineError::refused(format!(
+                    "the incident exposed sessions, but directory `{}` cannot end them; \
+                     hint: add directory.sql.sessions.end and .count",
+                    section.name
+                )));
+            }
             if !can.kinds.contains(kind) {
                 return Err(EngineError::refused(format!(
                     "the incident exposed credentials of kind {kind}, but directory `{}` has no \
@@ -190,7 +230,7 @@ impl Engine {
         }
         let containment = Containment::read(&approved.parts)?;
         let directory = self.open_directory(&containment.section, row.environment).await?;
-        self.check_kinds(&directory, &containment.section, &containment.kinds)?;
+        Self::check_kinds(&directory, &containment.section, &containment.kinds)?;
         if row.control.containment == ContainmentState::Paused {
             return Err(EngineError::refused(format!(
                 "containment of `{name}` is paused; hint: `forthwith containment resume {name}`"
@@ -227,7 +267,8 @@ impl Engine {
             Pick::Failed => failed,
         };
         progress.begin(&format!("Expiring each {}", batch.kind), Some(total), "accounts");
-        let (mut after, mut done, mut size) = (0, 0, FIRST_BATCH);
+        let most = batch.containment.section.sql.batch;
+        let (mut after, mut done, mut size) = (0, 0, FIRST_BATCH.min(most));
         loop {
             if stop.is_cancelled() || self.containment_paused(campaign).await? {
                 break;
@@ -239,7 +280,7 @@ impl Engine {
             after = last.number;
             done += batch.run(accounts).await?;
             progress.at(done);
-            size = batch.containment.section.sql.batch;
+            size = most;
         }
         progress.end();
         Ok(done)

@@ -9,9 +9,11 @@ use sqlx::SqliteConnection;
 use super::classes::{Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, row};
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::delivery::DeliveryClass;
 use crate::store::credentials::{
     CredentialListing, Credentials, OwnWrite, Pick, SealedAccount, Settlement,
 };
+use crate::store::deliveries::Move;
 
 #[derive(sqlx::FromRow)]
 struct AccountColumns {
@@ -209,6 +211,7 @@ impl Credentials for SqliteStore {
             lines.push(settled.line.clone());
             moves.extend(settled.delivery.as_ref());
         }
+        keep_held(write.conn(), campaign, &mut moves).await?;
         change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
         lines.extend(
@@ -263,6 +266,37 @@ impl Credentials for SqliteStore {
             })
             .collect()
     }
+}
+
+/// Takes out releases of people of whom another kind of credential is failed: they stay held.
+async fn keep_held(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    moves: &mut Vec<&Move>,
+) -> Result<(), StoreError> {
+    let released: Vec<u64> = moves
+        .iter()
+        .filter(|change| change.to == DeliveryClass::Queued)
+        .map(|change| change.number)
+        .collect();
+    if released.is_empty() {
+        return Ok(());
+    }
+    let failed: Vec<i64> = sqlx::query_scalar(
+        "SELECT number
+         FROM credential
+         WHERE campaign_id = $1 AND class = 'failed'
+           AND number IN (SELECT value FROM json_each($2))",
+    )
+    .bind(campaign)
+    .bind(json!(released).to_string())
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::on("find credentials that failed"))?;
+    moves.retain(|change| {
+        change.to != DeliveryClass::Queued || !failed.contains(&row::int(change.number))
+    });
+    Ok(())
 }
 
 /// Changes the guarded credential rows and returns the numbers that really changed.

@@ -40,10 +40,12 @@ impl Plans for SqliteStore {
             .await
             .map_err(StoreError::on("store planned bytes"))?;
         }
-        // Planning the same bytes again makes that snapshot the latest one.
+        // Planning the same bytes again makes that snapshot the latest one, whatever the clock says.
         sqlx::query(
             "INSERT INTO snapshot (digest, campaign_id, kind, entries, planned_at)
-             VALUES ($1, $2, $3, $4, $5)
+             SELECT $1, $2, $3, $4, MAX($5, COALESCE(MAX(planned_at) + 1, $5))
+             FROM snapshot
+             WHERE campaign_id = $2 AND kind = $3 AND digest <> $1
              ON CONFLICT (digest) DO UPDATE SET planned_at = excluded.planned_at",
         )
         .bind(&planned.digest[..])

@@ -3,15 +3,16 @@
 //! Every slice moves its high-water mark in its own transaction, so a process may die anywhere: the next
 //! one continues a copy of the same root, or deletes the slices of a dead one.
 
-use std::collections::BTreeMap;
+mod chunks;
+mod lookup;
+
 use std::path::Path;
 
-use serde_json::{Value, json};
 use sqlx::{Sqlite, SqliteConnection, pool::PoolConnection};
 
+use self::lookup::Lookup;
 use super::seals::SealColumns;
 use super::{SqliteStore, StoreError, row};
-use crate::domain::chunk::{CHUNK_SIZE, numbers_of};
 use crate::domain::totals::SourceTotals;
 use crate::store::LedgerMark;
 use crate::store::seals::{Publication, SealRow, StagedSource};
@@ -36,6 +37,8 @@ impl Publisher<'_> {
     ) -> Result<SealRow, StoreError> {
         let mut conn =
             self.store.writer.acquire().await.map_err(StoreError::on("take the writer"))?;
+        // A copy whose future was dropped left its file attached to this connection.
+        let _ = sqlx::query("DETACH DATABASE staging").execute(&mut *conn).await;
         sqlx::query("ATTACH DATABASE $1 AS staging")
             .bind(self.path.display().to_string())
             .execute(&mut *conn)
@@ -238,57 +241,6 @@ impl Publisher<'_> {
         Ok(true)
     }
 
-    async fn chunks(&self, conn: &mut SqliteConnection, seal: i64) -> Result<(), StoreError> {
-        let born: Vec<(i64, i64, String, i64)> = sqlx::query_as(
-            "SELECT number / $1, is_held, address_reason, COUNT(*)
-             FROM staging.row
-             WHERE fate = 0
-             GROUP BY 1, 2, 3
-             ORDER BY 1",
-        )
-        .bind(row::int(CHUNK_SIZE))
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(StoreError::on("count chunks"))?;
-        let places: Vec<(i64, String, String, String)> = sqlx::query_as(
-            "SELECT number, cohort, provider, zone FROM staging.chunk ORDER BY number",
-        )
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(StoreError::on("list chunks"))?;
-        let mut counted: BTreeMap<i64, Vec<(bool, String, i64)>> = BTreeMap::new();
-        for (chunk, held, reason, count) in born {
-            counted.entry(chunk).or_default().push((held == 1, reason, count));
-        }
-        let rows: Vec<Value> = places
-            .into_iter()
-            .filter_map(|place| {
-                let born = counted.get(&place.0)?;
-                let root = self.publication.chunk_roots.get(&row::uint(place.0))?;
-                Some(chunk_row(place, born, root))
-            })
-            .collect();
-        for part in rows.chunks(1_000) {
-            sqlx::query(
-                "INSERT INTO chunk (seal_id, number, first_number, last_number, size, root, cohort,
-                                    provider, zone, is_copy, queued, held, fallback, reasons)
-                 SELECT $2, j.value ->> 'number', j.value ->> 'first', j.value ->> 'last',
-                        j.value ->> 'size', unhex(j.value ->> 'root'), j.value ->> 'cohort',
-                        j.value ->> 'provider', j.value ->> 'zone', 0, j.value ->> 'queued',
-                        j.value ->> 'held', j.value ->> 'fallback', j.value ->> 'reasons'
-                 FROM json_each($1) AS j
-                 WHERE true
-                 ON CONFLICT DO NOTHING",
-            )
-            .bind(json!(part).to_string())
-            .bind(seal)
-            .execute(&mut *conn)
-            .await
-            .map_err(StoreError::on("insert chunks"))?;
-        }
-        Ok(())
-    }
-
     /// One row decides: before it nobody sees the seal, after it everybody does.
     async fn flip(
         &self,
@@ -346,71 +298,4 @@ async fn execute(
 ) -> Result<u64, StoreError> {
     let done = sqlx::query(sql).bind(bind).execute(conn).await.map_err(StoreError::on(what))?;
     Ok(done.rows_affected())
-}
-
-fn chunk_row(
-    (number, cohort, provider, zone): (i64, String, String, String),
-    born: &[(bool, String, i64)],
-    root: &[u8; 32],
-) -> Value {
-    let (mut size, mut queued, mut held, mut fallback) = (0, 0, 0, 0);
-    let mut reasons: BTreeMap<String, i64> = BTreeMap::new();
-    for (is_held, reason, count) in born {
-        size += count;
-        if *is_held {
-            held += count;
-            *reasons.entry("held/conflict".into()).or_default() += count;
-        } else if matches!(reason.as_str(), "ok" | "suspect" | "dormant") {
-            queued += count;
-        } else {
-            fallback += count;
-            *reasons.entry(format!("fallback/address:{reason}")).or_default() += count;
-        }
-    }
-    let (first, last) = numbers_of(row::uint(number));
-    json!({
-        "number": number, "first": first, "last": last, "size": size, "root": hex::encode(root),
-        "cohort": cohort, "provider": provider, "zone": zone,
-        "queued": queued, "held": held, "fallback": fallback,
-        "reasons": json!(reasons).to_string(),
-    })
-}
-
-#[derive(Clone, Copy)]
-enum Lookup {
-    Account,
-    Address,
-}
-
-impl Lookup {
-    /// The slice's bound, its copy, and the move of its mark.
-    fn statements(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Account => (
-                "SELECT s.copied_account,
-                        (SELECT MAX(account) FROM (
-                             SELECT account FROM staging.row
-                             WHERE account > s.copied_account ORDER BY account LIMIT $2))
-                 FROM seal AS s WHERE s.id = $1",
-                "INSERT INTO account_lookup (seal_id, digest, number)
-                 SELECT $1, account, number FROM staging.row
-                 WHERE account > $2 AND account <= $3 AND fate = 0
-                 ORDER BY account, number",
-                "UPDATE seal SET copied_account = $3 WHERE id = $1 AND copied_account = $2",
-            ),
-            Self::Address => (
-                "SELECT s.copied_address,
-                        (SELECT MAX(address) FROM (
-                             SELECT address FROM staging.row
-                             WHERE address IS NOT NULL AND address > s.copied_address
-                             ORDER BY address LIMIT $2))
-                 FROM seal AS s WHERE s.id = $1",
-                "INSERT INTO address_lookup (seal_id, digest, number)
-                 SELECT $1, address, number FROM staging.row
-                 WHERE address IS NOT NULL AND address > $2 AND address <= $3 AND fate = 0
-                 ORDER BY address, number",
-                "UPDATE seal SET copied_address = $3 WHERE id = $1 AND copied_address = $2",
-            ),
-        }
-    }
 }

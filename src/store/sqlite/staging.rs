@@ -1,5 +1,6 @@
 //! A seal under construction: a SQLite file of its own beside the database.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -255,6 +256,22 @@ impl Staging for SqliteStaging {
             rejected: source.map_or(0, |source| source.rejected),
         };
         Ok((totals, row::uint(names)))
+    }
+
+    async fn births(&mut self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT CASE WHEN is_held = 1 THEN 'held/conflict'
+                         ELSE 'fallback/address:' || address_reason END AS label,
+                    COUNT(*)
+             FROM row
+             WHERE fate = 0
+               AND (is_held = 1 OR address_reason NOT IN ('ok', 'suspect', 'dormant'))
+             GROUP BY label",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::on("count the classes people are born into"))?;
+        Ok(rows.into_iter().map(|(label, count)| (label, row::uint(count))).collect())
     }
 
     async fn publish(

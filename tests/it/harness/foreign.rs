@@ -16,7 +16,6 @@ use super::{ANN, BOB, copy_templates, engine, person};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What `scripts/test` and `.ci/run` tell the tests.
-#[expect(clippy::disallowed_methods, reason = "the tests' own environment is read here only")]
 fn told(key: &str) -> Option<PathBuf> {
     std::env::var_os(key).map(PathBuf::from)
 }

@@ -3,7 +3,6 @@
 mod loader;
 mod roots;
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 

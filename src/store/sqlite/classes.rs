@@ -63,6 +63,28 @@ impl Moved {
     }
 }
 
+/// Changes rows guarded by the class they must have now, and inserts those that had no row.
+const CHANGE_ROWS: &str =
+    "INSERT INTO delivery (campaign_id, number, class, reason, generation, doubts, attempts,
+                           first_attempt_at, due_at, changed_at)
+     SELECT $2, j.value ->> 'n', j.value ->> 'c', j.value ->> 'r', j.value ->> 'g',
+            j.value ->> 'd', j.value ->> 'a', j.value ->> 'f', j.value ->> 'u', $3
+     FROM json_each($1) AS j
+     LEFT JOIN delivery AS d
+       ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'n' AS INTEGER)
+     WHERE COALESCE(d.class, 'queued') = j.value ->> 'fc'
+       AND COALESCE(d.reason, '') = j.value ->> 'fr'
+     ON CONFLICT (campaign_id, number) DO UPDATE
+     SET class = excluded.class,
+         reason = excluded.reason,
+         generation = excluded.generation,
+         doubts = excluded.doubts,
+         attempts = excluded.attempts,
+         first_attempt_at = excluded.first_attempt_at,
+         due_at = excluded.due_at,
+         changed_at = excluded.changed_at
+     RETURNING number";
+
 /// Changes the guarded rows of `moves` and notes what really changed.
 pub(super) async fn change_rows(
     conn: &mut SqliteConnection,
@@ -75,52 +97,16 @@ pub(super) async fn change_rows(
         return Ok(());
     }
     let rows = Value::Array(moves.iter().map(|change| wire(change)).collect()).to_string();
-    let updated: Vec<i64> = sqlx::query_scalar(
-        "UPDATE delivery
-         SET class = j.value ->> 'c',
-             reason = j.value ->> 'r',
-             generation = j.value ->> 'g',
-             doubts = j.value ->> 'd',
-             attempts = j.value ->> 'a',
-             first_attempt_at = j.value ->> 'f',
-             due_at = j.value ->> 'u',
-             changed_at = $3
-         FROM json_each($1) AS j
-         WHERE delivery.campaign_id = $2
-           AND delivery.number = CAST(j.value ->> 'n' AS INTEGER)
-           AND delivery.class = j.value ->> 'fc'
-           AND delivery.reason = j.value ->> 'fr'
-         RETURNING number",
-    )
-    .bind(&rows)
-    .bind(campaign)
-    .bind(now)
-    .fetch_all(&mut *conn)
-    .await
-    .map_err(StoreError::on("change deliveries"))?;
-    let inserted: Vec<i64> = if moves.iter().any(|m| m.from == DeliveryClass::Queued) {
-        sqlx::query_scalar(
-            "INSERT INTO delivery (campaign_id, number, class, reason, generation, doubts, attempts,
-                                   first_attempt_at, due_at, changed_at)
-             SELECT $2, j.value ->> 'n', j.value ->> 'c', j.value ->> 'r', j.value ->> 'g',
-                    j.value ->> 'd', j.value ->> 'a', j.value ->> 'f', j.value ->> 'u', $3
-             FROM json_each($1) AS j
-             WHERE j.value ->> 'fc' = 'queued'
-               AND NOT EXISTS (
-                   SELECT 1 FROM delivery AS d
-                   WHERE d.campaign_id = $2 AND d.number = CAST(j.value ->> 'n' AS INTEGER))
-             RETURNING number",
-        )
+    // The JSON drives and each row is looked up by key. As `UPDATE … FROM json_each` the planner walked
+    // every delivery of the campaign for each flush.
+    let changed: Vec<i64> = sqlx::query_scalar(CHANGE_ROWS)
         .bind(&rows)
         .bind(campaign)
         .bind(now)
         .fetch_all(&mut *conn)
         .await
-        .map_err(StoreError::on("insert deliveries"))?
-    } else {
-        Vec::new()
-    };
-    let changed: HashSet<u64> = updated.into_iter().chain(inserted).map(row::uint).collect();
+        .map_err(StoreError::on("change deliveries"))?;
+    let changed: HashSet<u64> = changed.into_iter().map(row::uint).collect();
     for change in moves.iter().filter(|change| changed.contains(&change.number)) {
         moved.class(change);
     }
@@ -181,53 +167,50 @@ pub(super) async fn move_counters(
     .fetch_all(&mut *conn)
     .await
     .map_err(StoreError::on("read chunk counters"))?;
-    let rows: Vec<Value> =
-        found.iter().map(|counters| add(counters, &moved.deltas)).collect::<Result<_, _>>()?;
+    // A flush touches few chunks, so a statement each, by key.
+    for counters in &found {
+        write_counters(conn, seal, counters, &moved.deltas).await?;
+    }
+    Ok(())
+}
+
+async fn write_counters(
+    conn: &mut SqliteConnection,
+    seal: i64,
+    counters: &Counters,
+    deltas: &BTreeMap<u64, Delta>,
+) -> Result<(), StoreError> {
+    let empty = Delta::default();
+    let delta = deltas.get(&row::uint(counters.number)).unwrap_or(&empty);
+    let sum = |word: &str, now: i64| now + delta.classes.get(word).copied().unwrap_or(0);
+    let map = |stored: &str, by: &BTreeMap<String, i64>, column| {
+        add_map(stored, by, column, counters.number)
+    };
     sqlx::query(
         "UPDATE chunk
-         SET queued = j.value ->> 'queued',
-             deferred = j.value ->> 'deferred',
-             in_doubt = j.value ->> 'in-doubt',
-             held = j.value ->> 'held',
-             fallback = j.value ->> 'fallback',
-             told = j.value ->> 'told',
-             withdrawn = j.value ->> 'withdrawn',
-             waived = j.value ->> 'waived',
-             in_flight_queued = j.value ->> 'fq',
-             in_flight_deferred = j.value ->> 'fd',
-             reasons = j.value ->> 'reasons',
-             credentials = j.value ->> 'credentials'
-         FROM json_each($1) AS j
-         WHERE chunk.seal_id = $2 AND chunk.number = CAST(j.value ->> 'number' AS INTEGER)",
+         SET queued = $3, deferred = $4, in_doubt = $5, held = $6, fallback = $7, told = $8,
+             withdrawn = $9, waived = $10, in_flight_queued = $11, in_flight_deferred = $12,
+             reasons = $13, credentials = $14
+         WHERE seal_id = $1 AND number = $2",
     )
-    .bind(Value::Array(rows).to_string())
     .bind(seal)
+    .bind(counters.number)
+    .bind(sum("queued", counters.queued))
+    .bind(sum("deferred", counters.deferred))
+    .bind(sum("in-doubt", counters.in_doubt))
+    .bind(sum("held", counters.held))
+    .bind(sum("fallback", counters.fallback))
+    .bind(sum("told", counters.told))
+    .bind(sum("withdrawn", counters.withdrawn))
+    .bind(sum("waived", counters.waived))
+    .bind(counters.in_flight_queued + delta.in_flight_queued)
+    .bind(counters.in_flight_deferred + delta.in_flight_deferred)
+    .bind(map(&counters.reasons, &delta.reasons, "reasons")?)
+    .bind(map(&counters.credentials, &delta.credentials, "credentials")?)
     .execute(conn)
     .await
     .map_err(StoreError::on("move chunk counters"))?;
     Ok(())
-}
-
-fn add(counters: &Counters, deltas: &BTreeMap<u64, Delta>) -> Result<Value, StoreError> {
-    let empty = Delta::default();
-    let delta = deltas.get(&row::uint(counters.number)).unwrap_or(&empty);
-    let sum = |word: &str, now: i64| now + delta.classes.get(word).copied().unwrap_or(0);
-    Ok(json!({
-        "number": counters.number,
-        "queued": sum("queued", counters.queued),
-        "deferred": sum("deferred", counters.deferred),
-        "in-doubt": sum("in-doubt", counters.in_doubt),
-        "held": sum("held", counters.held),
-        "fallback": sum("fallback", counters.fallback),
-        "told": sum("told", counters.told),
-        "withdrawn": sum("withdrawn", counters.withdrawn),
-        "waived": sum("waived", counters.waived),
-        "fq": counters.in_flight_queued + delta.in_flight_queued,
-        "fd": counters.in_flight_deferred + delta.in_flight_deferred,
-        "reasons": add_map(&counters.reasons, &delta.reasons, "reasons", counters.number)?,
-        "credentials":
-            add_map(&counters.credentials, &delta.credentials, "credentials", counters.number)?,
-    }))
 }
 
 fn add_map(
@@ -246,4 +229,33 @@ fn add_map(
     }
     map.retain(|_, count| *count != 0);
     Ok(json!(map).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::clock::SystemClock;
+    use crate::store::sqlite::SqliteStore;
+
+    #[tokio::test]
+    async fn a_flush_looks_rows_up_by_key_and_never_walks_the_campaign() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.db");
+        let clock = Arc::new(SystemClock);
+        let store = SqliteStore::open(&path, true, clock, Arc::new(|_| {}), "test").await.unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {CHANGE_ROWS}");
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind("[]")
+            .bind(1)
+            .bind(1)
+            .fetch_all(&store.reader)
+            .await
+            .unwrap();
+        let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
+        let by_key = "SEARCH d USING PRIMARY KEY (campaign_id=? AND number=?)";
+        assert!(steps.iter().any(|step| step.starts_with(by_key)), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN d")), "{steps:?}");
+    }
 }

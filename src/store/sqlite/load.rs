@@ -172,6 +172,8 @@ impl SqliteStore {
         Ok(words)
     }
 
+    // CROSS JOIN keeps SQLite's planner to the order written: from the few open chunks to their rows,
+    // never over all rows of a campaign.
     pub(super) async fn load_unpaired(&self, campaign: i64) -> Result<Vec<Unpaired>, StoreError> {
         let seal = self.seal_of(campaign).await?;
         let rows: Vec<UnpairedColumns> = sqlx::query_as(
@@ -179,7 +181,7 @@ impl SqliteStore {
                     i.worker, i.segment, r.salt, r.body, d.class, d.reason, d.generation, d.doubts,
                     d.attempts, d.first_attempt_at, d.due_at
              FROM chunk AS c
-             JOIN intent AS i
+             CROSS JOIN intent AS i
                ON i.campaign_id = $1 AND i.number BETWEEN c.first_number AND c.last_number
              JOIN recipient AS r ON r.seal_id = c.seal_id AND r.number = i.number
              LEFT JOIN outcome AS o
@@ -229,7 +231,7 @@ impl SqliteStore {
                      WHERE o.campaign_id = d.campaign_id AND o.number = d.number
                        AND o.generation = d.generation AND o.result = 'in-doubt') AS n
              FROM chunk AS c
-             JOIN delivery AS d
+             CROSS JOIN delivery AS d
                ON d.campaign_id = $1 AND d.number BETWEEN c.first_number AND c.last_number
              JOIN recipient AS r ON r.seal_id = c.seal_id AND r.number = d.number
              WHERE c.seal_id = $2 AND c.in_doubt > 0
@@ -277,7 +279,7 @@ impl SqliteStore {
                  UNION ALL
                  SELECT d.due_at
                  FROM chunk AS c
-                 JOIN delivery AS d
+                 CROSS JOIN delivery AS d
                    ON d.campaign_id = $1 AND d.number BETWEEN c.first_number AND c.last_number
                  WHERE c.seal_id = $2 AND c.in_doubt > 0
                    AND d.class = 'in-doubt' AND d.reason = 'due')",

@@ -101,6 +101,7 @@ impl SqliteStore {
             hint: "is the folder writable?".into(),
             source,
         };
+        owner_only(path)?;
         sqlx::migrate!("migrations/sqlite")
             .run(&writer)
             .await
@@ -203,6 +204,13 @@ async fn append_batch(
     .await
     .map_err(StoreError::on("append a ledger batch"))?;
     Ok(Some(LedgerMark { batch_id: id, sha256: *digest.as_bytes() }))
+}
+
+/// The database is its owner's alone, like the keys; its log and index take the file's mode.
+fn owner_only(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|source| StoreError::File { path: path.display().to_string(), source })
 }
 
 impl WriteTx {

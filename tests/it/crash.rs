@@ -137,3 +137,29 @@ async fn doubtful(house: &House) -> HashSet<String> {
         })
         .collect()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_signal_lets_what_is_open_finish_and_leaves_no_doubt() {
+    let file = campaign_file("").replace("per_second = 2000", "per_second = 100");
+    let house = House::ready(Plan {
+        customers: 400,
+        campaign: file,
+        dot_delay: Duration::from_millis(200),
+        ..Plan::default()
+    })
+    .await;
+    write_settings(&house);
+    let mut run = spawn_run(&house);
+    while house.taken().len() < 40 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(run.try_wait().unwrap().is_none(), "{}", log_of(&house));
+    }
+    let pid = run.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(move || run.wait().unwrap()).await.unwrap();
+    assert!(ended.success(), "{}", log_of(&house));
+    let status = house.engine.status(CAMPAIGN).await.unwrap();
+    assert_eq!((status.deliveries.in_flight, status.deliveries.in_doubt), (0, 0), "{status:?}");
+    assert_eq!(status.deliveries.told, house.taken().len() as u64);
+    assert!(status.deliveries.queued > 0, "it was stopped in the middle");
+}

@@ -1,11 +1,9 @@
 //! Planning and approving a track: what `containment` and `campaign` have in common.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::CliError;
-use super::ask::Wanted;
+use super::ask::Signing;
 use super::context::Context;
 use super::listing::facts;
 use super::output::count;
@@ -17,12 +15,8 @@ use crate::engine::plan::Plan;
 pub(super) struct ApproveArgs {
     /// The campaign
     campaign: String,
-    /// The operator who signs
-    #[arg(long, value_name = "NAME")]
-    operator: String,
-    /// A file with the operator's password; else `FORTHWITH_PASSWORD`, else a prompt
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
     /// Sign without asking
     #[arg(long)]
     yes: bool,
@@ -49,8 +43,7 @@ pub(super) async fn approve(
             context.confirm_live(name, planned.head_count, act, args.yes)?;
         }
     }
-    let wanted = Wanted::of(&args.operator, args.password_file.as_ref());
-    let signer = context.signer(engine, &wanted).await?;
+    let signer = context.signer(engine, &args.signing.wanted()).await?;
     let approval = engine.approve(name, track, &signer).await?;
     if approval.digest != planned.digest {
         return Err(CliError::refused(format!(

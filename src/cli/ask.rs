@@ -4,6 +4,8 @@
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use super::output::count;
 use super::{CliError, context::Context};
 use crate::config::env::PASSWORDS;
@@ -24,6 +26,24 @@ impl<'a> Wanted<'a> {
     /// The password of the one operator a command asks for.
     pub(super) fn of(name: &'a str, file: Option<&'a PathBuf>) -> Self {
         Self { name, file: file.map(PathBuf::as_path), variable: PASSWORDS[0], is_new: false }
+    }
+}
+
+/// The operator whose signature a command needs.
+#[derive(Debug, Args)]
+pub(super) struct Signing {
+    /// The operator who signs
+    #[arg(long, value_name = "NAME")]
+    operator: String,
+    /// A file with the operator's password; else `FORTHWITH_PASSWORD`, else a prompt
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl Signing {
+    /// Whose password the command asks for.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted::of(&self.operator, self.password_file.as_ref())
     }
 }
 

@@ -1,10 +1,8 @@
 //! `forthwith delivery`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
-use super::ask::Wanted;
+use super::ask::Signing;
 use super::context::Context;
 use super::listing::{Listing, facts};
 use super::output::{count, harmless};
@@ -71,12 +69,8 @@ pub(super) struct ResolveArgs {
     /// How you know; kept with the signature
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// The operator who signs
-    #[arg(long, value_name = "NAME")]
-    operator: String,
-    /// A file with the operator's password; else `FORTHWITH_PASSWORD`, else a prompt
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -227,8 +221,7 @@ async fn resolve(
     }
     let people = count(numbers.len() as u64);
     context.confirm(&format!("{people} people will be {means}. Go on?"), args.yes)?;
-    let wanted = Wanted::of(&args.operator, args.password_file.as_ref());
-    let signer = context.signer(engine, &wanted).await?;
+    let signer = context.signer(engine, &args.signing.wanted()).await?;
     let moved = engine.resolve(&args.campaign, &numbers, verdict, &args.reason, &signer).await?;
     context.printer.say(&format!("{} of {people} people are {means}.", count(moved)));
     Ok(())

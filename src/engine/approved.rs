@@ -2,8 +2,9 @@
 
 use super::people::People;
 use super::plan::{Parts, snapshot_of};
+use super::progress::Progress;
 use super::{Engine, EngineError};
-use crate::domain::snapshot::{Difference, Snapshot};
+use crate::domain::snapshot::{Difference, Snapshot, describe};
 use crate::domain::track::Track;
 use crate::store::campaigns::CampaignRow;
 
@@ -69,5 +70,29 @@ impl Engine {
             Ok((parts, _)) => approved.snapshot.differences(&snapshot_of(&parts)),
             Err(error) => vec![Difference::Changed(format!("files ({error})"))],
         }
+    }
+
+    /// Tells the operator of a run that the files say otherwise by now.
+    pub(super) async fn warn_of_drift(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        track: Track,
+        approved: &Approved,
+        progress: &dyn Progress,
+    ) {
+        let drift = self.drift(row, people, track, approved).await;
+        if drift.is_empty() {
+            return;
+        }
+        let used = match track {
+            Track::Containment => "statements",
+            Track::Notice => "bytes",
+        };
+        progress.note(&format!(
+            "warning: since the {track} of `{}` was approved, {}; the approved {used} are used",
+            row.name,
+            describe(&drift)
+        ));
     }
 }

@@ -17,6 +17,7 @@ use crate::mail::message::{Draft, Party};
 use crate::render::{
     CampaignContext, CredentialContext, Prepared, RecipientContext, Rendered, ResetMode, Templates,
 };
+use crate::secret::digest::sha256;
 use crate::secret::keyring::Keyring;
 use crate::secret::mail::{boundary_seed, message_id, reference, verp_tag};
 
@@ -41,13 +42,14 @@ pub struct Built {
     pub from: String,
     /// The message.
     pub bytes: Vec<u8>,
+    /// SHA-256 of the message: what an intent remembers of it.
+    pub content: [u8; 32],
 }
 
 impl NoticeWriter {
     /// Compiles the approved parts.
     pub fn new(engine: &Engine, people: &People, parts: &Parts) -> Result<Self, EngineError> {
-        let (_, campaign_name) = engine.workspace.campaign_file(&people.name);
-        let file = CampaignFile::parse_canonical(part(parts, &campaign_name)?, &campaign_name)?;
+        let file = approved_file(engine, people, parts)?;
         let (_, incident_name) = engine.workspace.incident_file(&file.incident);
         let incident_text = String::from_utf8_lossy(part(parts, &incident_name)?).into_owned();
         let incident = Incident::parse(&incident_text, &incident_name)?;
@@ -165,8 +167,19 @@ impl NoticeWriter {
         let bytes = draft.build().map_err(|source| EngineError::Build { number, source })?;
         let bounce = self.file.notice.bounce_domain.as_deref().unwrap_or(self.from.domain());
         let from = format!("b-{}@{bounce}", verp_tag(key, uuid, number, generation));
-        Ok(Built { to, from, bytes })
+        let content = *sha256(&bytes).as_bytes();
+        Ok(Built { to, from, bytes, content })
     }
+}
+
+/// The approved campaign file alone, for who neither renders nor sends.
+pub(super) fn approved_file(
+    engine: &Engine,
+    people: &People,
+    parts: &Parts,
+) -> Result<CampaignFile, EngineError> {
+    let (_, name) = engine.workspace.campaign_file(&people.name);
+    CampaignFile::parse_canonical(part(parts, &name)?, &name)
 }
 
 fn part<'a>(parts: &'a Parts, name: &str) -> Result<&'a [u8], EngineError> {

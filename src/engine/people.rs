@@ -9,7 +9,7 @@ use super::{Engine, EngineError};
 use crate::domain::chunk::chunk_of;
 use crate::domain::ledger::Entry;
 use crate::domain::recipient::Recipient;
-use crate::domain::track::Environment;
+use crate::domain::track::{Environment, Track};
 use crate::ledger::merkle::TreeHasher;
 use crate::secret::campaign_key::{Aad, CampaignKey};
 use crate::secret::digest::Digest;
@@ -90,6 +90,18 @@ impl People {
     /// The campaign as the ledger knows it.
     pub fn ledger_name(&self) -> String {
         self.uuid.to_string()
+    }
+
+    /// A ledger entry for a track that moves.
+    pub fn track_moved(
+        &self,
+        track: Track,
+        from: &'static str,
+        to: &'static str,
+        by: &str,
+    ) -> Entry {
+        let campaign = self.ledger_name();
+        Entry::Track { campaign, track: track.word(), from, to, by: by.to_owned() }
     }
 
     /// A ledger entry for a class change without an attempt.

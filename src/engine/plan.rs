@@ -152,7 +152,7 @@ impl Engine {
         let seal = self.store.live_seal(row.id).await?.ok_or_else(|| not_sealed(name))?;
         let (parts, files) = self.parts(&row, &people, track).await?;
         if track == Track::Containment {
-            let reports = self.check_statements(&row, &people, &files.campaign).await?;
+            let reports = self.check_statements(&row, &people, &files).await?;
             let exposed = &files.incident.exposed().credentials;
             Self::check_trial(exposed, files.campaign.directory.as_ref(), &reports)?;
         }

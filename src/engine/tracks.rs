@@ -124,14 +124,7 @@ impl Engine {
         soft: &CancellationToken,
     ) -> Result<(), EngineError> {
         let approved = self.approved(row, people, Track::Notice).await?;
-        let drift = self.drift(row, people, Track::Notice, &approved).await;
-        if !drift.is_empty() {
-            progress.note(&format!(
-                "warning: since the notice of `{}` was approved, {}; the approved bytes are used",
-                row.name,
-                crate::domain::snapshot::describe(&drift)
-            ));
-        }
+        self.warn_of_drift(row, people, Track::Notice, &approved, progress).await;
         let writer = super::notice::NoticeWriter::new(self, people, &approved.parts)?;
         let samples = approved.parts.get("samples").map(Vec::as_slice).unwrap_or_default();
         self.check_samples(people, &writer, samples).await?;
@@ -152,7 +145,7 @@ impl Engine {
         let running = [NoticeState::Approved, NoticeState::Running, NoticeState::SendingFinished];
         self.move_notice(people, &running, NoticeState::Running, None, "engine").await?;
         let per_second = self.pace_of(row, people, &writer).await?;
-        let worker = Worker { engine: self, people, parts: &approved.parts, per_second };
+        let worker = Worker { engine: self, people, writer: &writer, per_second };
         if worker.run(progress, soft).await? == Ended::Finished {
             self.finish(row, people).await?;
         }
@@ -222,13 +215,7 @@ impl Engine {
                 people.name, people.name
             )));
         }
-        let entry = Entry::Track {
-            campaign: people.ledger_name(),
-            track: Track::Notice.word(),
-            from: now.word(),
-            to: to.word(),
-            by: by.to_owned(),
-        };
+        let entry = people.track_moved(Track::Notice, now.word(), to.word(), by);
         let change = NoticeMove {
             from: vec![now],
             to,
@@ -285,13 +272,7 @@ impl Engine {
                 row.name, row.name
             )));
         }
-        let entry = Entry::Track {
-            campaign: people.ledger_name(),
-            track: Track::Containment.word(),
-            from: now.word(),
-            to: to.word(),
-            by: by.to_owned(),
-        };
+        let entry = people.track_moved(Track::Containment, now.word(), to.word(), by);
         let lines = vec![entry.line(self.clock.now())];
         self.store.move_containment(row.id, &[now], to, lines).await?;
         Ok(())

@@ -12,7 +12,12 @@ const FILE: &str = "campaigns/thaw.toml";
 
 /// Sealed and planned on one track.
 async fn planned(track: Track) -> House {
-    let house = House::furnished(Plan::default()).await;
+    planned_in(Plan::default(), track).await
+}
+
+/// Sealed and planned on one track, in a house of this plan.
+async fn planned_in(plan: Plan, track: Track) -> House {
+    let house = House::furnished(plan).await;
     house.seal().await;
     house.engine.plan(CAMPAIGN, track, false).await.unwrap();
     house
@@ -58,9 +63,8 @@ async fn a_wrong_password_signs_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_added_an_hour_ago_waits_a_day_and_never_signs_with_the_adder() {
     let clock = standing_clock();
-    let house = House::furnished(Plan { clock: clock.clone(), ..Plan::default() }).await;
-    house.seal().await;
-    house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap();
+    let plan = Plan { clock: clock.clone(), ..Plan::default() };
+    let house = planned_in(plan, Track::Containment).await;
     let ann = house.engine.signer(person(ANN)).await.unwrap();
     house.engine.add_operator(person("eve"), vec![ann]).await.unwrap();
 
@@ -79,9 +83,8 @@ async fn an_operator_added_an_hour_ago_waits_a_day_and_never_signs_with_the_adde
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_vouchers_let_an_operator_sign_at_once() {
     let clock = standing_clock();
-    let house = House::furnished(Plan { clock: clock.clone(), ..Plan::default() }).await;
-    house.seal().await;
-    house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap();
+    let plan = Plan { clock: clock.clone(), ..Plan::default() };
+    let house = planned_in(plan, Track::Containment).await;
     let ann = house.engine.signer(person(ANN)).await.unwrap();
     let bob = house.engine.signer(person(BOB)).await.unwrap();
     house.engine.add_operator(person("eve"), vec![ann, bob]).await.unwrap();
@@ -97,9 +100,8 @@ async fn two_vouchers_let_an_operator_sign_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_second_voucher_ends_the_wait() {
     let clock = standing_clock();
-    let house = House::furnished(Plan { clock: clock.clone(), ..Plan::default() }).await;
-    house.seal().await;
-    house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap();
+    let plan = Plan { clock: clock.clone(), ..Plan::default() };
+    let house = planned_in(plan, Track::Containment).await;
     let ann = house.engine.signer(person(ANN)).await.unwrap();
     house.engine.add_operator(person("eve"), vec![ann]).await.unwrap();
     words(house.sign(Track::Containment, "eve").await);
@@ -111,9 +113,8 @@ async fn a_later_second_voucher_ends_the_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_founder_with_puppets_stays_one_voice() {
     let clock = standing_clock();
-    let house = House::furnished(Plan { clock: clock.clone(), ..Plan::default() }).await;
-    house.seal().await;
-    house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap();
+    let plan = Plan { clock: clock.clone(), ..Plan::default() };
+    let house = planned_in(plan, Track::Containment).await;
     for puppet in ["eve", "fay"] {
         let ann = house.engine.signer(person(ANN)).await.unwrap();
         house.engine.add_operator(person(puppet), vec![ann]).await.unwrap();
@@ -190,9 +191,7 @@ async fn a_pace_may_change_without_a_new_signature() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_plan_starts_without_the_old_signatures() {
     let clock = standing_clock();
-    let house = House::furnished(Plan { clock, ..Plan::default() }).await;
-    house.seal().await;
-    house.engine.plan(CAMPAIGN, Track::Notice, false).await.unwrap();
+    let house = planned_in(Plan { clock, ..Plan::default() }, Track::Notice).await;
     assert!(!house.sign(Track::Notice, ANN).await.unwrap());
     house.edit(BODY, "", "Hello. ");
     // within the same instant of a standing clock: the later plan is the latest one all the same

@@ -10,9 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
 use super::job::{Job, Record};
-use super::lane::{Chunks, Waiting};
+use super::lane::{Chunks, Finished, Waiting};
 use super::pace::{Pace, Slot};
-use super::recorder::is_sendable;
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::{AttemptKey, DeliveryClass, HeldReason};
 use crate::domain::track::NoticeState;
@@ -22,7 +21,6 @@ use crate::engine::{Engine, EngineError};
 use crate::journal::Journal;
 use crate::mail::envelope::{Envelope, ReportRequest};
 use crate::mail::wire::wire_form;
-use crate::secret::digest::sha256;
 use crate::store::deliveries::{Claimant, DeliveryState, Lane, LaneRow, Lease, Move, NewIntent};
 
 /// How often the dispatcher looks around when nothing wakes it.
@@ -114,7 +112,7 @@ impl Dispatcher {
     /// Gives finished chunks back, settles what is due, claims new chunks.
     async fn look_around(&self) -> Result<(), EngineError> {
         let now = self.engine.clock.now();
-        self.release(false).await?;
+        self.release().await?;
         self.engine.resume_lanes(&self.people, now).await?;
         if self.control.state() != NoticeState::Running {
             return Ok(());
@@ -127,17 +125,14 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Gives back the chunks nobody is out of: finished ones, or all of them at a stop.
-    pub async fn release(&self, all: bool) -> Result<(), EngineError> {
-        let worker = (self.claimant)().worker;
-        for finished in self.chunks.take_finished(all) {
-            let due_at = finished.due_at.map(|due| self.round_up(due));
-            self.engine
-                .store
-                .release(self.people.campaign, &finished.lease, &worker, due_at)
-                .await?;
+    /// Gives back the chunks that have nothing more to do now.
+    async fn release(&self) -> Result<(), EngineError> {
+        let mut finished = self.chunks.take_finished(false);
+        for chunk in &mut finished {
+            chunk.due_at = chunk.due_at.map(|due| self.round_up(due));
         }
-        Ok(())
+        let worker = (self.claimant)().worker;
+        give_back(&self.engine, self.people.campaign, &worker, finished).await
     }
 
     /// Rounds an instant up, by no more than the shortest retry interval.
@@ -185,7 +180,7 @@ impl Dispatcher {
         let (mut waiting, mut earliest) = (VecDeque::new(), None::<Timestamp>);
         for (row, recipient) in rows.into_iter().zip(people) {
             let due = row.state.due_at.filter(|_| row.state.class == DeliveryClass::Deferred);
-            if !is_sendable(&row.state.class) {
+            if !matches!(row.state.class, DeliveryClass::Queued | DeliveryClass::Deferred) {
                 continue;
             }
             match due.filter(|due| *due > now) {
@@ -276,8 +271,7 @@ impl Dispatcher {
                 return Ok(None);
             }
         };
-        let content = *sha256(&built.bytes).as_bytes();
-        if row.repeats.is_some_and(|(_, before)| before != content) {
+        if row.repeats.is_some_and(|(_, before)| before != built.content) {
             tracing::error!(
                 number = row.number,
                 "the rebuilt message differs from the one in doubt; it is held, not sent"
@@ -311,7 +305,7 @@ impl Dispatcher {
             intent: NewIntent {
                 key,
                 dated_at,
-                content: *sha256(&built.bytes).as_bytes(),
+                content: built.content,
                 from: row.state.class.clone(),
                 epoch: waiting.epoch,
                 segment: self.journal.segment(),
@@ -346,6 +340,19 @@ impl Dispatcher {
         self.chunks.ended(waiting.row.number, None, false);
         Ok(())
     }
+}
+
+/// Gives chunks back to the database; each is claimable from its due instant on.
+pub(super) async fn give_back(
+    engine: &Engine,
+    campaign: i64,
+    worker: &str,
+    finished: Vec<Finished>,
+) -> Result<(), EngineError> {
+    for chunk in finished {
+        engine.store.release(campaign, &chunk.lease, worker, chunk.due_at).await?;
+    }
+    Ok(())
 }
 
 fn classes(words: &BTreeMap<String, String>) -> BTreeMap<CredentialKind, CredentialClass> {

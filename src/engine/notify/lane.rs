@@ -57,6 +57,19 @@ pub struct Chunks {
     inner: Mutex<Inner>,
 }
 
+impl Inner {
+    fn rests(&self, lane: &Lane) -> bool {
+        self.lanes.get(lane).is_some_and(|state| state.is_suspended)
+    }
+
+    /// Chunks with rows that may go now.
+    fn runnable(&self) -> impl Iterator<Item = &OpenChunk> {
+        self.chunks
+            .values()
+            .filter(|chunk| !chunk.waiting.is_empty() && !self.rests(&chunk.lease.lane))
+    }
+}
+
 impl Chunks {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,7 +97,7 @@ impl Chunks {
     /// The lane's next row, which is out from now on.
     pub fn next(&self, lane: &Lane) -> Option<Waiting> {
         let mut inner = self.lock();
-        if inner.lanes.get(lane).is_some_and(|state| state.is_suspended) {
+        if inner.rests(lane) {
             return None;
         }
         let chunk = inner
@@ -109,13 +122,7 @@ impl Chunks {
     /// Lanes with waiting rows, the one after the last served first.
     pub fn turns(&self) -> Vec<Lane> {
         let inner = self.lock();
-        let mut lanes: Vec<Lane> = inner
-            .chunks
-            .values()
-            .filter(|chunk| !chunk.waiting.is_empty())
-            .map(|chunk| chunk.lease.lane.clone())
-            .filter(|lane| !inner.lanes.get(lane).is_some_and(|state| state.is_suspended))
-            .collect();
+        let mut lanes: Vec<Lane> = inner.runnable().map(|chunk| chunk.lease.lane.clone()).collect();
         lanes.sort();
         lanes.dedup();
         if let Some(last) = &inner.last {
@@ -149,17 +156,17 @@ impl Chunks {
     /// With `all`, every chunk nobody is out of (for a stop).
     pub fn take_finished(&self, all: bool) -> Vec<Finished> {
         let mut inner = self.lock();
-        let Inner { chunks, lanes, .. } = &mut *inner;
-        let done: Vec<u64> = chunks
+        let done: Vec<u64> = inner
+            .chunks
             .values()
             .filter(|chunk| {
-                let rests = lanes.get(&chunk.lease.lane).is_some_and(|state| state.is_suspended);
-                chunk.out == 0 && (all || rests || chunk.waiting.is_empty())
+                let is_done = all || chunk.waiting.is_empty() || inner.rests(&chunk.lease.lane);
+                chunk.out == 0 && is_done
             })
             .map(|chunk| chunk.lease.chunk)
             .collect();
         done.iter()
-            .filter_map(|number| chunks.remove(number))
+            .filter_map(|number| inner.chunks.remove(number))
             .map(|chunk| Finished {
                 // Rows that were not sent are due whenever their lane runs again.
                 due_at: chunk.earliest.filter(|_| chunk.waiting.is_empty()),
@@ -180,6 +187,7 @@ impl Chunks {
 
     /// Whether any row waits in a lane that runs.
     pub fn has_waiting(&self) -> bool {
-        !self.turns().is_empty()
+        // asked before every message, so it must not build the list of turns
+        self.lock().runnable().next().is_some()
     }
 }

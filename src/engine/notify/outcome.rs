@@ -11,7 +11,7 @@ use crate::domain::duration::HumanDuration;
 use crate::domain::ledger::Entry;
 use crate::domain::reply::{ReplyClass, SmtpReply};
 use crate::domain::retry::{Next, RetryPolicy};
-use crate::engine::campaign_file::{DoubtPolicy, InDoubtPolicy};
+use crate::engine::campaign_file::{CampaignFile, DoubtPolicy, InDoubtPolicy};
 use crate::engine::people::People;
 use crate::mail::transaction::Transaction;
 use crate::store::deliveries::{DeliveryState, Ended, Move};
@@ -90,6 +90,11 @@ fn of_reply(
 }
 
 impl Rules {
+    /// The rules of an approved campaign file.
+    pub fn of(file: &CampaignFile) -> Self {
+        Self { retry: file.retry.clone(), in_doubt: file.in_doubt, suspend_for: file.suspend_for }
+    }
+
     /// The outcome with the move it means for the row.
     pub fn end(&self, people: &People, attempt: &Attempt, outcome: Outcome, jitter: f64) -> Ended {
         let change = self.next_state(attempt, &outcome, jitter).map(|state| {
@@ -178,7 +183,8 @@ impl Rules {
     }
 }
 
-fn later(at: Timestamp, span: Duration) -> Timestamp {
+/// That much later; the end of time where there is no such instant.
+pub(super) fn later(at: Timestamp, span: Duration) -> Timestamp {
     let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
     at.saturating_add(span).unwrap_or(Timestamp::MAX)
 }

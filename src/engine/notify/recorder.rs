@@ -5,15 +5,14 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::job::{Done, Job, Record};
 use super::lane::Chunks;
-use super::outcome::{Attempt, Rules};
-use crate::domain::delivery::{AttemptResult, DeliveryClass};
+use super::outcome::{Attempt, Rules, later};
+use crate::domain::delivery::AttemptResult;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
 use crate::store::deliveries::{Claimant, Flush, Lane, Suspension};
@@ -115,13 +114,11 @@ impl Recorder {
     /// Our own fault at a provider: the lane rests, and its retry windows stand still.
     async fn suspend(&self, done: &Done) -> Result<(), EngineError> {
         let now = self.engine.clock.now();
-        let span = SignedDuration::try_from(self.rules.suspend_for.unsigned())
-            .unwrap_or(SignedDuration::MAX);
         let code = done.outcome.code.map(|code| code.to_string()).unwrap_or_default();
         let status = done.outcome.enhanced.clone().unwrap_or_default();
         let suspension = Suspension {
             since: now,
-            until: now.saturating_add(span).unwrap_or(jiff::Timestamp::MAX),
+            until: later(now, self.rules.suspend_for.unsigned()),
             cause: format!("{code} {status} at {}", done.outcome.phase).replace("  ", " "),
         };
         let lane: &Lane = &done.job.lane;
@@ -145,9 +142,4 @@ impl Recorder {
         self.chunks.suspend(lane);
         Ok(())
     }
-}
-
-/// The classes a worker may send from.
-pub fn is_sendable(class: &DeliveryClass) -> bool {
-    matches!(class, DeliveryClass::Queued | DeliveryClass::Deferred)
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
 use super::outcome::{Attempt, Rules, decode};
-use super::worker::rules_of;
 use crate::domain::delivery::{AttemptResult, Outcome};
 use crate::domain::track::Track;
+use crate::engine::notice::approved_file;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
 use crate::journal::{self, BootId, Journals, MarkKey, Origin, ReadError, Recovered, Verdict};
@@ -83,7 +83,7 @@ impl Engine {
         }
         let (_, people) = self.people(&row.name).await?;
         let approved = self.approved(row, &people, Track::Notice).await?;
-        let rules = rules_of(self, &people, &approved.parts)?;
+        let rules = Rules::of(&approved_file(self, &people, &approved.parts)?);
         let journals = self.read_journals(row.id, identity, &unpaired)?;
         let mut ended = Vec::new();
         for open in unpaired {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::connections::{Line, RelayState};
 use super::control::{Control, poll};
-use super::dispatch::{Dispatcher, Ended};
+use super::dispatch::{Dispatcher, Ended, give_back};
 use super::lane::Chunks;
 use super::outcome::Rules;
 use super::pace::Pace;
@@ -19,7 +19,6 @@ use super::recorder::Recorder;
 use crate::domain::track::Environment;
 use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
-use crate::engine::plan::Parts;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
 use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Origin};
@@ -34,25 +33,10 @@ pub struct Worker<'a> {
     pub engine: &'a Engine,
     /// The campaign.
     pub people: &'a People,
-    /// The approved notice.
-    pub parts: &'a Parts,
+    /// Renders and builds the approved notice.
+    pub writer: &'a NoticeWriter,
     /// Messages a second over all; outside the approval.
     pub per_second: f64,
-}
-
-/// The rules of an approved notice.
-pub(super) fn rules_of(
-    engine: &Engine,
-    people: &People,
-    parts: &Parts,
-) -> Result<Rules, EngineError> {
-    let writer = NoticeWriter::new(engine, people, parts)?;
-    Ok(rules(&writer))
-}
-
-fn rules(writer: &NoticeWriter) -> Rules {
-    let file = writer.file();
-    Rules { retry: file.retry.clone(), in_doubt: file.in_doubt, suspend_for: file.suspend_for }
 }
 
 /// Everything the tasks of a worker share.
@@ -79,8 +63,7 @@ impl Worker<'_> {
         progress: &dyn Progress,
         soft: &CancellationToken,
     ) -> Result<Ended, EngineError> {
-        let writer = NoticeWriter::new(self.engine, self.people, self.parts)?;
-        let rules = rules(&writer);
+        let rules = Rules::of(self.writer.file());
         let shared = self.start().await?;
         let (records, inbox) = mpsc::channel(QUEUE);
         let (jobs, outbox) = mpsc::channel(QUEUE);
@@ -97,6 +80,8 @@ impl Worker<'_> {
         };
         let recorder = tokio::spawn(recorder.run(inbox));
         let polling = CancellationToken::new();
+        // However this ends, nobody goes on renewing leases.
+        let _renewing = polling.clone().drop_guard();
         let claimant = Arc::clone(&shared.claimant);
         let poller = tokio::spawn(poll(
             self.engine.clone(),
@@ -106,7 +91,7 @@ impl Worker<'_> {
             polling.clone(),
         ));
         let lines = self.lines(&shared, &records, outbox, soft);
-        let dispatcher = self.dispatcher(&shared, writer, &rules, records, soft);
+        let dispatcher = self.dispatcher(&shared, &rules, records, soft);
         let ended = self.watch(&dispatcher, &shared, progress, soft).await;
         self.wind_down(dispatcher, lines, recorder, &shared).await?;
         polling.cancel();
@@ -199,7 +184,6 @@ impl Worker<'_> {
     fn dispatcher(
         &self,
         shared: &Shared,
-        writer: NoticeWriter,
         rules: &Rules,
         records: mpsc::Sender<super::job::Record>,
         soft: &CancellationToken,
@@ -207,7 +191,7 @@ impl Worker<'_> {
         Dispatcher {
             engine: self.engine.clone(),
             people: self.people.clone(),
-            writer,
+            writer: self.writer.clone(),
             chunks: Arc::clone(&shared.chunks),
             wake: Arc::clone(&shared.wake),
             window: Arc::clone(&shared.window),
@@ -289,12 +273,8 @@ impl Worker<'_> {
 
     async fn release_all(&self, shared: &Shared) -> Result<(), EngineError> {
         let worker = shared.id.to_string();
-        for finished in shared.chunks.take_finished(true) {
-            self.engine
-                .store
-                .release(self.people.campaign, &finished.lease, &worker, finished.due_at)
-                .await?;
-        }
+        let finished = shared.chunks.take_finished(true);
+        give_back(self.engine, self.people.campaign, &worker, finished).await?;
         if let Err(error) = self.engine.high_water.sync() {
             tracing::warn!(%error, "the high-water mark could not be synced");
         }

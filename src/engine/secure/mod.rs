@@ -12,12 +12,11 @@ use tokio_util::sync::CancellationToken;
 use self::batch::Batch;
 use super::campaign_file::DirectorySection;
 use super::people::People;
-use super::plan::Parts;
+use super::plan::{Files, Parts};
 use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::directory::{CheckReport, Directory, SessionEnd};
 use crate::domain::credential::{CredentialKind, ExpiryPolicy};
-use crate::domain::ledger::Entry;
 use crate::domain::track::{ContainmentState, Track};
 use crate::secret::campaign_key::CampaignKey;
 use crate::secret::replacement::{SecretValue, UnknownScheme, forge_as};
@@ -98,12 +97,11 @@ impl Engine {
         &self,
         row: &CampaignRow,
         people: &People,
-        file: &super::campaign_file::CampaignFile,
+        files: &Files,
     ) -> Result<Vec<CheckReport>, EngineError> {
-        let section = file.directory.as_ref().ok_or_else(|| {
+        let section = files.campaign.directory.as_ref().ok_or_else(|| {
             EngineError::refused("the campaign names no directory; hint: add [directory]")
         })?;
-        let files = self.files(&row.name)?;
         let directory = self.open_directory(section, row.environment).await?;
         Self::check_kinds(&directory, section, &files.incident.exposed().credentials)?;
         let mut accounts = Vec::new();
@@ -192,7 +190,7 @@ impl Engine {
     ) -> Result<Vec<(CredentialKind, CheckReport)>, EngineError> {
         let (row, people) = self.people(name).await?;
         let files = self.files(name)?;
-        let reports = self.check_statements(&row, &people, &files.campaign).await?;
+        let reports = self.check_statements(&row, &people, &files).await?;
         let kinds = files.incident.exposed().credentials.clone();
         Ok(kinds.into_iter().zip(reports).collect())
     }
@@ -220,14 +218,7 @@ impl Engine {
     ) -> Result<SecureReport, EngineError> {
         let (row, people) = self.people(name).await?;
         let approved = self.approved(&row, &people, Track::Containment).await?;
-        let drift = self.drift(&row, &people, Track::Containment, &approved).await;
-        if !drift.is_empty() {
-            progress.note(&format!(
-                "warning: since the containment of `{name}` was approved, {}; the approved \
-                 statements are used",
-                crate::domain::snapshot::describe(&drift)
-            ));
-        }
+        self.warn_of_drift(&row, &people, Track::Containment, &approved, progress).await;
         let containment = Containment::read(&approved.parts)?;
         let directory = self.open_directory(&containment.section, row.environment).await?;
         Self::check_kinds(&directory, &containment.section, &containment.kinds)?;
@@ -317,13 +308,7 @@ impl Engine {
         if now == to || now == ContainmentState::Paused {
             return Ok(());
         }
-        let entry = Entry::Track {
-            campaign: people.ledger_name(),
-            track: Track::Containment.word(),
-            from: now.word(),
-            to: to.word(),
-            by: "engine".into(),
-        };
+        let entry = people.track_moved(Track::Containment, now.word(), to.word(), "engine");
         self.store.move_containment(row.id, &[now], to, vec![entry.line(self.clock.now())]).await?;
         Ok(())
     }

@@ -168,10 +168,6 @@ impl SqliteStore {
         }
         Ok(())
     }
-
-    fn handle(&self) -> Self {
-        self.clone()
-    }
 }
 
 /// Appends lines as one ledger batch, within whatever transaction `conn` is in.

@@ -69,7 +69,7 @@ impl SqliteStore {
 #[async_trait]
 impl Seals for SqliteStore {
     async fn staging(&self, path: &Path) -> Result<Box<dyn Staging>, StoreError> {
-        Ok(Box::new(SqliteStaging::open(self.handle(), path).await?))
+        Ok(Box::new(SqliteStaging::open(self.clone(), path).await?))
     }
 
     async fn live_seal(&self, campaign: i64) -> Result<Option<SealRow>, StoreError> {

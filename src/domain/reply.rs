@@ -22,6 +22,10 @@ pub enum Phase {
     Greeting,
     /// EHLO.
     Ehlo,
+    /// STARTTLS (RFC 3207), or the TLS handshake of a port that speaks TLS from the start.
+    Tls,
+    /// AUTH (RFC 4954).
+    Auth,
     /// MAIL FROM.
     Mail,
     /// RCPT TO.
@@ -39,6 +43,8 @@ impl Phase {
             Self::Connect => "connect",
             Self::Greeting => "greeting",
             Self::Ehlo => "ehlo",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
             Self::Data => "data",
@@ -245,7 +251,15 @@ impl ReplyClass {
     pub fn of(phase: Phase, reply: &SmtpReply) -> Self {
         match (reply.code / 100, phase) {
             (2, Phase::Dot) => Self::Accepted,
-            (5, Phase::Connect | Phase::Greeting | Phase::Ehlo | Phase::Mail) => Self::Policy,
+            (
+                5,
+                Phase::Connect
+                | Phase::Greeting
+                | Phase::Ehlo
+                | Phase::Tls
+                | Phase::Auth
+                | Phase::Mail,
+            ) => Self::Policy,
             (5, _) if reply.blames_recipient(phase) => Self::AddressDead,
             (5, _) => Self::Policy,
             _ => Self::Deferred,

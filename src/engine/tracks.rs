@@ -146,10 +146,29 @@ impl Engine {
         self.move_notice(people, &running, NoticeState::Running, None, "engine").await?;
         let per_second = self.pace_of(row, people, &writer).await?;
         let worker = Worker { engine: self, people, writer: &writer, per_second };
-        if worker.run(progress, soft).await? == Ended::Finished {
-            self.finish(row, people).await?;
+        match worker.run(progress, soft).await? {
+            Ended::Finished => self.finish(row, people).await,
+            Ended::Stopped => Ok(()),
+            Ended::Halted(cause) => self.pause_for(row, people, &cause).await,
         }
-        Ok(())
+    }
+
+    /// The campaign pauses itself: the fault is ours, and trying it out on everybody helps nobody.
+    async fn pause_for(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        cause: &str,
+    ) -> Result<(), EngineError> {
+        let pause = Some((PauseCause::Configuration, cause));
+        self.move_notice(people, &[NoticeState::Running], NoticeState::Paused, pause, "engine")
+            .await?;
+        let told = self.store.delivery_totals(row.id).await?.told;
+        Err(EngineError::refused(format!(
+            "the notice of `{name}` has paused itself, {told} told so far: {cause}; once that is \
+             mended: `forthwith campaign resume {name}`, then `forthwith campaign run {name}`",
+            name = row.name
+        )))
     }
 
     async fn finish(&self, row: &CampaignRow, people: &People) -> Result<(), EngineError> {

@@ -33,6 +33,8 @@ fn settings(address: SocketAddr) -> RelaySettings {
         connect: bound,
         greeting: bound,
         ehlo: bound,
+        tls: bound,
+        auth: bound,
         mail: bound,
         rcpt: bound,
         data: bound,

@@ -59,6 +59,10 @@ pub struct Timeouts {
     pub greeting: HumanDuration,
     /// Each EHLO.
     pub ehlo: HumanDuration,
+    /// STARTTLS and the TLS handshake; our own bound, RFC 5321 knows none.
+    pub tls: HumanDuration,
+    /// Each step of AUTH; our own bound.
+    pub auth: HumanDuration,
     /// MAIL.
     pub mail: HumanDuration,
     /// RCPT.
@@ -76,6 +80,8 @@ impl Default for Timeouts {
             connect: HumanDuration::from_secs(30),
             greeting: minutes(5),
             ehlo: minutes(5),
+            tls: minutes(1),
+            auth: minutes(2),
             mail: minutes(5),
             rcpt: minutes(5),
             data: minutes(2),
@@ -91,6 +97,8 @@ impl Timeouts {
             Phase::Connect => self.connect,
             Phase::Greeting => self.greeting,
             Phase::Ehlo => self.ehlo,
+            Phase::Tls => self.tls,
+            Phase::Auth => self.auth,
             Phase::Mail => self.mail,
             Phase::Rcpt => self.rcpt,
             Phase::Data => self.data,

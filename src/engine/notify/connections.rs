@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
+use super::halt::Halt;
 use super::job::{Done, Job, Record};
 use super::outcome::{encode, of_transaction};
 use super::pace::{Pace, SLOT_FOR};
@@ -62,6 +63,8 @@ pub struct Line {
     pub journal: Arc<Journal>,
     /// What is wrong with the relay.
     pub state: Arc<RelayState>,
+    /// Called when the relay shows that the fault is ours.
+    pub halt: Arc<Halt>,
     /// No new transaction starts.
     pub soft: CancellationToken,
     /// Nothing more can be recorded.
@@ -146,7 +149,10 @@ impl Line {
     }
 
     fn may_start(&self) -> bool {
-        self.control.permits() && !self.soft.is_cancelled() && !self.failed.is_cancelled()
+        self.control.permits()
+            && !self.soft.is_cancelled()
+            && !self.halt.is_called()
+            && !self.failed.is_cancelled()
     }
 
     async fn serve(&self, connection: &mut Option<Connection>, job: Job) -> Done {

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
+use super::halt::Halt;
 use super::job::{Job, Record};
 use super::lane::{Chunks, Finished, Waiting};
 use super::pace::{Pace, Slot};
@@ -50,6 +51,8 @@ pub struct Dispatcher {
     pub pace: Arc<Pace>,
     /// The wire journal.
     pub journal: Arc<Journal>,
+    /// Called when the fault is ours.
+    pub halt: Arc<Halt>,
     /// The recorder.
     pub records: mpsc::Sender<Record>,
     /// Who claims.
@@ -65,12 +68,14 @@ pub struct Dispatcher {
 }
 
 /// Why the dispatcher came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// No delivery is left that the machine could move.
     Finished,
     /// Told to stop, or nothing more can be recorded.
     Stopped,
+    /// The fault is ours, and this is its cause: the track is to be paused.
+    Halted(String),
 }
 
 impl Dispatcher {
@@ -78,6 +83,9 @@ impl Dispatcher {
     pub async fn run(&self) -> Result<Ended, EngineError> {
         let mut looked = Instant::now().checked_sub(TICK).unwrap_or_else(Instant::now);
         loop {
+            if let Some(cause) = self.halt.cause() {
+                return Ok(Ended::Halted(cause));
+            }
             if self.stops() {
                 return Ok(Ended::Stopped);
             }
@@ -105,6 +113,7 @@ impl Dispatcher {
             () = self.wake.notified() => {}
             () = self.soft.cancelled() => {}
             () = self.failed.cancelled() => {}
+            () = self.halt.called() => {}
             () = tokio::time::sleep(TICK) => {}
         }
     }

@@ -6,6 +6,7 @@
 pub mod connections;
 pub mod control;
 pub mod dispatch;
+pub mod halt;
 pub mod job;
 pub mod lane;
 pub mod outcome;

@@ -9,6 +9,7 @@ use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::halt::Halt;
 use super::job::{Done, Job, Record};
 use super::lane::Chunks;
 use super::outcome::{Attempt, Rules, later};
@@ -30,6 +31,8 @@ pub struct Recorder {
     pub rules: Rules,
     /// Open chunks, told of every outcome.
     pub chunks: Arc<Chunks>,
+    /// Called when a refusal shows that the fault is ours.
+    pub halt: Arc<Halt>,
     /// Woken when a chunk may be finished or a lane was suspended.
     pub wake: Arc<Notify>,
     /// The worker's window: a permit comes back with each committed outcome.

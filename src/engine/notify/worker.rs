@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::connections::{Line, RelayState};
 use super::control::{Control, poll};
 use super::dispatch::{Dispatcher, Ended, give_back};
+use super::halt::Halt;
 use super::lane::Chunks;
 use super::outcome::Rules;
 use super::pace::Pace;
@@ -51,6 +52,7 @@ struct Shared {
     demand: Arc<Semaphore>,
     pace: Arc<Pace>,
     state: Arc<RelayState>,
+    halt: Arc<Halt>,
     failed: CancellationToken,
     closing: CancellationToken,
 }
@@ -72,6 +74,7 @@ impl Worker<'_> {
             people: self.people.clone(),
             rules: rules.clone(),
             chunks: Arc::clone(&shared.chunks),
+            halt: Arc::clone(&shared.halt),
             wake: Arc::clone(&shared.wake),
             window: Arc::clone(&shared.window),
             claimant: Arc::clone(&shared.claimant),
@@ -145,6 +148,7 @@ impl Worker<'_> {
                 &self.engine.providers,
             )),
             state: Arc::new(RelayState::default()),
+            halt: Arc::new(Halt::default()),
             failed: CancellationToken::new(),
             closing: CancellationToken::new(),
         })
@@ -169,6 +173,7 @@ impl Worker<'_> {
             pace: Arc::clone(&shared.pace),
             journal: Arc::clone(&shared.journal),
             state: Arc::clone(&shared.state),
+            halt: Arc::clone(&shared.halt),
             soft: soft.clone(),
             failed: shared.failed.clone(),
             closing: shared.closing.clone(),
@@ -199,6 +204,7 @@ impl Worker<'_> {
             control: Arc::clone(&shared.control),
             pace: Arc::clone(&shared.pace),
             journal: Arc::clone(&shared.journal),
+            halt: Arc::clone(&shared.halt),
             records,
             claimant: Arc::clone(&shared.claimant),
             relay: self.engine.relay.relay(),

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use forthwith::mail::connection::Connection;
 use forthwith::mail::envelope::Envelope;
+use forthwith::mail::relay::Relay;
 use forthwith::mail::settings::RelaySettings;
 use forthwith::mail::wire::wire_form;
 use forthwith::sink::{Settings, Sink};
@@ -36,7 +37,7 @@ async fn measure() -> Vec<std::time::Duration> {
     let hello = "localhost".to_owned().try_into().expect("a name");
     let mut relay = RelaySettings::new("127.0.0.1", sink.addr().port(), hello);
     relay.messages_per_connection = u32::MAX;
-    let mut connection = Connection::connect(&relay).await.expect("a connection");
+    let mut connection = Connection::connect(&Relay::new(relay)).await.expect("a connection");
     let envelope = Envelope {
         from: Some("b@bounce.example".parse().expect("an address")),
         to: "ann@mail.example".parse().expect("an address"),

@@ -19,6 +19,7 @@ mod key;
 mod listing;
 mod operator;
 pub mod output;
+mod relay;
 mod secure;
 mod sink;
 mod status;
@@ -69,6 +70,9 @@ enum Noun {
     /// The people who may sign
     #[command(subcommand)]
     Operator(operator::Verb),
+    /// The mail relay
+    #[command(subcommand)]
+    Relay(relay::Verb),
     /// The facts of what happened
     #[command(subcommand)]
     Incident(incident::Verb),
@@ -141,6 +145,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Config(verb) => config::run(verb, &context),
         Noun::Key(verb) => key::run(verb, &context).await,
         Noun::Operator(verb) => operator::run(verb, &context).await,
+        Noun::Relay(verb) => relay::run(verb, &context).await,
         Noun::Incident(verb) => incident::run(verb, &context),
         Noun::Audience(verb) => audience::run(verb, &context).await,
         Noun::Directory(verb) => directory::run(verb, &context).await,

@@ -5,6 +5,7 @@
 //! | `FORTHWITH_WORKSPACE` | the workspace, where `--workspace` is not given |
 //! | `FORTHWITH_PASSWORD` | the password of the one operator a command asks for |
 //! | `FORTHWITH_PASSWORD_1`, `_2` | the passwords of the two founders of `init`, or of the first and second `--by` |
+//! | `FORTHWITH_RELAY_SECRET` | the relay's password or access token, where `relay.auth.secret_file` names no file |
 //! | `FORTHWITH_SECTION__KEY` | a setting: `FORTHWITH_RELAY__TIMEOUTS__DOT=5m` sets `dot` of `[relay.timeouts]` |
 //! | `XDG_STATE_HOME`, `HOME` | where this host remembers the high-water mark of a database |
 //!
@@ -29,6 +30,9 @@ pub const WORKSPACE: &str = "FORTHWITH_WORKSPACE";
 /// The variables that may hold a password: of the one operator, of the first and of the second.
 pub const PASSWORDS: [&str; 3] =
     ["FORTHWITH_PASSWORD", "FORTHWITH_PASSWORD_1", "FORTHWITH_PASSWORD_2"];
+
+/// The variable that may hold the relay's secret.
+pub const RELAY_SECRET: &str = "FORTHWITH_RELAY_SECRET";
 
 /// The variables this program looks at, as they were at its start.
 pub struct Variables(BTreeMap<String, Zeroizing<String>>);
@@ -98,7 +102,8 @@ impl Variables {
     /// Variables that should be settings: name, key, value.
     pub(super) fn settings(&self) -> impl Iterator<Item = (&str, String, &str)> {
         let is_setting = |name: &str| {
-            name.starts_with(PREFIX) && name != WORKSPACE && !PASSWORDS.contains(&name)
+            let is_ours_alone = [WORKSPACE, RELAY_SECRET].contains(&name);
+            name.starts_with(PREFIX) && !is_ours_alone && !PASSWORDS.contains(&name)
         };
         self.0
             .iter()
@@ -135,6 +140,7 @@ mod tests {
     fn passwords_are_no_settings_and_never_shown() {
         let taken = variables(&[
             ("FORTHWITH_PASSWORD", "correct horse"),
+            ("FORTHWITH_RELAY_SECRET", "correct battery"),
             ("FORTHWITH_WORKSPACE", "/srv/w"),
             ("PATH", "/bin"),
         ]);

@@ -18,6 +18,7 @@ use settings::Written;
 use crate::domain::provider::ProviderTable;
 use crate::engine::{WorkerSettings, Workspace};
 use crate::mail::settings::RelaySettings;
+use crate::secret::relay::RelaySecret;
 
 /// Every key with its default.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -70,7 +71,9 @@ impl Config {
     pub fn load(workspace: &Workspace, variables: &Variables) -> Result<Self, ConfigError> {
         let own = read(&workspace.config_file())?;
         let providers = read(&workspace.root().join("providers.toml"))?;
-        Self::lay(own.as_deref(), providers.as_deref(), variables)
+        let mut config = Self::lay(own.as_deref(), providers.as_deref(), variables)?;
+        config.relay = config.relay.under(workspace.root());
+        Ok(config)
     }
 
     /// The configuration of commands that need no workspace.
@@ -96,7 +99,10 @@ impl Config {
         let (true, Some(providers)) = (problems.is_empty(), providers) else {
             return Err(ConfigError::Problems(problems));
         };
-        let written = Written::read(layers.table(|_, _| true)).map_err(ConfigError::Defaults)?;
+        let mut written =
+            Written::read(layers.table(|_, _| true)).map_err(ConfigError::Defaults)?;
+        let secret = variables.get(env::RELAY_SECRET).map(str::to_owned).map(RelaySecret::new);
+        written.relay.auth.secret = secret;
         Ok(Self {
             relay: written.relay,
             worker: written.worker.into(),

@@ -11,6 +11,7 @@ pub mod operators;
 pub mod people;
 pub mod plan;
 pub mod progress;
+pub mod relay;
 pub mod report;
 pub mod resolve;
 pub mod samples;

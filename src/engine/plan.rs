@@ -114,6 +114,7 @@ impl Engine {
     pub(super) fn relay_part(&self) -> Vec<u8> {
         let relay = json!({
             "host": self.relay.host, "port": self.relay.port, "hello": self.relay.hello.as_str(),
+            "tls": self.relay.tls.word(), "user": self.relay.auth.user,
         });
         relay.to_string().into_bytes()
     }

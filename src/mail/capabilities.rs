@@ -16,6 +16,32 @@ pub struct Capabilities {
     pub eight_bit_mime: bool,
     /// ENHANCEDSTATUSCODES (RFC 2034).
     pub enhanced: bool,
+    /// STARTTLS (RFC 3207).
+    pub starttls: bool,
+    /// AUTH (RFC 4954).
+    pub auth: AuthOffered,
+}
+
+/// The mechanisms of AUTH that we know, as the server offers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuthOffered {
+    /// PLAIN.
+    pub plain: bool,
+    /// LOGIN.
+    pub login: bool,
+    /// XOAUTH2.
+    pub xoauth2: bool,
+}
+
+impl AuthOffered {
+    fn add(&mut self, mechanism: &str) {
+        match mechanism.to_ascii_uppercase().as_str() {
+            "PLAIN" => self.plain = true,
+            "LOGIN" => self.login = true,
+            "XOAUTH2" => self.xoauth2 = true,
+            _ => {}
+        }
+    }
 }
 
 impl Capabilities {
@@ -23,7 +49,8 @@ impl Capabilities {
     pub fn from_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Self {
         let mut offered = Self::default();
         for line in lines.into_iter().skip(1) {
-            let mut words = line.split_whitespace();
+            // Old servers write `AUTH=LOGIN`.
+            let mut words = line.split(|c: char| c.is_whitespace() || c == '=');
             let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
             match keyword.as_str() {
                 "PIPELINING" => offered.pipelining = true,
@@ -35,6 +62,8 @@ impl Capabilities {
                 "SMTPUTF8" => offered.smtputf8 = true,
                 "8BITMIME" => offered.eight_bit_mime = true,
                 "ENHANCEDSTATUSCODES" => offered.enhanced = true,
+                "STARTTLS" => offered.starttls = true,
+                "AUTH" => words.for_each(|mechanism| offered.auth.add(mechanism)),
                 _ => {}
             }
         }
@@ -53,7 +82,11 @@ mod tests {
         assert!(offered.pipelining && offered.dsn);
         assert_eq!(offered.size, Some(10_240_000));
         assert!(!offered.smtputf8 && !offered.eight_bit_mime && !offered.enhanced);
+        assert!(offered.auth.plain && !offered.auth.login && !offered.starttls);
         assert_eq!(Capabilities::from_lines(["DSN"]), Capabilities::default());
         assert_eq!(Capabilities::from_lines(["x", "SIZE"]).size, Some(0));
+        let old = Capabilities::from_lines(["x", "starttls", "auth=login plain", "AUTH xoauth2"]);
+        assert_eq!(old.auth, AuthOffered { plain: true, login: true, xoauth2: true });
+        assert!(old.starttls);
     }
 }

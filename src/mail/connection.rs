@@ -11,11 +11,15 @@ use std::time::Duration;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::time::{Instant, timeout};
 
+use super::auth::{AuthFault, Mechanism, log_in};
 use super::capabilities::Capabilities;
 use super::dialogue::{Dialogue, unasked};
 use super::envelope::Envelope;
+use super::opening::{Opened, open};
+use super::relay::Relay;
 use super::settings::{RelaySettings, Timeouts};
 use super::stream::NodelayStream;
+use super::tls::Security;
 use super::transaction::{BreakCause, ConnectFault, Transaction};
 use super::wire::Wire;
 use crate::domain::reply::{Phase, SmtpReply};
@@ -31,6 +35,8 @@ const LONE_DOT: &str = ".\r\n";
 pub struct Connection {
     dialogue: Dialogue,
     offered: Capabilities,
+    security: Security,
+    logged_in: Option<Mechanism>,
     timeouts: Timeouts,
     idle_for: Duration,
     messages_at_most: u32,
@@ -42,13 +48,15 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Resolves the relay, opens a TCP connection and says EHLO.
-    pub async fn connect(settings: &RelaySettings) -> Result<Self, ConnectFault> {
+    /// Resolves the relay, opens a TCP connection, says EHLO, secures it and logs in, as the
+    /// settings ask for.
+    pub async fn connect(relay: &Relay) -> Result<Self, ConnectFault> {
+        let settings = relay.settings();
         let bound = settings.timeouts.of(Phase::Connect);
         let mut cause = BreakCause::Timeout;
         for address in resolve(settings, bound).await? {
             match timeout(bound, NodelayStream::connect(address)).await {
-                Ok(Ok(stream)) => return Self::over(Box::new(stream), settings).await,
+                Ok(Ok(stream)) => return Self::over(Box::new(stream), address, relay).await,
                 Ok(Err(source)) => cause = BreakCause::Io(source),
                 Err(_) => cause = BreakCause::Timeout,
             }
@@ -56,15 +64,26 @@ impl Connection {
         Err(ConnectFault::Broken { relay: settings.relay(), phase: Phase::Connect, cause })
     }
 
-    /// Says EHLO over a stream that is connected already.
+    /// The same over a stream that is connected to `address` already.
     pub async fn over(
         stream: Box<dyn AsyncTokioStream>,
-        settings: &RelaySettings,
+        address: SocketAddr,
+        relay: &Relay,
     ) -> Result<Self, ConnectFault> {
-        let (dialogue, offered) = Dialogue::open(stream, settings).await?;
+        let settings = relay.settings();
+        let Opened { stream, offered, security } = open(stream, address, relay).await?;
+        let mut dialogue = Dialogue::take_over(stream).await.map_err(|cause| {
+            ConnectFault::Broken { relay: settings.relay(), phase: Phase::Ehlo, cause }
+        })?;
+        let is_private = security.is_private() || Relay::is_this_machine(address);
+        let logged_in = log_in_as(&mut dialogue, settings, offered, security, is_private)
+            .await
+            .map_err(|cause| ConnectFault::Auth { relay: settings.relay(), cause })?;
         Ok(Self {
             dialogue,
             offered,
+            security,
+            logged_in,
             timeouts: settings.timeouts,
             idle_for: settings.idle_for.unsigned(),
             messages_at_most: settings.messages_per_connection,
@@ -77,6 +96,16 @@ impl Connection {
     /// What the server offers.
     pub fn capabilities(&self) -> Capabilities {
         self.offered
+    }
+
+    /// How it is secured.
+    pub fn security(&self) -> Security {
+        self.security
+    }
+
+    /// By what we logged in, if we did.
+    pub fn logged_in(&self) -> Option<Mechanism> {
+        self.logged_in
     }
 
     /// How many transactions were begun on this connection.
@@ -261,6 +290,30 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Logs in where the settings name a user; our secret is told to nobody who could be another.
+async fn log_in_as(
+    dialogue: &mut Dialogue,
+    settings: &RelaySettings,
+    offered: Capabilities,
+    security: Security,
+    is_private: bool,
+) -> Result<Option<Mechanism>, AuthFault> {
+    let auth = &settings.auth;
+    if auth.user.is_empty() {
+        return Ok(None);
+    }
+    if !is_private {
+        return Err(AuthFault::Overheard(security));
+    }
+    let Some(mechanism) = auth.mechanism.among(offered) else {
+        return Err(AuthFault::NotOffered(auth.mechanism.word()));
+    };
+    let secret = auth.read_secret()?;
+    let bound = settings.timeouts.of(Phase::Auth);
+    log_in(dialogue, mechanism, &auth.user, &secret, bound).await?;
+    Ok(Some(mechanism))
+}
+
 /// A break before the message can have been written.
 fn broken(phase: Phase, cause: BreakCause) -> Transaction {
     Transaction::Broken { phase, after_dot: false, cause }
@@ -287,3 +340,7 @@ async fn resolve(
 #[cfg(test)]
 #[path = "connection_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "opening_tests.rs"]
+mod opening_tests;

@@ -15,13 +15,7 @@ const STUFFED: &str = "Subject: x\r\n\r\n..hello\r\n.\r\n";
 
 /// Greeting and both EHLOs, then `script`.
 fn after_hello(ehlo: &'static str, script: &[Act]) -> Vec<Act> {
-    let hello = [
-        Say("220 relay.example\r\n"),
-        Hear("EHLO me.example"),
-        Say(ehlo),
-        Hear("EHLO me.example"),
-        Say(ehlo),
-    ];
+    let hello = [Say("220 relay.example\r\n"), Hear("EHLO me.example"), Say(ehlo)];
     [&hello[..], script].concat()
 }
 
@@ -52,6 +46,10 @@ fn envelope(to: &str) -> Envelope {
     }
 }
 
+async fn connect(settings: RelaySettings) -> Result<Connection, ConnectFault> {
+    Connection::connect(&Relay::new(settings)).await
+}
+
 async fn send(connection: &mut Connection) -> Transaction {
     connection.transact(&envelope("ann@example.com"), &wire_form(MESSAGE).unwrap(), || Ok(())).await
 }
@@ -60,11 +58,11 @@ async fn send(connection: &mut Connection) -> Transaction {
 /// connection can be used again, and what the server read after the EHLOs.
 async fn one(ehlo: &'static str, script: &[Act]) -> (Transaction, bool, Vec<String>) {
     let (address, server) = serve(after_hello(ehlo, script)).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let mut connection = connect(settings(address)).await.unwrap();
     let end = send(&mut connection).await;
     let usable = connection.is_usable();
     drop(connection);
-    (end, usable, server.await.unwrap().split_off(2))
+    (end, usable, server.await.unwrap().split_off(1))
 }
 
 #[tokio::test]
@@ -81,7 +79,8 @@ async fn commands_are_one_write_and_message_with_dot_is_another() {
     let (address, server) = serve(after_hello(PIPELINING, &script)).await;
     let writes = Writes::default();
     let stream = Recording(NodelayStream::connect(address).await.unwrap(), writes.clone());
-    let mut connection = Connection::over(Box::new(stream), &settings(address)).await.unwrap();
+    let mut connection =
+        Connection::over(Box::new(stream), address, &Relay::new(settings(address))).await.unwrap();
     let Transaction::Accepted { reply } = send(&mut connection).await else {
         panic!("not accepted")
     };
@@ -95,14 +94,14 @@ async fn commands_are_one_write_and_message_with_dot_is_another() {
         .map(|bytes| String::from_utf8(bytes.clone()).unwrap())
         .collect();
     assert_eq!(
-        written[2..],
+        written[1..],
         [
             "MAIL FROM:<b@bounce.example> SIZE=22\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n"
                 .to_owned(),
             STUFFED.to_owned(),
         ]
     );
-    assert_eq!(server.await.unwrap()[5], STUFFED);
+    assert_eq!(server.await.unwrap()[4], STUFFED);
 }
 
 #[tokio::test]
@@ -145,7 +144,7 @@ async fn a_refused_recipient_costs_a_lone_dot_and_the_connection_serves_the_next
         Say("221 bye\r\n"),
     ];
     let (address, server) = serve(after_hello(PIPELINING, &script)).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let mut connection = connect(settings(address)).await.unwrap();
     let end = send(&mut connection).await;
     let Transaction::Refused { phase, reply } = end else { panic!("{end:?}") };
     assert_eq!(ReplyClass::of(phase, &reply), ReplyClass::AddressDead);
@@ -247,7 +246,7 @@ async fn silence_is_a_timeout_of_its_own_phase() {
             Phase::Data => settings.timeouts.data = short,
             _ => settings.timeouts.dot = short,
         }
-        let mut connection = Connection::connect(&settings).await.unwrap();
+        let mut connection = connect(settings).await.unwrap();
         let end = send(&mut connection).await;
         let Transaction::Broken { phase: at, after_dot, cause: BreakCause::Timeout } = end else {
             panic!("{end:?}")
@@ -322,7 +321,7 @@ async fn a_stray_answer_between_two_notices_ends_the_connection_before_the_next(
         Silence,
     ];
     let (address, server) = serve(after_hello(PIPELINING, &script)).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let mut connection = connect(settings(address)).await.unwrap();
     assert!(matches!(send(&mut connection).await, Transaction::Accepted { .. }));
     let end = send(&mut connection).await;
     assert!(
@@ -343,9 +342,17 @@ async fn a_stray_answer_between_two_notices_ends_the_connection_before_the_next(
 
 #[tokio::test]
 async fn a_server_that_closed_while_idle_is_noticed() {
-    let (address, server) =
-        serve(after_hello(PIPELINING, &[Say("421 4.4.2 idle too long\r\n")])).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let script = [
+        Hear("MAIL"),
+        Hear("RCPT"),
+        Hear("DATA"),
+        Say("250 ok\r\n250 ok\r\n354 go on\r\n"),
+        Message,
+        Say("250 ok\r\n421 4.4.2 idle too long\r\n"),
+    ];
+    let (address, server) = serve(after_hello(PIPELINING, &script)).await;
+    let mut connection = connect(settings(address)).await.unwrap();
+    assert!(matches!(send(&mut connection).await, Transaction::Accepted { .. }));
     server.await.unwrap();
     while connection.still_open() {
         tokio::task::yield_now().await;
@@ -398,7 +405,7 @@ async fn without_its_mark_no_byte_of_the_message_is_written() {
         Silence,
     ];
     let (address, server) = serve(after_hello(PIPELINING, &script)).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let mut connection = connect(settings(address)).await.unwrap();
     let wire = wire_form(MESSAGE).unwrap();
     let full = || Err(io::Error::from(io::ErrorKind::StorageFull));
     let end = connection.transact(&envelope("ann@example.com"), &wire, full).await;
@@ -417,7 +424,7 @@ async fn without_its_mark_no_byte_of_the_message_is_written() {
 #[tokio::test]
 async fn a_transaction_dropped_half_way_leaves_no_usable_connection() {
     let (address, _server) = serve(after_hello(PIPELINING, &[Hear("MAIL"), Silence])).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let mut connection = connect(settings(address)).await.unwrap();
     assert!(timeout(Duration::from_millis(60), send(&mut connection)).await.is_err());
     assert!(!connection.is_usable());
 }
@@ -425,7 +432,7 @@ async fn a_transaction_dropped_half_way_leaves_no_usable_connection() {
 #[tokio::test]
 async fn a_utf8_recipient_needs_a_server_that_offers_it() {
     let (address, server) = serve(after_hello(PIPELINING, &[Silence])).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let mut connection = connect(settings(address)).await.unwrap();
     let wire = wire_form(MESSAGE).unwrap();
     let end = connection.transact(&envelope("émile@example.com"), &wire, || Ok(())).await;
     assert!(matches!(end, Transaction::NeedsSmtputf8));
@@ -441,7 +448,7 @@ async fn a_utf8_recipient_needs_a_server_that_offers_it() {
         Say("250\r\n"),
     ];
     let (address, server) = serve(after_hello(ehlo, &script)).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let mut connection = connect(settings(address)).await.unwrap();
     let end = connection.transact(&envelope("émile@example.com"), &wire, || Ok(())).await;
     assert!(matches!(end, Transaction::Refused { phase: Phase::Mail, .. }), "{end:?}");
     server.await.unwrap();
@@ -460,20 +467,23 @@ async fn every_way_not_to_be_let_in_is_told_by_its_phase() {
         ([&ehlo[..], &[Say("550 no\r\n"), Hear("QUIT")]].concat(), Phase::Ehlo, "550"),
         (ehlo.to_vec(), Phase::Ehlo, "broke at ehlo"),
         (
-            [&ehlo[..], &[Say(PLAIN), Hear("EHLO"), Say("502 once is enough\r\n")]].concat(),
+            [&ehlo[..], &[Say("502 no\r\n"), Hear("HELO me"), Say("502 neither\r\n")]].concat(),
             Phase::Ehlo,
-            "502",
+            "502 neither",
         ),
+        ([&ehlo[..], &[Say("250 hi\r\n250 hi\r\n")]].concat(), Phase::Ehlo, "nobody asked for"),
+        ([&ehlo[..], &[Say("250 hi\r\n421 bye\r\n")]].concat(), Phase::Ehlo, "closed"),
+        ([&ehlo[..], &[Say("250-hi\r\n550 hi\r\n")]].concat(), Phase::Ehlo, "broke at ehlo"),
     ] {
         let (address, _server) = serve(script).await;
-        let fault = Connection::connect(&settings(address)).await.unwrap_err();
+        let fault = connect(settings(address)).await.unwrap_err();
         assert_eq!(fault.phase(), phase, "{fault}");
         assert!(fault.to_string().contains(words), "{fault}");
     }
     let (address, _server) = serve(vec![Silence]).await;
     let mut silent = settings(address);
     silent.timeouts.greeting = HumanDuration::from_millis(60);
-    let fault = Connection::connect(&silent).await.unwrap_err();
+    let fault = connect(silent).await.unwrap_err();
     assert!(
         matches!(
             fault,
@@ -488,7 +498,7 @@ async fn a_port_that_nobody_listens_on_and_a_relay_off_this_machine_are_faults()
     let free = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let fault = Connection::connect(&settings(address)).await.unwrap_err();
+    let fault = connect(settings(address)).await.unwrap_err();
     assert!(
         matches!(
             fault,
@@ -498,7 +508,7 @@ async fn a_port_that_nobody_listens_on_and_a_relay_off_this_machine_are_faults()
     );
     let mut abroad = settings(address);
     abroad.host = "192.0.2.1".into();
-    let fault = Connection::connect(&abroad).await.unwrap_err();
+    let fault = connect(abroad).await.unwrap_err();
     assert!(matches!(fault, ConnectFault::NotLoopback { .. }), "{fault:?}");
 }
 
@@ -508,7 +518,7 @@ async fn a_connection_is_spent_by_its_messages_or_by_lying_idle() {
     let (address, _server) = serve(after_hello(PLAIN, &script)).await;
     let mut once = settings(address);
     once.messages_per_connection = 1;
-    let mut connection = Connection::connect(&once).await.unwrap();
+    let mut connection = connect(once).await.unwrap();
     assert!(!connection.is_spent());
     assert!(matches!(send(&mut connection).await, Transaction::Refused { .. }));
     assert!(connection.is_spent() && connection.is_usable());
@@ -516,14 +526,14 @@ async fn a_connection_is_spent_by_its_messages_or_by_lying_idle() {
     let (address, _server) = serve(after_hello(PLAIN, &[Silence])).await;
     let mut brief = settings(address);
     brief.idle_for = HumanDuration::from_secs(0);
-    assert!(Connection::connect(&brief).await.unwrap().is_spent());
+    assert!(connect(brief).await.unwrap().is_spent());
 }
 
 #[tokio::test]
 async fn a_connection_can_move_into_a_task() {
     let (address, _server) =
         serve(after_hello(PLAIN, &[Hear("MAIL"), Say("450 later\r\n"), Silence])).await;
-    let mut connection = Connection::connect(&settings(address)).await.unwrap();
+    let mut connection = connect(settings(address)).await.unwrap();
     let task = tokio::spawn(async move {
         timeout(Duration::from_millis(300), send(&mut connection)).await.is_err()
     });

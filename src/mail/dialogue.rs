@@ -8,19 +8,16 @@ use std::io;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
-use lettre::transport::smtp::commands::Ehlo;
+use lettre::transport::smtp::Error as LibraryError;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
-use lettre::transport::smtp::{Error as LibraryError, response::Severity};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::capabilities::Capabilities;
 use super::normalise::{Normalised, Seen};
-use super::settings::RelaySettings;
-use super::transaction::{BreakCause, ConnectFault};
-use crate::domain::reply::{Phase, SmtpReply, mask_addresses};
+use super::transaction::BreakCause;
+use crate::domain::reply::{SmtpReply, mask_addresses};
 
 /// The most of a server's nonsense that is kept, in characters.
 const MAX_GARBAGE: usize = 200;
@@ -37,36 +34,14 @@ pub(super) struct Dialogue {
 }
 
 impl Dialogue {
-    /// Greeting and EHLO on a fresh stream.
-    pub(super) async fn open(
-        stream: Box<dyn AsyncTokioStream>,
-        settings: &RelaySettings,
-    ) -> Result<(Self, Capabilities), ConnectFault> {
-        let bound = settings.timeouts.of(Phase::Greeting);
-        let mut stream = Normalised::new(stream);
-        let greeting = timeout(bound, stream.peek_first_reply()).await;
-        judge_greeting(greeting, &stream.seen())
-            .map_err(|answer| answer.into_fault(settings, Phase::Greeting))?;
-        let opened = Self::introduce(stream, settings).await;
-        opened.map_err(|answer| answer.into_fault(settings, Phase::Ehlo))
-    }
-
-    /// EHLO, twice: the library says its own and keeps only four of the extensions.
-    async fn introduce(
-        stream: Normalised,
-        settings: &RelaySettings,
-    ) -> Result<(Self, Capabilities), Unwelcome> {
-        let bound = settings.timeouts.of(Phase::Ehlo);
-        let hello = ClientId::Domain(settings.hello.as_str().into());
+    /// Lets the mail library take over a stream on which greeting and EHLO are done.
+    pub(super) async fn take_over(mut stream: Normalised) -> Result<Self, BreakCause> {
         let seen = stream.seen();
+        let heard = stream.hand_over();
+        let hello = ClientId::Domain("opened".into());
         let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello);
-        let library = welcome(timeout(bound, connecting).await, &seen)?;
-        // The library took the greeting and the answer to its own EHLO.
-        let mut dialogue = Self { library, seen, heard: 2, over: false };
-        let asked = timeout(bound, dialogue.library.command(Ehlo::new(hello))).await;
-        let response = welcome(asked, &dialogue.seen)?;
-        dialogue.heard += 1;
-        Ok((dialogue, Capabilities::from_lines(response.message())))
+        let library = connecting.await.map_err(|error| broken_by(error, &seen))?;
+        Ok(Self { library, seen, heard, over: false })
     }
 
     /// Whether the dialogue has ended and nothing more may be asked.
@@ -142,60 +117,6 @@ pub(super) fn unasked() -> BreakCause {
     BreakCause::Garbage("a reply that nobody asked for".into())
 }
 
-/// A greeting or EHLO that did not let us in.
-enum Unwelcome {
-    Refused(SmtpReply),
-    Broken(BreakCause),
-}
-
-impl Unwelcome {
-    fn into_fault(self, settings: &RelaySettings, phase: Phase) -> ConnectFault {
-        let relay = settings.relay();
-        match self {
-            Self::Refused(reply) => ConnectFault::Refused { relay, phase, reply },
-            Self::Broken(cause) => ConnectFault::Broken { relay, phase, cause },
-        }
-    }
-}
-
-/// What came of a step before the first notice.
-fn welcome<T>(
-    answer: Result<Result<T, LibraryError>, Elapsed>,
-    seen: &Seen,
-) -> Result<T, Unwelcome> {
-    let error = match answer {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => error,
-        Err(_) => return Err(Unwelcome::Broken(BreakCause::Timeout)),
-    };
-    Err(refusal(&error)
-        .map_or_else(|| Unwelcome::Broken(broken_by(error, seen)), Unwelcome::Refused))
-}
-
-/// Whether the greeting lets us in: exactly 220, and nothing after it.
-fn judge_greeting(
-    greeting: Result<io::Result<Option<String>>, Elapsed>,
-    seen: &Seen,
-) -> Result<(), Unwelcome> {
-    let text = match greeting {
-        Ok(Ok(Some(text))) => text,
-        Ok(Ok(None)) => return Err(Unwelcome::Broken(BreakCause::Closed)),
-        Ok(Err(source)) => return Err(Unwelcome::Broken(network(source))),
-        Err(_) => return Err(Unwelcome::Broken(BreakCause::Timeout)),
-    };
-    let Ok(response) = text.parse::<Response>() else {
-        return Err(Unwelcome::Broken(garbage(&text)));
-    };
-    let reply = said(&response);
-    match response.code().severity {
-        Severity::TransientNegativeCompletion | Severity::PermanentNegativeCompletion => {
-            Err(Unwelcome::Refused(reply))
-        }
-        _ if reply.code() == 220 && seen.replies() == 1 => Ok(()),
-        _ => Err(Unwelcome::Broken(garbage(&text))),
-    }
-}
-
 /// A reply that the library took for success.
 fn said(response: &Response) -> SmtpReply {
     let lines: Vec<&str> = response.message().collect();
@@ -223,7 +144,7 @@ fn broken_by(error: LibraryError, seen: &Seen) -> BreakCause {
 }
 
 /// A network error; the kinds that mean "gone" count as a close.
-fn network(source: io::Error) -> BreakCause {
+pub(super) fn network(source: io::Error) -> BreakCause {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
     };
@@ -236,7 +157,7 @@ fn network(source: io::Error) -> BreakCause {
 }
 
 /// The server's nonsense: masked, on one line, cut.
-fn garbage(text: &str) -> BreakCause {
+pub(super) fn garbage(text: &str) -> BreakCause {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     let line: String = text.trim().chars().map(visible).take(MAX_GARBAGE).collect();
     BreakCause::Garbage(mask_addresses(&line))

@@ -1,9 +1,12 @@
 //! How to reach one relay: the settings this module owns, read from files by `config`.
 
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::auth::AuthSettings;
+use super::tls::{TlsMode, path_or_none};
 use crate::domain::duration::HumanDuration;
 use crate::domain::reply::Phase;
 
@@ -18,6 +21,19 @@ pub struct RelaySettings {
     pub port: u16,
     /// The name we give in EHLO.
     pub hello: HelloName,
+    /// How its connections are secured.
+    #[serde(default)]
+    pub tls: TlsMode,
+    /// A PEM file with the only authorities whose certificates are taken; the machine's own where it
+    /// is not given (an empty text).
+    #[serde(default, deserialize_with = "path_or_none")]
+    pub authorities: Option<PathBuf>,
+    /// The name its certificate must have; the host where it is not given (an empty text).
+    #[serde(default, deserialize_with = "name_or_none")]
+    pub certificate_name: Option<String>,
+    /// How we log in.
+    #[serde(default)]
+    pub auth: AuthSettings,
     /// Connections open at the same time.
     #[serde(default = "ten_connections")]
     pub connections: u32,
@@ -115,12 +131,25 @@ impl RelaySettings {
             host: host.into(),
             port,
             hello,
+            tls: TlsMode::Auto,
+            authorities: None,
+            certificate_name: None,
+            auth: AuthSettings::default(),
             connections: ten_connections(),
             messages_per_connection: hundred_messages(),
             timeouts: Timeouts::default(),
             idle_for: one_minute(),
             loopback_only: false,
         }
+    }
+
+    /// The same relay, its relative paths starting at `root`.
+    #[must_use]
+    pub fn under(mut self, root: &Path) -> Self {
+        for path in [&mut self.authorities, &mut self.auth.secret_file].into_iter().flatten() {
+            *path = root.join(&path);
+        }
+        self
     }
 
     /// The relay as `host:port`, for messages.
@@ -152,6 +181,13 @@ impl TryFrom<String> for HelloName {
         }
         Err(HelloFault(text))
     }
+}
+
+/// The name where a file gives one; an empty text is none.
+fn name_or_none<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
 }
 
 /// Port 25.
@@ -193,6 +229,10 @@ mod tests {
         let relay = |more: &str| format!("host = \"r\"\nhello = \"h\"\n{more}");
         for (text, word) in [
             (relay("tls = true"), "tls"),
+            (relay("tls = \"always\""), "opportunistic"),
+            (relay("[auth]\nmechanism = \"cram-md5\""), "xoauth2"),
+            (relay("[auth]\nuser = \"a\\u0000b\""), "user"),
+            (relay("[auth]\npassword = \"x\""), "password"),
             (relay("loopback_only = true"), "loopback_only"),
             (relay("[timeouts]\ndots = \"5m\""), "dots"),
             (relay("[timeouts]\ndot = \"5\""), "`5`"),

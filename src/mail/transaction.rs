@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use super::auth::AuthFault;
+use super::tls::TlsFault;
 use crate::domain::reply::{Phase, SmtpReply};
 
 /// The end of one mail transaction.
@@ -47,7 +49,7 @@ pub enum BreakCause {
     #[error("the server does not keep to the dialogue: {0}")]
     Garbage(String),
     /// The network failed.
-    #[error("the network failed")]
+    #[error("the network failed: {0}")]
     Io(#[source] io::Error),
     /// The mark before the final dot could not be made, so nothing was written.
     #[error("the mark before the final dot could not be made")]
@@ -79,17 +81,35 @@ pub enum ConnectFault {
     Refused {
         /// The relay, `host:port`.
         relay: String,
-        /// Greeting or EHLO.
+        /// Greeting, EHLO or STARTTLS.
         phase: Phase,
         /// The server's words.
         reply: SmtpReply,
     },
+    /// The connection could not be secured as the settings ask for.
+    #[error("the relay {relay} cannot be spoken to safely: {cause}")]
+    Tls {
+        /// The relay, `host:port`.
+        relay: String,
+        /// What is wrong.
+        #[source]
+        cause: TlsFault,
+    },
+    /// We are not logged in.
+    #[error("no log-in at the relay {relay}: {cause}")]
+    Auth {
+        /// The relay, `host:port`.
+        relay: String,
+        /// What is wrong.
+        #[source]
+        cause: AuthFault,
+    },
     /// No clean reply came.
-    #[error("connecting to the relay {relay} broke at {phase}")]
+    #[error("connecting to the relay {relay} broke at {phase}: {cause}")]
     Broken {
         /// The relay, `host:port`.
         relay: String,
-        /// Connect, greeting or EHLO.
+        /// Connect, greeting, EHLO or TLS.
         phase: Phase,
         /// What broke.
         #[source]
@@ -103,6 +123,21 @@ impl ConnectFault {
         match self {
             Self::Resolve { .. } | Self::NotLoopback { .. } => Phase::Connect,
             Self::Refused { phase, .. } | Self::Broken { phase, .. } => *phase,
+            Self::Tls { .. } => Phase::Tls,
+            Self::Auth { .. } => Phase::Auth,
+        }
+    }
+
+    /// Whether the fault is ours to mend (or the relay's keepers'), so that trying again by itself
+    /// does not help: a 4yz, a name that does not resolve just now and a broken connection pass, a
+    /// 5yz, a wrong certificate, a refused log-in and a server that speaks no SMTP do not.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::NotLoopback { .. } | Self::Tls { .. } => true,
+            Self::Resolve { .. } => false,
+            Self::Refused { reply, .. } => reply.code() >= 500,
+            Self::Auth { cause, .. } => !cause.is_passing(),
+            Self::Broken { cause, .. } => matches!(cause, BreakCause::Garbage(_)),
         }
     }
 }

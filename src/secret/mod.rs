@@ -13,6 +13,7 @@ pub mod lookup;
 pub mod mail;
 pub mod password;
 pub mod person;
+pub mod relay;
 pub mod replacement;
 pub mod signing;
 pub mod token;

@@ -1,7 +1,7 @@
 //! Connection tasks: each owns one connection, asks for work, and runs one transaction at a time.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
@@ -12,11 +12,12 @@ use super::halt::Halt;
 use super::job::{Done, Job, Record};
 use super::outcome::{encode, of_transaction};
 use super::pace::{Pace, SLOT_FOR};
+use super::relay_state::RelayState;
 use crate::engine::Engine;
 use crate::engine::people::People;
 use crate::journal::{Journal, Mark, MarkKey, OutcomeBytes};
 use crate::mail::connection::Connection;
-use crate::mail::settings::RelaySettings;
+use crate::mail::relay::Relay;
 
 /// How long an intent waits for a connection before it goes back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(30);
@@ -24,21 +25,6 @@ const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(30);
 const AHEAD: Duration = Duration::from_millis(20);
 /// The most work one connection asks for ahead.
 const MOST_AHEAD: u32 = 16;
-
-/// What is wrong with the relay right now, for status and notes.
-#[derive(Debug, Default)]
-pub struct RelayState(Mutex<Option<String>>);
-
-impl RelayState {
-    /// The latest fault, while it lasts.
-    pub fn fault(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, fault: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
-}
 
 /// What all connection tasks share.
 #[derive(Clone)]
@@ -48,7 +34,7 @@ pub struct Line {
     /// The campaign.
     pub people: People,
     /// The relay, bound to loopback where the campaign is a rehearsal.
-    pub relay: RelaySettings,
+    pub relay: Relay,
     /// Committed jobs.
     pub jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
     /// The recorder.
@@ -103,12 +89,12 @@ impl Line {
     /// Nothing is asked for before the relay answers.
     async fn connect_first(&self) -> Option<Connection> {
         let mut wait = Duration::from_millis(100);
-        while !self.closing.is_cancelled() && !self.failed.is_cancelled() {
+        while !self.is_ending() {
             if let Some(open) = self.connect().await {
                 return Some(open);
             }
             tokio::select! {
-                () = self.closing.cancelled() => {}
+                () = self.ending() => {}
                 () = tokio::time::sleep(wait) => {}
             }
             wait = (wait * 2).min(Duration::from_secs(10));
@@ -116,17 +102,45 @@ impl Line {
         None
     }
 
+    /// One attempt at a connection. A fault that is ours, met again at once, halts the campaign.
     async fn connect(&self) -> Option<Connection> {
-        match Connection::connect(&self.relay).await {
+        let _turn = self.state.turn().await;
+        let connected = tokio::select! {
+            connected = Connection::connect(&self.relay) => connected,
+            // Nothing was sent yet, so nothing is lost by not waiting for a silent relay.
+            () = self.ending() => return None,
+        };
+        match connected {
             Ok(open) => {
-                self.state.set(None);
+                self.state.connected();
                 Some(open)
             }
             Err(fault) => {
-                self.state.set(Some(fault.to_string()));
                 tracing::warn!(%fault, "no connection to the relay: {fault}");
+                if self.state.failed(&fault) {
+                    let said = fault.to_string();
+                    let hint = "; hint: `forthwith relay check` tries the relay alone";
+                    self.halt.call(if said.contains("hint: ") { said } else { said + hint });
+                }
                 None
             }
+        }
+    }
+
+    /// Whether no transaction will start any more.
+    fn is_ending(&self) -> bool {
+        self.closing.is_cancelled()
+            || self.soft.is_cancelled()
+            || self.halt.is_called()
+            || self.failed.is_cancelled()
+    }
+
+    async fn ending(&self) {
+        tokio::select! {
+            () = self.closing.cancelled() => {}
+            () = self.soft.cancelled() => {}
+            () = self.halt.called() => {}
+            () = self.failed.cancelled() => {}
         }
     }
 
@@ -149,10 +163,7 @@ impl Line {
     }
 
     fn may_start(&self) -> bool {
-        self.control.permits()
-            && !self.soft.is_cancelled()
-            && !self.halt.is_called()
-            && !self.failed.is_cancelled()
+        self.control.permits() && !self.is_ending()
     }
 
     async fn serve(&self, connection: &mut Option<Connection>, job: Job) -> Done {

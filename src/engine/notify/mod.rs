@@ -14,6 +14,7 @@ pub mod pace;
 pub mod policy;
 pub mod recorder;
 pub mod recover;
+pub mod relay_state;
 pub mod worker;
 
 pub use worker::Worker;

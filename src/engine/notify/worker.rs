@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::connections::{Line, RelayState};
+use super::connections::Line;
 use super::control::{Control, poll};
 use super::dispatch::{Dispatcher, Ended, give_back};
 use super::halt::Halt;
@@ -17,12 +17,14 @@ use super::lane::Chunks;
 use super::outcome::Rules;
 use super::pace::Pace;
 use super::recorder::Recorder;
+use super::relay_state::RelayState;
 use crate::domain::track::Environment;
 use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
 use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Origin};
+use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
 
 /// Commits waiting between the dispatcher, the connections and the recorder.
@@ -177,7 +179,7 @@ impl Worker<'_> {
             soft: soft.clone(),
             failed: shared.failed.clone(),
             closing: shared.closing.clone(),
-            relay,
+            relay: Relay::new(relay),
         };
         let mut lines = JoinSet::new();
         for _ in 0..self.engine.relay.connections.max(1) {

@@ -19,6 +19,8 @@ mod key;
 mod listing;
 mod operator;
 pub mod output;
+mod pace;
+mod provider;
 mod relay;
 mod secure;
 mod sink;
@@ -94,6 +96,12 @@ enum Noun {
     /// The notice: plan, approve, run, watch
     #[command(subcommand)]
     Campaign(campaign::Verb),
+    /// How fast notices go, over all and to each mailbox provider
+    #[command(subcommand)]
+    Pace(pace::Verb),
+    /// Mailbox providers: let one rest, or go on
+    #[command(subcommand)]
+    Provider(provider::Verb),
     /// What became of each notice
     #[command(subcommand)]
     Delivery(delivery::Verb),
@@ -153,6 +161,8 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Secure(verb) => secure::run(verb, &context).await,
         Noun::Credential(verb) => credential::run(verb, &context).await,
         Noun::Campaign(verb) => campaign::run(verb, &context).await,
+        Noun::Pace(verb) => pace::run(verb, &context).await,
+        Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
         Noun::Sink(args) => sink::run(args, &context).await,
         Noun::Demo(args) => {

@@ -134,8 +134,16 @@ pub enum Entry {
     Pace {
         /// The campaign.
         campaign: String,
-        /// Messages a second, over all.
-        per_second: String,
+        /// A provider's name; empty = over all.
+        provider: String,
+        /// Messages a second; absent where it is not limited here.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        per_second: Option<String>,
+        /// Messages a day; absent where there is no quota.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        per_day: Option<u64>,
+        /// Who or what: `os:user@host`, or `file` at the start of a run.
+        by: String,
     },
 }
 

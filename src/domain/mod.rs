@@ -10,6 +10,7 @@ pub mod field;
 pub mod incident;
 pub mod ledger;
 pub mod operator;
+pub mod pace;
 pub mod provider;
 pub mod recipient;
 pub mod reply;

@@ -10,7 +10,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The provider of every domain that the table does not list.
-const OTHER: &str = "other";
+/// The provider of every domain that the table does not list.
+pub const OTHER: &str = "other";
 
 /// The short name of a mailbox provider, as in `gmail`: lower-case letters, digits and hyphens.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,9 +23,12 @@ pub struct ProviderName(String);
 pub struct ProviderLimits {
     /// Messages per second; none means that only the campaign's own pace holds.
     pub pace_per_second: Option<f64>,
+    /// Messages per day (UTC); none means no quota. Of `other` it is the quota of all its domains.
+    pub messages_per_day: Option<u64>,
     /// Messages that may leave at once before the pace holds.
     pub burst: u32,
-    /// Connections open at the same time, over all workers.
+    /// Messages on their way at the same time: what the provider allows as connections. Of `other` it
+    /// holds for each domain.
     pub connections: u32,
     /// Messages after which a connection is closed.
     pub messages_per_connection: u32,
@@ -135,6 +139,7 @@ struct WrittenProvider {
     #[serde(default)]
     domains: Vec<String>,
     pace_per_second: Option<f64>,
+    messages_per_day: Option<u64>,
     burst: Option<u32>,
     #[serde(default = "ten_connections")]
     connections: u32,
@@ -160,6 +165,7 @@ impl WrittenProvider {
         for (key, is_bad) in [
             ("pace_per_second", pace.is_some_and(|pace| !(pace > 0.0 && pace.is_finite()))),
             ("connections", self.connections == 0),
+            ("messages_per_day", self.messages_per_day == Some(0)),
             ("burst", burst == 0),
             ("messages_per_connection", self.messages_per_connection == 0),
         ] {
@@ -169,6 +175,7 @@ impl WrittenProvider {
         }
         Ok(ProviderLimits {
             pace_per_second: pace,
+            messages_per_day: self.messages_per_day,
             burst,
             connections: self.connections,
             messages_per_connection: self.messages_per_connection,
@@ -183,6 +190,7 @@ impl TryFrom<WrittenTable> for ProviderTable {
         let other = ProviderName(OTHER.into());
         let plain = ProviderLimits {
             pace_per_second: None,
+            messages_per_day: None,
             burst: ten_connections(),
             connections: ten_connections(),
             messages_per_connection: hundred_messages(),
@@ -287,6 +295,7 @@ mod tests {
             ("[provider.a]\nconections = 2", "conections"),
             ("[providers.a]\nburst = 2", "providers"),
             ("[provider.a]\nburst = 0", "provider.a.burst"),
+            ("[provider.a]\nmessages_per_day = 0", "provider.a.messages_per_day"),
             ("[provider.a]\nconnections = 0", "provider.a.connections"),
             ("[provider.a]\npace_per_second = 0.0", "provider.a.pace_per_second"),
             ("[provider.a]\npace_per_second = nan", "provider.a.pace_per_second"),

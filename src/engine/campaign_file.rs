@@ -7,6 +7,7 @@ use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::address::EmailAddress;
 use crate::domain::credential::ExpiryPolicy;
 use crate::domain::duration::HumanDuration;
+use crate::domain::pace::PaceSetting;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::track::Environment;
 use crate::source::SourceSettings;
@@ -147,11 +148,20 @@ pub struct PaceSection {
     /// Messages a second, over all providers.
     #[serde(default = "fifty")]
     pub per_second: f64,
+    /// Messages a day (UTC), over all providers and campaigns; none = no quota.
+    pub per_day: Option<u64>,
+}
+
+impl PaceSection {
+    /// The pace over all.
+    pub fn setting(self) -> PaceSetting {
+        PaceSetting { per_second: Some(self.per_second), per_day: self.per_day }
+    }
 }
 
 impl Default for PaceSection {
     fn default() -> Self {
-        Self { per_second: fifty() }
+        Self { per_second: fifty(), per_day: None }
     }
 }
 
@@ -193,8 +203,8 @@ impl CampaignFile {
 
     fn check(self, file: &str) -> Result<Self, EngineError> {
         let refuse = |what: String| Err(EngineError::refused(format!("`{file}`: {what}")));
-        if !(self.pace.per_second.is_finite() && self.pace.per_second > 0.0) {
-            return refuse("`pace.per_second` must be a number above 0".into());
+        if let Err(fault) = self.pace.setting().check() {
+            return refuse(format!("[pace]: {fault}"));
         }
         if self.waves.len() > 1 {
             return refuse(format!(

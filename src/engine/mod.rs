@@ -8,6 +8,7 @@ pub mod founding;
 pub mod notice;
 pub mod notify;
 pub mod operators;
+pub mod pace;
 pub mod people;
 pub mod plan;
 pub mod progress;

@@ -9,7 +9,6 @@ use super::people::People;
 use super::progress::Progress;
 use super::secure::SecureReport;
 use super::{Engine, EngineError};
-use crate::domain::ledger::Entry;
 use crate::domain::totals::DeliveryTotals;
 use crate::domain::track::{ContainmentState, NoticeState, PauseCause, Track};
 use crate::journal::{LockError, WorkerLock};
@@ -144,8 +143,8 @@ impl Engine {
         }
         let running = [NoticeState::Approved, NoticeState::Running, NoticeState::SendingFinished];
         self.move_notice(people, &running, NoticeState::Running, None, "engine").await?;
-        let per_second = self.pace_of(row, people, &writer).await?;
-        let worker = Worker { engine: self, people, writer: &writer, per_second };
+        let pace = self.pace_of(row, people, &writer).await?;
+        let worker = Worker { engine: self, people, writer: &writer, pace };
         match worker.run(progress, soft).await? {
             Ended::Finished => self.finish(row, people).await,
             Ended::Stopped => Ok(()),
@@ -178,26 +177,6 @@ impl Engine {
             self.move_notice(people, &[now], to, None, "engine").await?;
         }
         Ok(())
-    }
-
-    /// The pace is outside the approval: the file's value of this moment holds, and the ledger says so.
-    async fn pace_of(
-        &self,
-        row: &CampaignRow,
-        people: &People,
-        writer: &super::notice::NoticeWriter,
-    ) -> Result<f64, EngineError> {
-        let per_second = match self.campaign_file(&row.name) {
-            Ok(file) => file.pace.per_second,
-            Err(error) => {
-                tracing::warn!(%error, "the campaign file cannot be read: the default pace holds");
-                writer.file().pace.per_second
-            }
-        };
-        let entry =
-            Entry::Pace { campaign: people.ledger_name(), per_second: per_second.to_string() };
-        self.store.append_ledger(vec![entry.line(self.clock.now())]).await?;
-        Ok(per_second)
     }
 
     /// The relay in use is the one that was approved.

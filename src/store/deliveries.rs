@@ -191,6 +191,9 @@ pub struct Flush {
     pub ended: Vec<Ended>,
     /// Intents about to start.
     pub intents: Vec<NewIntent>,
+    /// By provider, how many attempts begin with this, less those that did not start after all: what
+    /// day quotas count.
+    pub begun: BTreeMap<String, i64>,
 }
 
 /// What became of a flush.

@@ -8,6 +8,7 @@ pub mod campaigns;
 pub mod credentials;
 pub mod deliveries;
 pub mod operators;
+pub mod pace;
 pub mod plans;
 pub mod reports;
 mod row;
@@ -20,13 +21,14 @@ pub use campaigns::Campaigns;
 pub use credentials::Credentials;
 pub use deliveries::Deliveries;
 pub use operators::Operators;
+pub use pace::Paces;
 pub use plans::Plans;
 pub use reports::Reports;
 pub use seals::Seals;
 
 /// Everything an engine needs of its database.
 pub trait Store:
-    Operators + Campaigns + Plans + Seals + Credentials + Deliveries + Reports + Send + Sync
+    Operators + Campaigns + Plans + Seals + Credentials + Deliveries + Paces + Reports + Send + Sync
 {
 }
 

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::concurrency::Concurrency;
 use super::control::Control;
 use super::halt::Halt;
 use super::job::{Job, Record};
 use super::lane::{Chunks, Finished, Waiting};
 use super::pace::{Pace, Slot};
+use super::quota::DayQuota;
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::{AttemptKey, DeliveryClass, HeldReason};
+use crate::domain::pace::PaceTable;
 use crate::domain::track::NoticeState;
 use crate::engine::notice::{Built, NoticeWriter};
 use crate::engine::people::People;
@@ -49,6 +53,12 @@ pub struct Dispatcher {
     pub control: Arc<Control>,
     /// The pace.
     pub pace: Arc<Pace>,
+    /// The limits behind it.
+    pub limits: Arc<ArcSwap<PaceTable>>,
+    /// The day's counts.
+    pub quota: Arc<DayQuota>,
+    /// What is on its way, by provider.
+    pub concurrency: Arc<Concurrency>,
     /// The wire journal.
     pub journal: Arc<Journal>,
     /// Called when the fault is ours.
@@ -127,6 +137,12 @@ impl Dispatcher {
             return Ok(());
         }
         self.engine.requeue_doubts(&self.people, now).await?;
+        for lane in self.engine.store.lanes(self.people.campaign).await? {
+            if lane.suspended.is_some_and(|suspension| suspension.until > now) {
+                // Also by another process: an operator suspends a provider while we run.
+                self.chunks.suspend(&lane.lane);
+            }
+        }
         for lane in self.engine.store.runnable_lanes(self.people.campaign, now).await? {
             self.claim(&lane, now).await?;
         }
@@ -221,8 +237,9 @@ impl Dispatcher {
         if self.control.state() != NoticeState::Running {
             return Ok(());
         }
-        let Some((lane, waiting)) = self.pick().await else { return Ok(()) };
+        let Some((lane, waiting)) = self.pick().await? else { return Ok(()) };
         if let Some(job) = self.prepare(waiting, lane, slot).await? {
+            self.concurrency.left(&job.lane.provider, job.envelope.to.domain());
             // Both come back when the outcome is committed, not before.
             demand.forget();
             room.forget();
@@ -234,15 +251,26 @@ impl Dispatcher {
     }
 
     /// The next row whose lane and domain have a slot now; else waits a little and gives none.
-    async fn pick(&self) -> Option<(Lane, Waiting)> {
+    async fn pick(&self) -> Result<Option<(Lane, Waiting)>, EngineError> {
         let mut soonest = TICK;
+        let limits = self.limits.load_full();
         for lane in self.chunks.turns() {
             // A few domains of lane `other` may have to wait; others behind them need not.
             for _ in 0..16 {
                 let Some(waiting) = self.chunks.next(&lane) else { break };
                 let domain = waiting.recipient.address.as_ref().map_or("", |a| a.domain());
+                if !self.concurrency.has_room(&limits, &lane.provider, domain) {
+                    self.chunks.put_back(waiting);
+                    continue;
+                }
                 match self.pace.provider_slot(&lane.provider, domain) {
-                    Slot::Now => return Some((lane, waiting)),
+                    Slot::Now if self.day_has_one(&limits, &lane).await? => {
+                        return Ok(Some((lane, waiting)));
+                    }
+                    Slot::Now => {
+                        self.chunks.put_back(waiting);
+                        break;
+                    }
                     Slot::In(wait) => {
                         soonest = soonest.min(wait);
                         self.chunks.put_back(waiting);
@@ -250,8 +278,23 @@ impl Dispatcher {
                 }
             }
         }
-        tokio::time::sleep(soonest).await;
-        None
+        tokio::select! {
+            () = tokio::time::sleep(soonest) => {}
+            // Whatever was recorded may have made room.
+            () = self.wake.notified() => {}
+        }
+        Ok(None)
+    }
+
+    /// Takes one of the day's notices; where none is left the lane rests until the next day, and its
+    /// retry windows stand still.
+    async fn day_has_one(&self, limits: &PaceTable, lane: &Lane) -> Result<bool, EngineError> {
+        let now = self.engine.clock.now();
+        let Err(spent) = self.quota.take(limits, &lane.provider, now) else { return Ok(true) };
+        let cause = format!("the day's quota of {} notices is used up", spent.per_day);
+        self.engine.suspend_lane(&self.people, lane, spent.until, cause, None).await?;
+        self.chunks.suspend(lane);
+        Ok(false)
     }
 
     /// Renders and builds; a person whose message cannot be made, or made again alike, is held.
@@ -275,12 +318,14 @@ impl Dispatcher {
         let built = match built {
             Ok(built) => built,
             Err(error) => {
+                self.quota.give_back(&lane.provider, now);
                 tracing::error!(number = row.number, %error, "a notice cannot be made: {error}");
                 self.hold(&waiting, &person).await?;
                 return Ok(None);
             }
         };
         if row.repeats.is_some_and(|(_, before)| before != built.content) {
+            self.quota.give_back(&lane.provider, now);
             tracing::error!(
                 number = row.number,
                 "the rebuilt message differs from the one in doubt; it is held, not sent"

@@ -3,6 +3,7 @@
 //! One dispatcher feeds connection tasks through the recorder; nothing is handed to a connection before
 //! its intent is committed, and nothing counts before its outcome is.
 
+pub mod concurrency;
 pub mod connections;
 pub mod control;
 pub mod dispatch;
@@ -12,6 +13,7 @@ pub mod lane;
 pub mod outcome;
 pub mod pace;
 pub mod policy;
+pub mod quota;
 pub mod recorder;
 pub mod recover;
 pub mod relay_state;

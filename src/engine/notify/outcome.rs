@@ -184,7 +184,7 @@ impl Rules {
 }
 
 /// That much later; the end of time where there is no such instant.
-pub(super) fn later(at: Timestamp, span: Duration) -> Timestamp {
+pub(in crate::engine) fn later(at: Timestamp, span: Duration) -> Timestamp {
     let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
     at.saturating_add(span).unwrap_or(Timestamp::MAX)
 }

@@ -6,7 +6,7 @@ use crate::domain::delivery::DeliveryClass;
 use crate::domain::ledger::Entry;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
-use crate::store::deliveries::{DeliveryState, Move, Resolution};
+use crate::store::deliveries::{DeliveryState, Lane, Move, Resolution, Suspension};
 
 /// Doubts settled a statement.
 const AT_ONCE: u32 = 1_000;
@@ -53,6 +53,35 @@ impl Engine {
                 return Ok(queued);
             }
         }
+    }
+
+    /// Suspends a lane until an instant and logs it: a refusal that is the sender's fault (with its
+    /// `code`), a quota that is used up, an operator. Tells whether it ran before.
+    pub(in crate::engine) async fn suspend_lane(
+        &self,
+        people: &People,
+        lane: &Lane,
+        until: Timestamp,
+        cause: String,
+        code: Option<u16>,
+    ) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        let suspension = Suspension { since: now, until, cause };
+        let entry = Entry::Lane {
+            campaign: people.ledger_name(),
+            provider: lane.provider.clone(),
+            to: "suspended",
+            code,
+        };
+        let lines = vec![entry.line(now)];
+        let first = self.store.suspend_lane(people.campaign, lane, &suspension, lines).await?;
+        if first {
+            tracing::warn!(
+                lane.provider = %lane.provider,
+                "provider `{}` is suspended until {until}: {}", lane.provider, suspension.cause
+            );
+        }
+        Ok(first)
     }
 
     /// Lets lanes run again whose suspension is over.

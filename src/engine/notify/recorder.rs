@@ -3,20 +3,23 @@
 //! It commits whenever it is idle and anything waits, so a quiet worker records at once and a busy one
 //! in groups; nobody waits for a timer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::concurrency::Concurrency;
 use super::halt::Halt;
 use super::job::{Done, Job, Record};
 use super::lane::Chunks;
 use super::outcome::{Attempt, Rules, later};
+use super::quota::DayQuota;
 use crate::domain::delivery::AttemptResult;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
-use crate::store::deliveries::{Claimant, Flush, Lane, Suspension};
+use crate::store::deliveries::{Claimant, Flush, Lane};
 
 /// Commits at most this many records at once.
 const GROUP: usize = 512;
@@ -39,6 +42,10 @@ pub struct Recorder {
     pub window: Arc<Semaphore>,
     /// Who commits.
     pub claimant: Arc<dyn Fn() -> Claimant + Send + Sync>,
+    /// What is on its way, by provider.
+    pub concurrency: Arc<Concurrency>,
+    /// The day's counts.
+    pub quota: Arc<DayQuota>,
     /// Where committed jobs go.
     pub jobs: mpsc::Sender<Job>,
     /// Cancelled when nothing more can be recorded: then nothing more may start.
@@ -73,12 +80,17 @@ impl Recorder {
             .iter()
             .map(|one| one.change.as_ref().and_then(|change| change.state.due_at))
             .collect();
-        let flush = Flush { ended, intents: starts.iter().map(|job| job.intent.clone()).collect() };
+        let flush = Flush {
+            ended,
+            intents: starts.iter().map(|job| job.intent.clone()).collect(),
+            begun: begun(&starts, &ends),
+        };
         let claimant = (self.claimant)();
         let flushed = self.engine.store.flush(self.people.campaign, &claimant, flush).await?;
 
         for (done, due_at) in ends.iter().zip(due) {
             let again = done.outcome.result == AttemptResult::NotStarted;
+            self.settle(&done.job, again);
             self.chunks.ended(done.job.intent.key.number, due_at, again);
             if done.outcome.result == AttemptResult::Policy {
                 self.suspend(done).await?;
@@ -88,6 +100,7 @@ impl Recorder {
         for job in starts {
             if flushed.refused.contains(&job.intent.key) {
                 // Fenced off, or already tried: somebody else has this row now.
+                self.settle(&job, true);
                 self.chunks.ended(job.intent.key.number, None, false);
                 self.window.add_permits(1);
             } else if let Err(unsent) = self.jobs.send(job).await {
@@ -97,6 +110,15 @@ impl Recorder {
         }
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Makes room at the provider, and gives back to the day what did not start.
+    fn settle(&self, job: &Job, not_started: bool) {
+        let provider = &job.lane.provider;
+        self.concurrency.ended(provider, job.envelope.to.domain());
+        if not_started {
+            self.quota.give_back(provider, self.engine.clock.now());
+        }
     }
 
     fn ended(&self, done: &Done) -> crate::store::deliveries::Ended {
@@ -116,33 +138,27 @@ impl Recorder {
 
     /// Our own fault at a provider: the lane rests, and its retry windows stand still.
     async fn suspend(&self, done: &Done) -> Result<(), EngineError> {
-        let now = self.engine.clock.now();
         let code = done.outcome.code.map(|code| code.to_string()).unwrap_or_default();
         let status = done.outcome.enhanced.clone().unwrap_or_default();
-        let suspension = Suspension {
-            since: now,
-            until: later(now, self.rules.suspend_for.unsigned()),
-            cause: format!("{code} {status} at {}", done.outcome.phase).replace("  ", " "),
-        };
+        let until = later(self.engine.clock.now(), self.rules.suspend_for.unsigned());
+        let cause = format!("{code} {status} at {}", done.outcome.phase).replace("  ", " ");
         let lane: &Lane = &done.job.lane;
-        let entry = crate::domain::ledger::Entry::Lane {
-            campaign: self.people.ledger_name(),
-            provider: lane.provider.clone(),
-            to: "suspended",
-            code: done.outcome.code,
-        };
-        let first = self
-            .engine
-            .store
-            .suspend_lane(self.people.campaign, lane, &suspension, vec![entry.line(now)])
-            .await?;
-        if first {
-            tracing::warn!(
-                lane.provider = %lane.provider,
-                "provider `{}` is suspended: {}", lane.provider, suspension.cause
-            );
-        }
+        self.engine.suspend_lane(&self.people, lane, until, cause, done.outcome.code).await?;
         self.chunks.suspend(lane);
         Ok(())
     }
+}
+
+/// By provider, how many attempts begin, less those that ended without having started.
+fn begun(starts: &[Job], ends: &[Done]) -> BTreeMap<String, i64> {
+    let begin = starts.iter().map(|job| (&job.lane.provider, 1));
+    let put_back = ends
+        .iter()
+        .filter(|done| done.outcome.result == AttemptResult::NotStarted)
+        .map(|done| (&done.job.lane.provider, -1));
+    let mut begun = BTreeMap::new();
+    for (provider, count) in begin.chain(put_back) {
+        *begun.entry(provider.clone()).or_default() += count;
+    }
+    begun
 }

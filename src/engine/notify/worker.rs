@@ -1,14 +1,17 @@
 //! One worker: recovers, starts the tasks, runs to the end or to a stop, leaves everything recorded.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use jiff::SignedDuration;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::concurrency::Concurrency;
 use super::connections::Line;
 use super::control::{Control, poll};
 use super::dispatch::{Dispatcher, Ended, give_back};
@@ -16,8 +19,10 @@ use super::halt::Halt;
 use super::lane::Chunks;
 use super::outcome::Rules;
 use super::pace::Pace;
+use super::quota::DayQuota;
 use super::recorder::Recorder;
 use super::relay_state::RelayState;
+use crate::domain::pace::{PaceSetting, PaceTable, day_of};
 use crate::domain::track::Environment;
 use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
@@ -26,6 +31,9 @@ use crate::engine::{Engine, EngineError};
 use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Origin};
 use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
+
+/// How often the pace that operators set is read.
+const LISTEN_EVERY: Duration = Duration::from_millis(500);
 
 /// Commits waiting between the dispatcher, the connections and the recorder.
 const QUEUE: usize = 1_024;
@@ -38,8 +46,8 @@ pub struct Worker<'a> {
     pub people: &'a People,
     /// Renders and builds the approved notice.
     pub writer: &'a NoticeWriter,
-    /// Messages a second over all; outside the approval.
-    pub per_second: f64,
+    /// The pace of the campaign's file; outside the approval.
+    pub pace: PaceSetting,
 }
 
 /// Everything the tasks of a worker share.
@@ -53,6 +61,9 @@ struct Shared {
     window: Arc<Semaphore>,
     demand: Arc<Semaphore>,
     pace: Arc<Pace>,
+    limits: Arc<ArcSwap<PaceTable>>,
+    quota: Arc<DayQuota>,
+    concurrency: Arc<Concurrency>,
     state: Arc<RelayState>,
     halt: Arc<Halt>,
     failed: CancellationToken,
@@ -80,6 +91,8 @@ impl Worker<'_> {
             wake: Arc::clone(&shared.wake),
             window: Arc::clone(&shared.window),
             claimant: Arc::clone(&shared.claimant),
+            concurrency: Arc::clone(&shared.concurrency),
+            quota: Arc::clone(&shared.quota),
             jobs,
             failed: shared.failed.clone(),
         };
@@ -95,14 +108,39 @@ impl Worker<'_> {
             move || claimant(),
             polling.clone(),
         ));
+        let listening = tokio::spawn(self.listen(&shared, polling.clone()));
         let lines = self.lines(&shared, &records, outbox, soft);
         let dispatcher = self.dispatcher(&shared, &rules, records, soft);
         let ended = self.watch(&dispatcher, &shared, progress, soft).await;
         self.wind_down(dispatcher, lines, recorder, &shared).await?;
         polling.cancel();
         let _ = poller.await;
+        let _ = listening.await;
         self.engine.store.stop_worker(&shared.id.to_string(), self.engine.clock.now()).await?;
         ended
+    }
+
+    /// Follows what operators set as the pace, within a second.
+    fn listen(
+        &self,
+        shared: &Shared,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (engine, campaign, file) = (self.engine.clone(), self.people.campaign, self.pace);
+        let (pace, limits) = (Arc::clone(&shared.pace), Arc::clone(&shared.limits));
+        async move {
+            while stop.run_until_cancelled(tokio::time::sleep(LISTEN_EVERY)).await.is_some() {
+                match engine.limits(campaign, file).await {
+                    Ok(now) if now != **limits.load() => {
+                        pace.change(&now);
+                        limits.store(Arc::new(now));
+                        tracing::info!("another pace was set and holds from now on");
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "the pace cannot be read"),
+                }
+            }
+        }
     }
 
     async fn start(&self) -> Result<Shared, EngineError> {
@@ -126,6 +164,8 @@ impl Worker<'_> {
         let clock = Arc::clone(&self.engine.clock);
         let lease = SignedDuration::try_from(self.engine.worker.lease_for)
             .unwrap_or(SignedDuration::from_secs(60));
+        let limits = self.engine.limits(self.people.campaign, self.pace).await?;
+        let today = day_of(self.engine.clock.now());
         let claimant = move || {
             let now = clock.now();
             Claimant {
@@ -144,11 +184,10 @@ impl Worker<'_> {
             wake: Arc::new(Notify::new()),
             window: Arc::new(Semaphore::new(self.engine.worker.window)),
             demand: Arc::new(Semaphore::new(0)),
-            pace: Arc::new(Pace::new(
-                self.per_second,
-                self.engine.relay.connections,
-                &self.engine.providers,
-            )),
+            pace: Arc::new(Pace::new(&limits, self.engine.relay.connections)),
+            limits: Arc::new(ArcSwap::from_pointee(limits)),
+            quota: Arc::new(DayQuota::new(today, self.engine.store.used_on(today).await?)),
+            concurrency: Arc::new(Concurrency::default()),
             state: Arc::new(RelayState::default()),
             halt: Arc::new(Halt::default()),
             failed: CancellationToken::new(),
@@ -205,6 +244,9 @@ impl Worker<'_> {
             demand: Arc::clone(&shared.demand),
             control: Arc::clone(&shared.control),
             pace: Arc::clone(&shared.pace),
+            limits: Arc::clone(&shared.limits),
+            quota: Arc::clone(&shared.quota),
+            concurrency: Arc::clone(&shared.concurrency),
             journal: Arc::clone(&shared.journal),
             halt: Arc::clone(&shared.halt),
             records,

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::classes::{Moved, change_rows, move_counters};
+use super::pace::count_begun;
 use super::{SqliteStore, StoreError, row};
 use crate::domain::chunk::chunk_of;
 use crate::domain::delivery::AttemptKey;
+use crate::domain::pace::day_of;
 use crate::store::deliveries::{Claimant, Ended, Flush, Flushed, NewIntent};
 
 /// Chunks this worker may write to, by number: the epoch it holds them under.
@@ -40,6 +42,7 @@ impl SqliteStore {
         let started =
             insert_intents(write.conn(), campaign, claimant, &startable, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
+        count_begun(write.conn(), day_of(claimant.now), &flush.begun).await?;
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(Flushed {

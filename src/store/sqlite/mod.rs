@@ -12,6 +12,7 @@ mod identity;
 mod lanes;
 mod load;
 mod operators;
+mod pace;
 mod plans;
 mod publish;
 mod reports;

@@ -196,6 +196,24 @@ impl House {
             .collect()
     }
 
+    /// Every line of the ledger so far, in order.
+    pub async fn ledger_lines(&self) -> Vec<String> {
+        use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+        let file = SqliteConnectOptions::new().filename(self.engine.workspace.database());
+        let mut conn = SqliteConnection::connect_with(&file.read_only(true)).await.unwrap();
+        let batches: Vec<(Vec<u8>,)> =
+            sqlx::query_as("SELECT entries FROM ledger_batch ORDER BY id")
+                .fetch_all(&mut conn)
+                .await
+                .unwrap();
+        let text = |(entries,): (Vec<u8>,)| String::from_utf8(entries).unwrap();
+        batches
+            .into_iter()
+            .map(text)
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    }
+
     /// Every mail the sink keeps, as text.
     pub fn mails(&self) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.path("maildir").join("new")) else {

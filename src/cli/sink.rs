@@ -39,6 +39,7 @@ pub(super) async fn run(args: SinkArgs, context: &Context<'_>) -> Result<(), Cli
         faults: args.faults.into_iter().collect(),
         seed: args.seed,
         dot_delay: Duration::from_millis(args.dot_delay_ms),
+        ..Settings::counting(args.listen)
     };
     let work = async |stop: tokio_util::sync::CancellationToken| {
         let sink = Sink::start(settings).await?;

@@ -94,7 +94,7 @@ enum Noun {
     #[command(subcommand)]
     Delivery(delivery::Verb),
     /// A local SMTP server that keeps mail and fails on purpose, for rehearsals
-    Sink(sink::SinkArgs),
+    Sink(Box<sink::SinkArgs>),
     /// A whole invented campaign from breach to the last notice, on this machine alone
     Demo(DemoArgs),
 }
@@ -149,7 +149,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Credential(verb) => credential::run(verb, &context).await,
         Noun::Campaign(verb) => campaign::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
-        Noun::Sink(args) => sink::run(args, &context).await,
+        Noun::Sink(args) => sink::run(*args, &context).await,
         Noun::Demo(args) => {
             context.log_without_workspace()?;
             demo::run(args, printer).await

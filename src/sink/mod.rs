@@ -86,6 +86,9 @@ pub enum SinkError {
         /// What to set besides.
         hint: &'static str,
     },
+    /// The script of replies cannot be taken.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
     /// TLS was asked for and cannot be spoken.
     #[error("the sink cannot speak TLS")]
     Tls(#[from] TlsError),

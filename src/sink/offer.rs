@@ -145,11 +145,9 @@ impl Offers {
             Extension::Auth => auth.is_some(),
             _ => true,
         };
-        if let Some(chosen) = &chosen {
-            for one in chosen.iter().filter(|one| !can(**one)) {
-                let hint = "STARTTLS needs the TLS mode starttls, AUTH needs a user and a secret";
-                return Err(SettingError::new("offer", one.keyword(), hint));
-            }
+        if let Some(one) = chosen.iter().flatten().find(|one| !can(**one)) {
+            let hint = "STARTTLS needs the TLS mode starttls, AUTH needs a user and a secret";
+            return Err(SettingError::new("offer", one.keyword(), hint));
         }
         let all = || Extension::ALL.into_iter().filter(|one| can(*one)).collect();
         let extensions: Vec<Extension> = chosen.unwrap_or_else(all);
@@ -164,7 +162,7 @@ impl Offers {
             ehlo(&offered.collect::<Vec<_>>(), form, &mechanisms)
         };
         let (clear, secure) = (written(false), written(true));
-        Ok(Self { auth_in_clear, clear, secure, extensions })
+        Ok(Self { extensions, auth_in_clear, clear, secure })
     }
 
     /// The answer to EHLO, without its last CRLF.

@@ -1,7 +1,7 @@
 //! The steps of a connection at which a fault can strike. Pure names.
 
-/// One step of a connection, named after the command that opens it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// One step of a connection, named after the command that opens it; in their usual order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Phase {
     /// The server's first line.
     Greeting,

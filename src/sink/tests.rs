@@ -1,5 +1,10 @@
 //! A whole sink over loopback.
 
+mod client;
+mod faults;
+mod manners;
+mod relay;
+
 use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

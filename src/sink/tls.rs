@@ -28,7 +28,7 @@ use super::spoil::GARBAGE;
 /// How long a handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 
-/// The head of a handshake record of 122 octets, and the first of a ServerHello.
+/// The head of a handshake record of 122 octets, and the first of a server's hello.
 const RECORD_BEGUN: [u8; 7] = [0x16, 3, 3, 0, 122, 2, 0];
 
 /// When a connection comes under TLS.

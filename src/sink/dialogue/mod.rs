@@ -81,6 +81,19 @@ enum Stage {
     },
 }
 
+/// How far the client has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// Refused at the greeting: only QUIT is left.
+    TurnedAway,
+    /// Before EHLO.
+    Stranger,
+    /// After EHLO.
+    Greeted,
+    /// After AUTH.
+    Authenticated,
+}
+
 /// One connection's side of the dialogue.
 pub(super) struct Dialogue {
     conduct: Arc<Conduct>,
@@ -88,11 +101,8 @@ pub(super) struct Dialogue {
     number: u64,
     /// What the connection meets at each phase it has come to.
     met: Vec<(Phase, Option<Strike>)>,
-    /// The greeting refused; only QUIT is left.
-    turned_away: bool,
-    greeted: bool,
+    standing: Standing,
     secure: bool,
-    authenticated: bool,
     /// Octets were sent behind the reply to STARTTLS.
     injected: bool,
     messages: u64,
@@ -114,10 +124,8 @@ impl Dialogue {
             conduct,
             number,
             met: Vec::new(),
-            turned_away: false,
-            greeted: false,
+            standing: Standing::Stranger,
             secure: false,
-            authenticated: false,
             injected: false,
             messages: 0,
             envelope: None,
@@ -197,7 +205,7 @@ impl Dialogue {
         text: &[u8],
         out: &mut Replies,
     ) -> Option<Step> {
-        if self.turned_away && !matches!(request, Request::Quit) {
+        if self.standing == Standing::TurnedAway && !matches!(request, Request::Quit) {
             return self.error(out, "503 5.5.1 Nothing but QUIT is heard here");
         }
         match request {

@@ -2,7 +2,7 @@
 
 use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN, AUTH_XOAUTH2};
 
-use super::{Dialogue, Stage, Step};
+use super::{Dialogue, Stage, Standing, Step};
 use crate::sink::auth::{AuthSettings, Exchange, Mechanism, Turn, refuse_token};
 use crate::sink::conduct::handshake;
 use crate::sink::fate::Strike;
@@ -30,9 +30,10 @@ impl Dialogue {
             return Step::Hangup;
         }
         let strike = self.of_connection(Phase::Greeting);
-        let refused =
-            strike.is_some_and(|strike| matches!(self.conduct.fates.kind(strike), Kind::Refuse(_)));
-        self.turned_away = refused;
+        let kind = strike.map(|strike| self.conduct.fates.kind(strike));
+        if matches!(kind, Some(Kind::Refuse(_))) {
+            self.standing = Standing::TurnedAway;
+        }
         let step = self.under_faults(strike, out, |_, out| {
             out.say(GREETING);
             None
@@ -43,8 +44,7 @@ impl Dialogue {
     /// TLS begins: all that was said before is forgotten (RFC 3207 section 4.2).
     pub(in crate::sink) fn secured(&mut self) {
         self.secure = true;
-        self.greeted = false;
-        self.authenticated = false;
+        self.standing = Standing::Stranger;
         self.envelope = None;
     }
 
@@ -56,7 +56,7 @@ impl Dialogue {
                     Kind::Refuse(refusal) if refusal.unknown_command())
         });
         self.under_faults(strike, out, |dialogue, out| {
-            dialogue.greeted = true;
+            dialogue.standing = dialogue.standing.max(Standing::Greeted);
             dialogue.envelope = None;
             let offers = &dialogue.conduct.offers;
             let answer = if extended { offers.ehlo(dialogue.secure) } else { HELO };
@@ -113,7 +113,7 @@ impl Dialogue {
         else {
             return Err("502 5.5.1 Not offered here");
         };
-        if !self.greeted {
+        if self.standing < Standing::Greeted {
             return Err("503 5.5.1 Say EHLO first");
         }
         if self.conduct.tls_required && !self.secure {
@@ -122,7 +122,7 @@ impl Dialogue {
         if !self.secure && !self.conduct.offers.auth_in_clear() {
             return Err("538 5.7.11 Encryption required to authenticate");
         }
-        if self.authenticated || self.envelope.is_some() {
+        if self.standing == Standing::Authenticated || self.envelope.is_some() {
             return Err("503 5.5.1 Not now");
         }
         let asked = match mechanism {
@@ -171,9 +171,9 @@ impl Dialogue {
             Turn::Fail => false,
         };
         self.under_faults(strike, out, |dialogue, out| {
-            dialogue.authenticated = passes;
             let tally = &dialogue.conduct.tally;
             if passes {
+                dialogue.standing = Standing::Authenticated;
                 tally.auth_successes.one();
                 out.say("235 2.7.0 Authentication successful");
             } else {

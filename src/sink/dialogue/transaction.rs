@@ -10,7 +10,7 @@ use smtp_proto::{
 use tokio::time::Instant;
 
 use super::opening::STARTTLS_FIRST;
-use super::{Dialogue, Message, Stage, Step, Verdict};
+use super::{Dialogue, Message, Stage, Standing, Step, Verdict};
 use crate::sink::body::BodyReader;
 use crate::sink::fate::Strike;
 use crate::sink::fault::Kind;
@@ -72,11 +72,11 @@ impl Dialogue {
 
     fn mail_problem(&self, from: &MailFrom<Cow<'_, str>>, utf8: bool) -> Option<&'static str> {
         let conduct = &self.conduct;
-        if !self.greeted {
+        if self.standing < Standing::Greeted {
             Some("503 5.5.1 Say EHLO first")
         } else if conduct.tls_required && !self.secure {
             Some(STARTTLS_FIRST)
-        } else if conduct.auth.as_ref().is_some_and(|auth| auth.required) && !self.authenticated {
+        } else if self.wants_auth() {
             Some("530 5.7.0 Authentication required")
         } else if self.envelope.is_some() {
             Some("503 5.5.1 A message is already begun")
@@ -91,6 +91,11 @@ impl Dialogue {
         } else {
             None
         }
+    }
+
+    fn wants_auth(&self) -> bool {
+        let required = self.conduct.auth.as_ref().is_some_and(|auth| auth.required);
+        required && self.standing < Standing::Authenticated
     }
 
     pub(super) fn rcpt(

@@ -106,7 +106,7 @@ enum Noun {
     #[command(subcommand)]
     Delivery(delivery::Verb),
     /// A local SMTP server that keeps mail and fails on purpose, for rehearsals
-    Sink(sink::SinkArgs),
+    Sink(Box<sink::SinkArgs>),
     /// A whole invented campaign from breach to the last notice, on this machine alone
     Demo(DemoArgs),
 }
@@ -164,7 +164,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
-        Noun::Sink(args) => sink::run(args, &context).await,
+        Noun::Sink(args) => sink::run(*args, &context).await,
         Noun::Demo(args) => {
             context.log_without_workspace()?;
             demo::run(args, printer).await

@@ -4,33 +4,95 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use super::fault::Phase;
+use super::phase::Phase;
 
-/// A snapshot of a sink's counters; every number only grows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+/// Writes the snapshot and the live counters from one list.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A snapshot of a sink's counters; every number only grows.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+        pub struct Counts {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        /// The live counters.
+        #[derive(Debug, Default)]
+        pub(super) struct Tally {
+            $(pub(super) $name: Counter,)*
+        }
+
+        impl Tally {
+            pub(super) fn counts(&self) -> Counts {
+                Counts { $($name: self.$name.get(),)* }
+            }
+        }
+    };
+}
+
+counters! {
     /// Connections taken.
-    pub connections: u64,
-    /// Messages taken and answered with 250, or about to be; stored before they are counted.
-    pub accepted: u64,
+    connections,
+    /// Connections turned away because too many were open.
+    connections_refused,
+    /// Command lines read, whatever the answer.
+    commands,
+    /// Messages taken and answered with 250, or about to be; stored before they are counted. Also
+    /// those whose reply a fault rule spoilt.
+    accepted,
     /// Recipients of the taken messages, answered or not.
-    pub recipients: u64,
+    recipients,
     /// Octets of the taken messages, dots unstuffed, without the sink's own header fields.
-    pub octets: u64,
+    octets,
+    /// Connections refused at the greeting by a fault rule.
+    refused_greeting,
+    /// EHLO and HELO commands refused by a fault rule.
+    refused_ehlo,
+    /// STARTTLS commands refused by a fault rule.
+    refused_tls,
+    /// AUTH exchanges refused by a fault rule.
+    refused_auth,
     /// MAIL commands refused by a fault rule.
-    pub refused_mail: u64,
+    refused_mail,
     /// RCPT commands refused by a fault rule.
-    pub refused_rcpt: u64,
+    refused_rcpt,
     /// DATA commands refused by a fault rule.
-    pub refused_data: u64,
+    refused_data,
     /// Messages refused at the final dot: by a fault rule, by size, or because storing failed.
-    pub refused_dot: u64,
+    refused_dot,
+    /// RSET commands refused by a fault rule.
+    refused_rset,
+    /// QUIT commands refused by a fault rule.
+    refused_quit,
+    /// RCPT commands deferred by the greylist.
+    greylisted,
+    /// MAIL commands refused because the connection had sent its number of messages.
+    refused_limit,
+    /// Connections closed without a word by a `cut`.
+    cut,
+    /// Connections that heard nothing more, by a `silent`.
+    silenced,
+    /// Replies that a fault rule spoilt.
+    spoilt,
     /// Connections closed while a body was being received.
-    pub dropped_before_dot: u64,
+    dropped_before_dot,
     /// Messages taken and stored whose client never heard so.
-    pub dropped_after_dot: u64,
-    /// Commands answered with an error of syntax, sequence or parameters.
-    pub protocol_errors: u64,
+    dropped_after_dot,
+    /// TLS handshakes that came to their end.
+    tls_sessions,
+    /// TLS handshakes that broke, by the client, by a fault rule or by chance.
+    tls_failures,
+    /// AUTH exchanges with the right user and secret that were answered so.
+    auth_successes,
+    /// AUTH exchanges with a wrong user or secret.
+    auth_failures,
+    /// Connections that were sent octets behind the reply to STARTTLS.
+    injected,
+    /// Commands that came on such a connection behind the octets; a careful client sends none.
+    commands_after_injection,
+    /// Commands that came before the reply to the one before, though PIPELINING was not offered.
+    pipelined,
+    /// Commands answered with an error of syntax, sequence or parameters, or sent before their time.
+    protocol_errors,
 }
 
 impl Counts {
@@ -40,44 +102,20 @@ impl Counts {
     }
 }
 
-/// The live counters.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) connections: Counter,
-    pub(super) accepted: Counter,
-    pub(super) recipients: Counter,
-    pub(super) octets: Counter,
-    refused: [Counter; 4],
-    pub(super) dropped_before_dot: Counter,
-    pub(super) dropped_after_dot: Counter,
-    pub(super) protocol_errors: Counter,
-}
-
 impl Tally {
     /// The counter of refusals in one phase.
     pub(super) fn refused(&self, phase: Phase) -> &Counter {
-        let [mail, rcpt, data, dot] = &self.refused;
         match phase {
-            Phase::Mail => mail,
-            Phase::Rcpt => rcpt,
-            Phase::Data => data,
-            Phase::Dot => dot,
-        }
-    }
-
-    pub(super) fn counts(&self) -> Counts {
-        Counts {
-            connections: self.connections.get(),
-            accepted: self.accepted.get(),
-            recipients: self.recipients.get(),
-            octets: self.octets.get(),
-            refused_mail: self.refused(Phase::Mail).get(),
-            refused_rcpt: self.refused(Phase::Rcpt).get(),
-            refused_data: self.refused(Phase::Data).get(),
-            refused_dot: self.refused(Phase::Dot).get(),
-            dropped_before_dot: self.dropped_before_dot.get(),
-            dropped_after_dot: self.dropped_after_dot.get(),
-            protocol_errors: self.protocol_errors.get(),
+            Phase::Greeting => &self.refused_greeting,
+            Phase::Ehlo => &self.refused_ehlo,
+            Phase::Tls => &self.refused_tls,
+            Phase::Auth => &self.refused_auth,
+            Phase::Mail => &self.refused_mail,
+            Phase::Rcpt => &self.refused_rcpt,
+            Phase::Data => &self.refused_data,
+            Phase::Dot => &self.refused_dot,
+            Phase::Rset => &self.refused_rset,
+            Phase::Quit => &self.refused_quit,
         }
     }
 }
@@ -87,8 +125,9 @@ impl Tally {
 pub(super) struct Counter(AtomicU64);
 
 impl Counter {
-    pub(super) fn one(&self) {
-        self.add(1);
+    /// Adds one; the number there was.
+    pub(super) fn one(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn add(&self, more: usize) {

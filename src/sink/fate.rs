@@ -5,10 +5,16 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::fault::{Action, FaultRule, FaultRules, Phase};
-use super::reply::Refusal;
+use super::fault::{FaultRule, FaultRules, Kind};
+use super::phase::{Decider, Phase};
 
-/// Decides for every address and attempt whether a rule strikes.
+/// Stands for all connections where an address would stand: a rule's `times` counts them together.
+const CONNECTIONS: u64 = 0;
+
+/// Sets connection numbers apart from hashes of addresses.
+const CONNECTION_TAG: u64 = 0x636f_6e6e_6563_7431;
+
+/// Decides for every connection, address and attempt whether a rule strikes.
 #[derive(Debug)]
 pub(super) struct Fates {
     seed: u64,
@@ -23,38 +29,72 @@ struct Memory {
     strikes: HashMap<(usize, u64), u32>,
 }
 
+/// The rule that strikes, by its place in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Strike(usize);
+
 impl Fates {
     pub(super) fn new(rules: FaultRules, seed: u64) -> Self {
         Self { seed, rules, memory: Mutex::default() }
     }
 
-    /// Whether this MAIL is refused.
-    pub(super) fn of_sender(&self, address: &str) -> Option<&Refusal> {
-        match self.strike(address, true)? {
-            Action::Refuse(_, refusal) => Some(refusal),
-            Action::DropBeforeDot | Action::DropAfterDot => None,
-        }
+    /// What a MAIL meets.
+    pub(super) fn of_sender(&self, address: &str) -> Option<Strike> {
+        self.of_address(address, Decider::Sender)
     }
 
     /// What this attempt to reach a recipient meets.
-    pub(super) fn of_recipient(&self, address: &str) -> Option<&Action> {
-        self.strike(address, false)
+    pub(super) fn of_recipient(&self, address: &str) -> Option<Strike> {
+        self.of_address(address, Decider::Recipient)
     }
 
-    fn strike(&self, address: &str, sender: bool) -> Option<&Action> {
-        let rules = self.rules.rules();
-        if rules.is_empty() {
+    /// What the connection of this number meets at `phase`. To be asked once for each.
+    pub(super) fn of_connection(&self, number: u64, phase: Phase) -> Option<Strike> {
+        if !self.rules.rules().iter().any(|rule| rule.phase == phase) {
             return None;
         }
-        let key = hash(self.seed ^ u64::from(sender), address);
+        let key = scatter(scatter(self.seed ^ CONNECTION_TAG) ^ number);
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let strikes =
+            |index, rule: &FaultRule| rule.phase == phase && draw(key, index, 1) < rule.share;
+        self.first(&mut memory, CONNECTIONS, strikes)
+    }
+
+    /// The phase at which a rule strikes.
+    pub(super) fn phase(&self, strike: Strike) -> Phase {
+        self.rules.rules()[strike.0].phase
+    }
+
+    /// What a rule does.
+    pub(super) fn kind(&self, strike: Strike) -> &Kind {
+        &self.rules.rules()[strike.0].kind
+    }
+
+    fn of_address(&self, address: &str, decider: Decider) -> Option<Strike> {
+        if !self.rules.rules().iter().any(|rule| rule.phase.decider() == decider) {
+            return None;
+        }
+        let key = hash(self.seed ^ u64::from(decider == Decider::Sender), address);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let attempt = memory.attempts.entry(key).or_default();
         *attempt = attempt.saturating_add(1);
         let attempt = *attempt;
-        let (index, rule) = rules.iter().enumerate().find(|(index, rule)| {
-            for_sender(rule) == sender
+        self.first(&mut memory, key, |index, rule| {
+            rule.phase.decider() == decider
                 && rule.pattern.as_ref().is_none_or(|pattern| pattern.matches(address))
-                && draw(key, *index, attempt) < rule.share
+                && draw(key, index, attempt) < rule.share
+        })
+    }
+
+    /// The first rule that `strikes` and has not yet struck this key its number of times.
+    fn first(
+        &self,
+        memory: &mut Memory,
+        key: u64,
+        strikes: impl Fn(usize, &FaultRule) -> bool,
+    ) -> Option<Strike> {
+        let (index, rule) = self.rules.rules().iter().enumerate().find(|(index, rule)| {
+            strikes(*index, rule)
                 && rule.times.is_none_or(|times| {
                     memory.strikes.get(&(*index, key)).is_none_or(|struck| *struck < times)
                 })
@@ -62,17 +102,13 @@ impl Fates {
         if rule.times.is_some() {
             *memory.strikes.entry((index, key)).or_default() += 1;
         }
-        Some(&rule.action)
+        Some(Strike(index))
     }
-}
-
-fn for_sender(rule: &FaultRule) -> bool {
-    matches!(rule.action, Action::Refuse(Phase::Mail, _))
 }
 
 /// FNV-1a over the address in lower case, keyed by the seed. Written out because the standard
 /// library's hasher may change with the compiler, and a seed must mean the same next year.
-fn hash(seed: u64, address: &str) -> u64 {
+pub(super) fn hash(seed: u64, address: &str) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ scatter(seed);
     scatter(address.bytes().fold(start, |state, octet| {
         (state ^ u64::from(octet.to_ascii_lowercase())).wrapping_mul(0x0000_0100_0000_01b3)
@@ -88,7 +124,7 @@ fn scatter(mut state: u64) -> u64 {
 }
 
 /// A number from 0 to below 1 for one rule and one attempt of one address.
-fn draw(key: u64, rule: usize, attempt: u32) -> f64 {
+pub(super) fn draw(key: u64, rule: usize, attempt: u32) -> f64 {
     let mixed = scatter(scatter(key ^ u64::from(attempt)).wrapping_add(rule as u64));
     let [a, b, c, d, ..] = mixed.to_be_bytes();
     f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0)
@@ -144,13 +180,50 @@ mod tests {
     #[test]
     fn the_first_rule_that_strikes_wins_and_a_pattern_spares_the_others() {
         let fates = fates(&["mail:451", "rcpt:550:to=bob@*", "drop-after-dot:to=*@slow.test"], 0);
-        let refused = |address| match fates.of_recipient(address) {
-            Some(Action::Refuse(_, refusal)) => refusal.line()[..3].to_owned(),
+        let refused = |address| match fates.of_recipient(address).map(|strike| fates.kind(strike)) {
+            Some(Kind::Refuse(refusal)) => refusal.text()[..3].to_owned(),
             other => format!("{other:?}"),
         };
         assert_eq!(refused("bob@slow.test"), "550");
         assert_eq!(refused("eve@slow.test"), "Some(DropAfterDot)");
         assert_eq!(refused("eve@fast.test"), "None");
         assert!(fates.of_sender("eve@fast.test").is_some());
+    }
+
+    #[test]
+    fn connections_are_struck_by_their_number_alike_under_the_same_seed() {
+        let struck = |seed| {
+            let fates = fates(&["ehlo:cut:0.3", "quit:421:0.3"], seed);
+            let of = |number, phase| fates.of_connection(number, phase).is_some();
+            (0..200)
+                .map(|number| (of(number, Phase::Ehlo), of(number, Phase::Quit)))
+                .collect::<Vec<_>>()
+        };
+        let first = struck(3);
+        assert_eq!(first, struck(3));
+        assert_ne!(first, struck(4));
+        let cut = first.iter().filter(|(ehlo, _)| *ehlo).count();
+        assert!((35..85).contains(&cut), "{cut}");
+        let both = first.iter().filter(|(ehlo, quit)| *ehlo && *quit).count();
+        assert!(both > 0 && both < cut, "each phase has a fate of its own: {both} of {cut}");
+    }
+
+    #[test]
+    fn times_limits_the_connections_that_are_struck() {
+        let fates = fates(&["greeting:421:times=2", "greeting:554:times=1"], 0);
+        let codes: Vec<Option<Strike>> =
+            (0..4).map(|number| fates.of_connection(number, Phase::Greeting)).collect();
+        assert_eq!(codes, [Some(Strike(0)), Some(Strike(0)), Some(Strike(1)), None]);
+        assert_eq!(fates.of_connection(5, Phase::Quit), None);
+    }
+
+    #[test]
+    fn rules_of_connections_leave_the_fates_of_addresses_alone() {
+        let of = |rules: &[&str]| {
+            let fates = fates(rules, 9);
+            fates.of_connection(1, Phase::Ehlo);
+            struck(&fates, 200, 2)
+        };
+        assert_eq!(of(&["rcpt:451:0.2"]), of(&["rcpt:451:0.2", "ehlo:cut"]));
     }
 }

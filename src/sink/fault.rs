@@ -1,62 +1,94 @@
-//! Fault rules: which command of which address fails, how, and how often.
+//! Fault rules: which step of which connection or address fails, how, and how often.
 //!
 //! A rule is pure data. Its text form is read in `fault_text`, its fate decided in `fate`.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
 use super::fault_text::{self, FaultTextError};
+use super::pattern::Pattern;
+use super::phase::Phase;
 use super::reply::Refusal;
-
-/// The step of a mail transaction at which a reply is a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Phase {
-    /// The MAIL command.
-    Mail,
-    /// The RCPT command.
-    Rcpt,
-    /// The DATA command.
-    Data,
-    /// The dot that ends the body.
-    Dot,
-}
+use super::spoil::Spoil;
 
 /// What a rule does when it strikes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
-    Refuse(Phase, Refusal),
+pub(super) enum Kind {
+    /// Answers with this and does not do what was asked.
+    Refuse(Refusal),
+    /// Closes without a word and does not do what was asked.
+    Cut,
+    /// Says nothing more, and does nothing more, until the client goes.
+    Silent,
+    /// Does what was asked; the reply arrives otherwise than it should.
+    Spoil(Spoil),
+    /// Closes at the first octet of the body.
     DropBeforeDot,
+    /// Stores the message, closes without a word.
     DropAfterDot,
+    /// Spoils the TLS handshake behind a proper `220`.
+    Handshake(Handshake),
+}
+
+/// How the server side of a TLS handshake goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handshake {
+    /// As it should.
+    Whole,
+    /// The client's first message is read, a record begun, the connection closed.
+    Cut,
+    /// The client's first message is answered with plain octets that are no TLS.
+    Garbage,
+    /// Nothing is said until the client goes.
+    Silent,
 }
 
 /// One fault rule. Its text form, for the command line and for configuration:
 ///
 /// ```text
-/// rule    = action *( ":" option )
-/// action  = phase ":" code / "drop-before-dot" / "drop-after-dot"
-/// phase   = "mail" / "rcpt" / "data" / "dot"
-/// code    = 400 to 599; 421 also closes the connection
+/// rule    = fault *( ":" option )
+/// fault   = phase ":" kind / "drop-before-dot" / "drop-after-dot"
+/// phase   = "greeting" / "ehlo" / "tls" / "auth" / "mail" / "rcpt" / "data" / "dot"
+///         / "rset" / "quit"
+/// kind    = code              ; refuses: 400 to 599; 421 also closes the connection
+///         / "cut"             ; closes without a word, the command is not done
+///         / "silent"          ; says nothing more until the client goes
+///         / "garbage"         ; octets that are no SMTP reply
+///         / "half"            ; half of the reply's first line, then closes
+///         / "wrong" [ "=" code ] ; a code out of place, 200 to 399
+///         / "twice"           ; the reply, and the same again unasked
+///         / "huge"            ; 100 kB of reply lines with the right code
+///         / "bytewise"        ; the reply one octet at a time
+///         / "slow=" time      ; waits before the reply: 250ms, 2s, 5m
+///         / "handshake-cut" / "handshake-garbage" / "handshake-silent"   ; tls only
+///         / "inject"          ; tls only: plain octets in the same write as the 220
 /// option  = share / "share=" share   ; 0 to 1, default 1 (always)
-///         / "times=" number          ; strikes one address at most so often
+///         / "times=" number          ; strikes one address, or connections, at most so often
 ///         / "to=" pattern            ; recipient; "*" stands for any run of characters
 ///         / "from=" pattern          ; reverse-path; for "mail" rules, in place of "to="
 ///         / "text=" rest             ; reply text; takes the rest of the rule, so it comes last
+///         / "raw=" rest              ; the same, sent as it stands; "\n" begins a further line
 /// ```
 ///
 /// Examples: `rcpt:550:0.02`, `rcpt:451:share=0.1:times=1`, `drop-after-dot:share=0.01`,
-/// `dot:452:to=*@slow.example`, `rcpt:452:text=4.2.2 Mailbox full`.
+/// `dot:452:to=*@slow.example`, `rcpt:452:text=4.2.2 Mailbox full`, `greeting:421:0.3`,
+/// `ehlo:half:times=1`, `tls:inject`, `data:slow=2s:0.1`.
 ///
-/// `mail` rules are decided by the reverse-path, all others by the recipient, when RCPT names it;
-/// the first rule of the list that strikes wins. Case of ASCII letters does not count. A share is
-/// decided anew at each attempt of an address at this sink, from the seed, the rule's place in the
-/// list, the address and the attempt's number: the same seed gives the same faults, and a retry
-/// may have another fate.
+/// `mail` rules are decided by the reverse-path, `rcpt`, `data`, `dot` and the two drops by the
+/// recipient when RCPT names it, all others once for each connection when it first comes to that
+/// step. The first rule of the list that strikes wins. Case of ASCII letters does not count. A
+/// share is decided anew at each attempt of an address at this sink, or for each connection, from
+/// the seed, the rule's place in the list, the address or the connection's number, and the
+/// attempt's number: the same seed gives the same faults, and a retry may have another fate.
+///
+/// `cut`, `silent` and a refusal come in place of what was asked. All other kinds spoil only the
+/// reply: the command is done, and a message whose dot is answered so is stored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct FaultRule {
-    pub(super) action: Action,
+    pub(super) phase: Phase,
+    pub(super) kind: Kind,
     pub(super) share: f64,
     pub(super) times: Option<u32>,
     pub(super) pattern: Option<Pattern>,
@@ -102,72 +134,9 @@ impl FromIterator<FaultRule> for FaultRules {
     }
 }
 
-/// An address pattern; may be a whole address, so Debug hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Pattern(Box<str>);
-
-impl Pattern {
-    pub(super) fn new(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// Whether the whole of `address` fits.
-    pub(super) fn matches(&self, address: &str) -> bool {
-        let (pattern, text) = (self.0.as_bytes(), address.as_bytes());
-        let (mut p, mut t) = (0, 0);
-        // Where to go on when a guess of the last `*`'s length fails.
-        let mut retry = None;
-        while t < text.len() {
-            match pattern.get(p) {
-                Some(b'*') => {
-                    p += 1;
-                    retry = Some((p, t));
-                }
-                Some(wanted) if wanted.eq_ignore_ascii_case(&text[t]) => {
-                    p += 1;
-                    t += 1;
-                }
-                _ => {
-                    let Some((after_star, from)) = retry else {
-                        return false;
-                    };
-                    p = after_star;
-                    t = from + 1;
-                    retry = Some((after_star, t));
-                }
-            }
-        }
-        pattern[p..].iter().all(|octet| *octet == b'*')
-    }
-}
-
-impl fmt::Debug for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address pattern")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pattern_fits_the_whole_address_only() {
-        for (pattern, address, fits) in [
-            ("*@example.org", "bob@example.org", true),
-            ("*@example.org", "bob@example.org.evil.test", false),
-            ("*@example.org", "bob@sub.example.org", false),
-            ("bob@*", "BOB@example.net", true),
-            ("bob@*", "rob@example.net", false),
-            ("*a*b@*.test", "xaab@mx.test", true),
-            ("*", "", true),
-            ("a@b.test", "a@b.test", true),
-            ("a@b.test", "a@b.tes", false),
-            ("**@b.test*", "a@b.test", true),
-        ] {
-            assert_eq!(Pattern::new(pattern).matches(address), fits, "{pattern} on {address}");
-        }
-    }
 
     #[test]
     fn a_rule_hides_its_pattern_in_debug() {

@@ -1,88 +1,64 @@
 //! The local SMTP server for demos, rehearsals, benchmarks and crash tests.
 //!
-//! Owns the listener, the sessions, the Maildir it fills and the faults it plays. It must not know
+//! Owns the listener, the sessions, the Maildir it fills, the certificates it makes and the faults it
+//! plays. It must not know
 //! campaigns, notices or deliveries: it is the *other side* of the wire, and what it records
 //! (`accepted.log`) is evidence the engine's database is compared with. It listens on loopback
 //! only, and no address ever reaches a log line or an error.
 
+mod auth;
 mod body;
+pub mod certificate;
+mod channel;
+mod conduct;
 mod counts;
 mod dialogue;
 mod fate;
 mod fault;
+mod fault_error;
+mod fault_options;
 mod fault_text;
+mod greylist;
 mod maildir;
+mod offer;
+mod pattern;
+mod phase;
+mod queue_id;
+mod replies;
 mod reply;
+mod script;
 mod session;
+mod setting;
+mod settings;
+mod span;
+mod spoil;
+mod tls;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+pub use auth::{AuthSettings, Mechanism, Secret};
+pub use certificate::{Authority, CertificateError, CertificateKind, Certificates};
 pub use counts::Counts;
 pub use fault::{FaultRule, FaultRules};
-pub use fault_text::FaultTextError;
+pub use fault_error::FaultTextError;
+pub use greylist::GreylistSettings;
 pub use maildir::{ACCEPTED_LOG, MaildirError};
+pub use offer::{EhloForm, Extension};
+pub use script::{ReplyScript, ScriptError};
+pub use setting::SettingError;
+pub use settings::{ConnectionLimit, MailStore, Settings};
+pub use tls::{CertificateSource, TlsError, TlsMode, TlsSettings};
 
 use session::Shared;
 
 /// Pause after a failed `accept`, so that a full file table does not spin a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How a [`Sink`] listens, keeps mail and fails.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Address to listen on: loopback only, port 0 takes a free port.
-    pub listen: SocketAddr,
-    /// What becomes of accepted mail.
-    #[serde(default)]
-    pub store: MailStore,
-    /// Faults to play; none by default.
-    #[serde(default)]
-    pub faults: FaultRules,
-    /// Seed of the faults: equal seeds give equal fates to equal addresses and attempts.
-    #[serde(default)]
-    pub seed: u64,
-    /// Wait between storing a message and answering its final dot (key `dot_delay_ms`,
-    /// milliseconds).
-    #[serde(default, rename = "dot_delay_ms", deserialize_with = "milliseconds")]
-    pub dot_delay: Duration,
-}
-
-impl Settings {
-    /// A sink on `listen` that counts mail and never fails.
-    pub fn counting(listen: SocketAddr) -> Self {
-        Self {
-            listen,
-            store: MailStore::Count,
-            faults: FaultRules::default(),
-            seed: 0,
-            dot_delay: Duration::ZERO,
-        }
-    }
-}
-
-fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u64::deserialize(deserializer).map(Duration::from_millis)
-}
-
-/// What becomes of accepted mail.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MailStore {
-    /// Counted and forgotten; the fastest.
-    #[default]
-    Count,
-    /// Written to this Maildir, one file per recipient, with a line in [`ACCEPTED_LOG`].
-    Maildir(PathBuf),
-}
 
 /// Why a sink did not start.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +75,23 @@ pub enum SinkError {
     /// The Maildir could not be opened.
     #[error("the sink cannot open its Maildir")]
     OpenMaildir(#[source] MaildirError),
+    /// A setting cannot be kept.
+    #[error("the sink cannot do what it is set to")]
+    Setting(#[from] SettingError),
+    /// A fault could never strike.
+    #[error("the sink has a fault for {phase} that can never strike; hint: {hint}")]
+    IdleFault {
+        /// The phase of the fault.
+        phase: &'static str,
+        /// What to set besides.
+        hint: &'static str,
+    },
+    /// The script of replies cannot be taken.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// TLS was asked for and cannot be spoken.
+    #[error("the sink cannot speak TLS")]
+    Tls(#[from] TlsError),
     /// The operating system refused the address.
     #[error("the sink cannot listen on {addr}; hint: take another port, or 0 for a free one")]
     Bind {
@@ -127,7 +120,7 @@ impl Sink {
             return Err(SinkError::NotLoopback { addr: asked });
         }
         let bind = |source| SinkError::Bind { addr: asked, source };
-        let shared = Arc::new(Shared::open(settings).map_err(SinkError::OpenMaildir)?);
+        let shared = Arc::new(Shared::open(settings)?);
         let listener = TcpListener::bind(asked).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
         let stop = CancellationToken::new();
@@ -147,9 +140,15 @@ impl Sink {
         self.addr
     }
 
+    /// The certificate its clients must trust, as PEM; none without TLS, or with a certificate that
+    /// was read from files.
+    pub fn authority_pem(&self) -> Option<&str> {
+        self.shared.tls.as_ref()?.authority_pem.as_deref()
+    }
+
     /// What has happened so far.
     pub fn counts(&self) -> Counts {
-        self.shared.tally.counts()
+        self.shared.conduct.tally.counts()
     }
 
     /// Closes the listener, ends every session and waits for them. A message being stored is

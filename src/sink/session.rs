@@ -1,23 +1,27 @@
-//! One connection: moves octets between socket and dialogue, and acts on whole messages.
+//! One connection: moves octets between channel and dialogue, and acts on whole messages.
 //!
-//! Knows sockets, stores and counters; SMTP itself is `dialogue`'s.
+//! Knows channels, stores and counters; SMTP itself is `dialogue`'s.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::counts::Tally;
+use super::channel::Channel;
+use super::conduct::Conduct;
 use super::dialogue::{Dialogue, Message, Step, Verdict};
-use super::fate::Fates;
-use super::fault::Phase;
-use super::maildir::{Maildir, MaildirError};
-use super::reply::{GREETING, IDLE, Refusal, STOPPING, say};
-use super::{MailStore, Settings};
+use super::fault::Handshake;
+use super::maildir::Maildir;
+use super::phase::Phase;
+use super::queue_id::QueueIds;
+use super::replies::Replies;
+use super::reply::{IDLE, Refusal, STOPPING};
+use super::settings::{ConnectionLimit, MailStore, Settings};
+use super::tls::{TlsMode, TlsSide};
+use super::{SinkError, spoil};
 
 /// Octets read at once.
 const READ_SIZE: usize = 16 * 1024;
@@ -25,179 +29,272 @@ const READ_SIZE: usize = 16 * 1024;
 /// How long a silent client is kept (RFC 5321 section 4.5.3.2.7).
 const IDLE_LIMIT: Duration = Duration::from_mins(5);
 
-/// How long a client that reads no replies is kept; the socket's buffer holds thousands of them.
-const WRITE_LIMIT: Duration = Duration::from_secs(10);
-
 /// What all sessions of a sink have in common.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) tally: Arc<Tally>,
-    fates: Arc<Fates>,
+    pub(super) conduct: Arc<Conduct>,
+    pub(super) tls: Option<TlsSide>,
+    implicit_tls: bool,
     store: Option<Arc<Maildir>>,
     dot_delay: Duration,
+    slow: Duration,
+    bytewise: bool,
+    limit: Option<ConnectionLimit>,
+    open: AtomicUsize,
     ids: QueueIds,
 }
 
 impl Shared {
-    pub(super) fn open(settings: Settings) -> Result<Self, MaildirError> {
+    pub(super) fn open(settings: Settings) -> Result<Self, SinkError> {
+        let conduct = Arc::new(Conduct::new(&settings)?);
         let store = match &settings.store {
             MailStore::Count => None,
-            MailStore::Maildir(root) => Some(Arc::new(Maildir::open(root)?)),
+            MailStore::Maildir(root) => {
+                Some(Arc::new(Maildir::open(root).map_err(SinkError::OpenMaildir)?))
+            }
+        };
+        let tls = match settings.tls.mode {
+            TlsMode::None => None,
+            TlsMode::Starttls | TlsMode::Implicit => Some(TlsSide::open(settings.tls.certificate)?),
         };
         Ok(Self {
-            tally: Arc::default(),
-            fates: Arc::new(Fates::new(settings.faults, settings.seed)),
+            conduct,
+            tls,
+            implicit_tls: settings.tls.mode == TlsMode::Implicit,
             store,
             dot_delay: settings.dot_delay,
+            slow: settings.slow,
+            bytewise: settings.bytewise,
+            limit: settings.max_connections,
+            open: AtomicUsize::new(0),
             ids: QueueIds::new(),
         })
     }
 }
 
-/// Queue ids: a part of this start, so that a sink started again on the same Maildir repeats
-/// none, and a number.
-#[derive(Debug)]
-struct QueueIds {
-    start: u64,
-    next: AtomicU64,
-}
+/// Counts one open connection for as long as it lives.
+struct Seat(Arc<Shared>);
 
-impl QueueIds {
-    fn new() -> Self {
-        // Ambient randomness on purpose: an id decides nothing, it must only differ from those
-        // of every earlier start, whatever the seed.
-        Self { start: rand::random(), next: AtomicU64::new(0) }
-    }
-
-    fn next(&self) -> String {
-        let mut id = String::with_capacity(16);
-        push_base36(&mut id, self.start, 9);
-        push_base36(&mut id, self.next.fetch_add(1, Ordering::Relaxed), 7);
-        id
+impl Seat {
+    /// Takes a seat; the limit it breaks, if any.
+    fn take(shared: &Arc<Shared>) -> (Self, Option<ConnectionLimit>) {
+        let before = shared.open.fetch_add(1, Ordering::Relaxed);
+        (Self(Arc::clone(shared)), shared.limit.filter(|limit| before >= limit.most))
     }
 }
 
-/// Appends the last `places` digits of `number`, so that later ids sort later.
-fn push_base36(id: &mut String, number: u64, places: u32) {
-    for place in (0..places).rev() {
-        let digit = number / 36_u64.pow(place) % 36;
-        id.extend(u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 36)));
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
-    id.make_ascii_uppercase();
 }
 
 /// Serves one connection to its end.
 pub(super) async fn run(stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
-    shared.tally.connections.one();
+    let number = shared.conduct.tally.connections.one();
+    let (_seat, broken) = Seat::take(&shared);
     let mut session = Session {
-        stream,
-        dialogue: Dialogue::new(Arc::clone(&shared.fates), Arc::clone(&shared.tally)),
+        dialogue: Dialogue::new(Arc::clone(&shared.conduct), number),
+        out: Replies::new(shared.slow),
+        channel: Channel::Clear(stream),
         shared,
         stop,
-        out: GREETING.to_vec(),
     };
-    if let Err(error) = session.serve().await {
+    if let Err(error) = session.serve(broken).await {
         tracing::debug!(%error, "sink session broke off");
     }
 }
 
 struct Session {
-    stream: TcpStream,
+    channel: Channel,
     dialogue: Dialogue,
     shared: Arc<Shared>,
     stop: CancellationToken,
-    out: Vec<u8>,
+    out: Replies,
 }
 
 impl Session {
-    async fn serve(&mut self) -> io::Result<()> {
-        self.stream.set_nodelay(true)?;
+    async fn serve(&mut self, broken: Option<ConnectionLimit>) -> io::Result<()> {
+        if let Channel::Clear(stream) = &self.channel {
+            stream.set_nodelay(true)?;
+        }
+        if !self.open(broken).await? {
+            return Ok(());
+        }
         let mut input = Vec::with_capacity(READ_SIZE);
         loop {
+            self.flush().await?;
+            if !self.read(&mut input).await? {
+                return Ok(());
+            }
             let mut rest = input.as_slice();
-            let closing = self.answer(&mut rest).await?;
+            let goes_on = self.answer(&mut rest).await?;
             let used = input.len() - rest.len();
             input.drain(..used);
-            self.flush().await?;
-            if closing {
-                return self.stream.shutdown().await;
-            }
-            if !self.read(&mut input).await? {
+            if !goes_on {
                 return Ok(());
             }
         }
     }
 
-    /// Answers all that `input` holds; the replies gather in `out`. True when the session is to
-    /// close.
-    async fn answer(&mut self, input: &mut &[u8]) -> io::Result<bool> {
-        loop {
-            match self.dialogue.advance(input, &mut self.out) {
-                Step::Read => return Ok(false),
-                Step::Hangup => return Ok(true),
-                Step::Cut => {
-                    self.shared.tally.dropped_before_dot.one();
-                    return Ok(true);
-                }
-                Step::Message(message) => {
-                    if self.settle(message).await? {
-                        return Ok(true);
-                    }
-                }
+    /// All before the first command. False when the session has ended.
+    async fn open(&mut self, broken: Option<ConnectionLimit>) -> io::Result<bool> {
+        if broken.is_some() {
+            self.shared.conduct.tally.connections_refused.one();
+        }
+        if broken.is_some_and(|limit| limit.cut) {
+            return self.follow(Step::Cut, &mut &[][..]).await;
+        }
+        if self.shared.implicit_tls {
+            let step = self.dialogue.opening_handshake();
+            if !self.follow(step, &mut &[][..]).await? {
+                return Ok(false);
             }
         }
+        let step = self.dialogue.greet(broken.is_some(), &mut self.out);
+        self.follow(step, &mut &[][..]).await
+    }
+
+    /// Answers all that `input` holds; the replies gather in `out`. False when the session has
+    /// ended.
+    async fn answer(&mut self, input: &mut &[u8]) -> io::Result<bool> {
+        loop {
+            let step = match self.dialogue.advance(input, &mut self.out) {
+                Step::Read => return Ok(true),
+                Step::Message(message) => self.settle(message).await?,
+                other => other,
+            };
+            if !self.follow(step, input).await? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Does what the dialogue asks for. False when the session has ended.
+    async fn follow(&mut self, step: Step, input: &mut &[u8]) -> io::Result<bool> {
+        match step {
+            Step::Read | Step::Message(_) => return Ok(true),
+            Step::Hangup => {
+                self.flush().await?;
+                self.channel.close().await?;
+            }
+            Step::Cut => {
+                self.flush().await?;
+                self.channel.cut().await?;
+            }
+            Step::Silence => {
+                self.flush().await?;
+                self.listen_in_silence().await?;
+            }
+            Step::StartTls(how) => {
+                self.flush().await?;
+                if !input.is_empty() {
+                    // Clear text behind STARTTLS must not be read as if it came under TLS
+                    // (RFC 3207 section 4.2 and CVE-2011-0411).
+                    self.shared.conduct.tally.protocol_errors.one();
+                    *input = &[];
+                }
+                return self.secure(how).await;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Plays a handshake. False when the session has ended.
+    async fn secure(&mut self, how: Handshake) -> io::Result<bool> {
+        let (Some(side), Some(stream)) = (&self.shared.tls, self.channel.take_clear()) else {
+            return Ok(false);
+        };
+        let tally = &self.shared.conduct.tally;
+        match self.stop.run_until_cancelled(side.shake(stream, how)).await {
+            Some(Ok(Some(stream))) => {
+                tally.tls_sessions.one();
+                self.channel = Channel::Secure(Box::new(stream));
+                self.dialogue.secured();
+                return Ok(true);
+            }
+            Some(Err(error)) => {
+                tally.tls_failures.one();
+                tracing::debug!(%error, "sink handshake broke off");
+            }
+            Some(Ok(None)) | None => {
+                tally.tls_failures.one();
+            }
+        }
+        Ok(false)
+    }
+
+    /// Hears all and says nothing, until the client goes or the sink stops.
+    async fn listen_in_silence(&mut self) -> io::Result<()> {
+        let mut heard = Vec::with_capacity(READ_SIZE);
+        while let Some(read) = self.stop.run_until_cancelled(self.channel.read(&mut heard)).await {
+            if read? == 0 {
+                break;
+            }
+            heard.clear();
+        }
+        Ok(())
     }
 
     /// Reads more; false once the client is gone, silent for too long, or the sink stops.
     async fn read(&mut self, input: &mut Vec<u8>) -> io::Result<bool> {
         input.reserve(READ_SIZE - input.len().min(READ_SIZE / 2));
-        let read = tokio::time::timeout(IDLE_LIMIT, self.stream.read_buf(input));
+        let read = tokio::time::timeout(IDLE_LIMIT, self.channel.read(input));
         let farewell = match self.stop.run_until_cancelled(read).await {
             Some(Ok(read)) => return read.map(|octets| octets > 0),
             Some(Err(_elapsed)) => IDLE,
             None => STOPPING,
         };
-        // Into the socket's buffer or not at all: a client that does not read cannot hold us.
-        let _sent = self.stream.try_write(farewell);
+        self.channel.farewell(farewell);
         Ok(false)
     }
 
-    /// Sends all replies in one write. Stopping does not break it off: a message counted as
-    /// accepted is answered so.
+    /// Sends all replies, in one write unless a fault asks for another way. Stopping does not break
+    /// it off: a message counted as accepted is answered so.
     async fn flush(&mut self) -> io::Result<()> {
-        if !self.out.is_empty() {
-            let write = self.stream.write_all(&self.out);
-            tokio::time::timeout(WRITE_LIMIT, write).await??;
-            self.out.clear();
+        if self.out.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.channel.send(&mut self.out, self.shared.bytewise, &self.stop).await
     }
 
-    /// Does with a whole message what its verdict says, and answers its dot. True when the session
-    /// is to close.
-    async fn settle(&mut self, message: Message) -> io::Result<bool> {
+    /// Does with a whole message what its verdict says, and answers its dot.
+    async fn settle(&mut self, message: Message) -> io::Result<Step> {
         if let Verdict::Refuse(refusal) = &message.verdict {
             self.wait_at_dot().await?;
             return Ok(self.refuse(refusal));
         }
-        let silent = matches!(message.verdict, Verdict::TakeInSilence);
+        let (silent, spoil) = match &message.verdict {
+            Verdict::TakeInSilence => (true, None),
+            Verdict::TakeSpoilt(spoil) => (false, Some(spoil.clone())),
+            Verdict::Take | Verdict::Refuse(_) => (false, None),
+        };
         let (recipients, octets) = (message.to.len(), message.body.len());
         let id = self.shared.ids.next();
         if let Err(error) = self.store(&id, message).await {
             tracing::warn!(%error, queue_id = id, "sink could not store a message");
             return Ok(self.refuse(&Refusal::new(451, "4.3.0 Could not store the message")));
         }
-        let shared = &self.shared;
-        shared.tally.recipients.add(recipients);
-        shared.tally.octets.add(octets);
+        let tally = &self.shared.conduct.tally;
+        tally.recipients.add(recipients);
+        tally.octets.add(octets);
         if silent {
-            shared.tally.dropped_after_dot.one();
-            return Ok(true);
+            tally.dropped_after_dot.one();
+            return Ok(Step::Cut);
         }
-        shared.tally.accepted.one();
+        tally.accepted.one();
         self.wait_at_dot().await?;
-        say(&mut self.out, &format!("250 2.0.0 Ok: queued as {id}"));
-        Ok(false)
+        let from = self.out.len();
+        self.out.say(&format!("250 2.0.0 Ok: queued as {id}"));
+        Ok(self.spoil(spoil.as_ref(), from))
+    }
+
+    fn spoil(&mut self, spoil: Option<&spoil::Spoil>, from: usize) -> Step {
+        let Some(spoil) = spoil else {
+            return Step::Read;
+        };
+        self.shared.conduct.tally.spoilt.one();
+        if spoil.apply(&mut self.out, from) { Step::Cut } else { Step::Read }
     }
 
     async fn store(&self, id: &str, message: Message) -> io::Result<()> {
@@ -210,10 +307,10 @@ impl Session {
             .map_err(io::Error::other)?
     }
 
-    fn refuse(&mut self, refusal: &Refusal) -> bool {
-        self.shared.tally.refused(Phase::Dot).one();
-        say(&mut self.out, refusal.line());
-        refusal.closes()
+    fn refuse(&mut self, refusal: &Refusal) -> Step {
+        self.shared.conduct.tally.refused(Phase::Dot).one();
+        self.out.say(refusal.text());
+        if refusal.closes() { Step::Hangup } else { Step::Read }
     }
 
     async fn wait_at_dot(&mut self) -> io::Result<()> {
@@ -224,21 +321,5 @@ impl Session {
             self.stop.run_until_cancelled(wait).await;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queue_ids_are_upper_case_unique_and_sorted() {
-        let (first, second) = (QueueIds::new(), QueueIds::new());
-        let ids: Vec<String> = (0..2000).map(|_| first.next()).collect();
-        assert!(ids.is_sorted_by(|a, b| a < b));
-        assert!(ids.iter().all(|id| {
-            id.len() == 16 && id.bytes().all(|o| o.is_ascii_uppercase() || o.is_ascii_digit())
-        }));
-        assert!(!ids.contains(&second.next()));
     }
 }

@@ -1,5 +1,10 @@
 //! A whole sink over loopback.
 
+mod client;
+mod faults;
+mod manners;
+mod relay;
+
 use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -168,7 +173,7 @@ async fn a_body_without_its_dot_is_no_mail() {
     assert_eq!(Client::connect(&sink).await.send("c@example.org").await, "250");
     let shared = Arc::clone(&sink.shared);
     sink.stop().await;
-    assert_eq!(shared.tally.counts().taken(), 1);
+    assert_eq!(shared.conduct.tally.counts().taken(), 1);
 }
 
 #[tokio::test]
@@ -252,20 +257,4 @@ async fn many_connections_at_once_lose_nothing() {
         record.lines().filter_map(|line| line.split('\t').next()).collect();
     assert_eq!((ids.len(), stored(root.path()).len()), (200, 200));
     assert_eq!(sink.counts().accepted, 200);
-}
-
-#[test]
-fn settings_are_read_from_toml() {
-    let settings: Settings = toml::from_str(
-        "listen = '127.0.0.1:2525'\nseed = 7\ndot_delay_ms = 20\n\
-         faults = ['rcpt:550:0.02', 'drop-after-dot:share=0.01']\n[store]\nmaildir = '/tmp/mail'\n",
-    )
-    .unwrap();
-    assert_eq!(settings.store, MailStore::Maildir("/tmp/mail".into()));
-    assert_eq!(settings.dot_delay, Duration::from_millis(20));
-    assert_eq!(settings.faults.rules().len(), 2);
-    let error = toml::from_str::<Settings>("listen = '127.0.0.1:1'\nfaults = ['rcpt:250']\n");
-    assert!(error.unwrap_err().to_string().contains("hint: take 400 to 599"));
-    let count: Settings = toml::from_str("listen = '[::1]:0'\nstore = 'count'\n").unwrap();
-    assert_eq!(count.store, MailStore::Count);
 }

@@ -1,34 +1,50 @@
 //! The dialogue without a socket.
 
 use super::*;
-use crate::sink::fault::FaultRules;
+use crate::sink::Settings;
+
+fn settings(rules: &[&str]) -> Settings {
+    let faults = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    Settings { faults, ..Settings::counting("127.0.0.1:0".parse().unwrap()) }
+}
+
+fn dialogue_of(settings: &Settings) -> Dialogue {
+    Dialogue::new(Arc::new(Conduct::new(settings).unwrap()), 0)
+}
 
 fn dialogue(rules: &[&str]) -> Dialogue {
-    let rules: FaultRules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-    Dialogue::new(Arc::new(Fates::new(rules, 0)), Arc::default())
+    dialogue_of(&settings(rules))
 }
 
 /// Feeds `wire`, answers every taken message with `250 taken`; the replies without their texts.
 fn talk(dialogue: &mut Dialogue, wire: &str) -> (Vec<String>, Vec<Message>) {
-    let (mut input, mut out, mut messages) = (wire.as_bytes(), Vec::new(), Vec::new());
+    let (mut input, mut out, mut messages) = (wire.as_bytes(), Replies::default(), Vec::new());
     loop {
         match dialogue.advance(&mut input, &mut out) {
             Step::Read => break,
             Step::Hangup => {
-                say(&mut out, "hangup");
+                out.say("hangup");
                 break;
             }
             Step::Cut => {
-                say(&mut out, "cut");
+                out.say("cut");
                 break;
             }
+            Step::Silence => {
+                out.say("silence");
+                break;
+            }
+            Step::StartTls(how) => {
+                out.say(&format!("handshake {how:?}"));
+                dialogue.secured();
+            }
             Step::Message(message) => {
-                say(&mut out, "dot");
+                out.say("dot");
                 messages.push(message);
             }
         }
     }
-    let replies = String::from_utf8(out).unwrap();
+    let replies = String::from_utf8(out.since(0).to_vec()).unwrap();
     let short = |line: &str| {
         let mut words = line.split(' ');
         let code = words.next().unwrap_or_default();
@@ -77,9 +93,9 @@ fn a_pipelined_group_is_answered_in_order() {
 
 #[test]
 fn ehlo_offers_what_the_dialogue_keeps() {
-    let (mut input, mut out) = (&b"EHLO me\r\n"[..], Vec::new());
+    let (mut input, mut out) = (&b"EHLO me\r\n"[..], Replies::default());
     assert!(matches!(dialogue(&[]).advance(&mut input, &mut out), Step::Read));
-    let said = String::from_utf8(out).unwrap();
+    let said = String::from_utf8(out.since(0).to_vec()).unwrap();
     let offers: Vec<&str> = said.lines().skip(1).map(|line| &line[4..]).collect();
     assert_eq!(
         offers,
@@ -170,7 +186,7 @@ fn a_message_beyond_the_size_limit_is_refused_at_its_dot() {
     let (_, messages) = talk(&mut dialogue, ".\r\n");
     let [message] = messages.as_slice() else { panic!("{}", messages.len()) };
     assert!(
-        matches!(&message.verdict, Verdict::Refuse(why) if why.line().starts_with("552 5.3.4"))
+        matches!(&message.verdict, Verdict::Refuse(why) if why.text().starts_with("552 5.3.4"))
     );
     let (_, messages) = talk(&mut dialogue, &format!("{head}hi\r\n.\r\n"));
     assert!(matches!(messages[0].verdict, Verdict::Take));
@@ -194,9 +210,9 @@ fn faults_strike_in_the_phase_they_name() {
         let (replies, messages) = talk(&mut dialogue, wire);
         assert_eq!(replies.join(","), said, "{rule}");
         let fits = |message: &Message| match &message.verdict {
-            Verdict::Take => false,
+            Verdict::Take | Verdict::TakeSpoilt(_) => false,
             Verdict::TakeInSilence => rule == "drop-after-dot",
-            Verdict::Refuse(why) => rule == "dot:452" && why.line().starts_with("452 4.3.1"),
+            Verdict::Refuse(why) => rule == "dot:452" && why.text().starts_with("452 4.3.1"),
         };
         assert!(messages.iter().all(fits), "{rule}");
     }

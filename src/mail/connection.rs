@@ -24,7 +24,7 @@ use super::transaction::{BreakCause, ConnectFault, Transaction};
 use super::wire::Wire;
 use crate::domain::reply::{Phase, SmtpReply};
 
-/// How long RSET may take; a server that is slower loses the connection.
+/// How long RSET may take at the most; a server that is slower loses the connection.
 const RESET_BOUND: Duration = Duration::from_secs(10);
 /// How long QUIT may take; nothing depends on its answer.
 const QUIT_BOUND: Duration = Duration::from_secs(2);
@@ -273,7 +273,8 @@ impl Connection {
 
     /// RSET, so that the next notice starts clean.
     async fn reset(&mut self) {
-        let answer = self.dialogue.say("RSET\r\n", RESET_BOUND).await;
+        let bound = RESET_BOUND.min(self.timeouts.of(Phase::Mail));
+        let answer = self.dialogue.say("RSET\r\n", bound).await;
         if !answer.is_ok_and(|reply| reply.code() == 250) {
             self.dialogue.give_up();
         }

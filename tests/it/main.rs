@@ -12,5 +12,6 @@ mod kill;
 mod layering;
 mod notify;
 mod pace;
+mod phases;
 mod seal;
 mod tampering;

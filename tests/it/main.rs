@@ -15,3 +15,4 @@ mod pace;
 mod phases;
 mod seal;
 mod tampering;
+mod trust;

@@ -1,6 +1,7 @@
 //! A whole house per test: workspace, shop, sink, engine, two founders.
 
 pub mod foreign;
+pub mod stage;
 pub mod tampering;
 
 use std::path::{Path, PathBuf};

@@ -12,4 +12,5 @@ mod kill;
 mod layering;
 mod notify;
 mod seal;
+mod sink;
 mod tampering;

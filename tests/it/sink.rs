@@ -64,7 +64,7 @@ fn ask(wire: &mut BufReader<TcpStream>, line: &str) -> String {
     loop {
         let before = reply.len();
         wire.read_line(&mut reply).unwrap();
-        if reply[before..].as_bytes().get(3) != Some(&b'-') {
+        if reply.as_bytes()[before..].get(3) != Some(&b'-') {
             return reply;
         }
     }

@@ -250,6 +250,20 @@ mod tests {
     }
 
     #[test]
+    fn every_rule_of_the_manual_is_read() {
+        let manual = include_str!("../../docs/sink.md");
+        let listed = manual.split("```rules\n").nth(1).unwrap().split("```").next().unwrap();
+        let mut rules = 0;
+        for row in listed.lines() {
+            // The first forty columns are the rule, the rest says what it plays.
+            let rule = row.get(..40).unwrap_or(row).trim_end();
+            parse(rule).unwrap_or_else(|error| panic!("{rule}: {error}"));
+            rules += 1;
+        }
+        assert!(rules > 30, "{rules}");
+    }
+
+    #[test]
     fn a_raw_text_is_said_as_it_stands() {
         for (text, said) in [
             (

@@ -30,6 +30,7 @@ mod script;
 mod session;
 mod setting;
 mod settings;
+mod shared;
 mod span;
 mod spoil;
 mod tls;
@@ -55,7 +56,7 @@ pub use setting::SettingError;
 pub use settings::{ConnectionLimit, MailStore, Settings};
 pub use tls::{CertificateSource, TlsError, TlsMode, TlsSettings};
 
-use session::Shared;
+use shared::Shared;
 
 /// Pause after a failed `accept`, so that a full file table does not spin a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

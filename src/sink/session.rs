@@ -4,90 +4,26 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
-use super::conduct::Conduct;
 use super::dialogue::{Dialogue, Message, Step, Verdict};
 use super::fault::Handshake;
-use super::maildir::Maildir;
 use super::phase::Phase;
-use super::queue_id::QueueIds;
 use super::replies::Replies;
 use super::reply::{IDLE, Refusal, STOPPING};
-use super::settings::{ConnectionLimit, MailStore, Settings};
-use super::tls::{TlsMode, TlsSide};
-use super::{SinkError, spoil};
+use super::settings::ConnectionLimit;
+use super::shared::{Seat, Shared};
+use super::spoil::Spoil;
 
 /// Octets read at once.
 const READ_SIZE: usize = 16 * 1024;
 
 /// How long a silent client is kept (RFC 5321 section 4.5.3.2.7).
 const IDLE_LIMIT: Duration = Duration::from_mins(5);
-
-/// What all sessions of a sink have in common.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) conduct: Arc<Conduct>,
-    pub(super) tls: Option<TlsSide>,
-    implicit_tls: bool,
-    store: Option<Arc<Maildir>>,
-    dot_delay: Duration,
-    slow: Duration,
-    bytewise: bool,
-    limit: Option<ConnectionLimit>,
-    open: AtomicUsize,
-    ids: QueueIds,
-}
-
-impl Shared {
-    pub(super) fn open(settings: Settings) -> Result<Self, SinkError> {
-        let conduct = Arc::new(Conduct::new(&settings)?);
-        let store = match &settings.store {
-            MailStore::Count => None,
-            MailStore::Maildir(root) => {
-                Some(Arc::new(Maildir::open(root).map_err(SinkError::OpenMaildir)?))
-            }
-        };
-        let tls = match settings.tls.mode {
-            TlsMode::None => None,
-            TlsMode::Starttls | TlsMode::Implicit => Some(TlsSide::open(settings.tls.certificate)?),
-        };
-        Ok(Self {
-            conduct,
-            tls,
-            implicit_tls: settings.tls.mode == TlsMode::Implicit,
-            store,
-            dot_delay: settings.dot_delay,
-            slow: settings.slow,
-            bytewise: settings.bytewise,
-            limit: settings.max_connections,
-            open: AtomicUsize::new(0),
-            ids: QueueIds::new(),
-        })
-    }
-}
-
-/// Counts one open connection for as long as it lives.
-struct Seat(Arc<Shared>);
-
-impl Seat {
-    /// Takes a seat; the limit it breaks, if any.
-    fn take(shared: &Arc<Shared>) -> (Self, Option<ConnectionLimit>) {
-        let before = shared.open.fetch_add(1, Ordering::Relaxed);
-        (Self(Arc::clone(shared)), shared.limit.filter(|limit| before >= limit.most))
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// Serves one connection to its end.
 pub(super) async fn run(stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
@@ -289,7 +225,7 @@ impl Session {
         Ok(self.spoil(spoil.as_ref(), from))
     }
 
-    fn spoil(&mut self, spoil: Option<&spoil::Spoil>, from: usize) -> Step {
+    fn spoil(&mut self, spoil: Option<&Spoil>, from: usize) -> Step {
         let Some(spoil) = spoil else {
             return Step::Read;
         };

@@ -14,5 +14,6 @@ mod notify;
 mod pace;
 mod phases;
 mod seal;
+mod sink;
 mod tampering;
 mod trust;

@@ -5,6 +5,7 @@
 //! decision. `opening` holds what comes before mail, `transaction` the mail itself.
 
 mod opening;
+mod step;
 mod transaction;
 
 use std::sync::Arc;
@@ -15,56 +16,18 @@ use super::auth::Exchange;
 use super::body::BodyReader;
 use super::conduct::{Conduct, spoil};
 use super::fate::Strike;
-use super::fault::{Handshake, Kind};
+use super::fault::Kind;
 use super::offer::Extension;
 use super::phase::Phase;
 use super::replies::Replies;
-use super::reply::Refusal;
 use super::spoil::Spoil;
+
+pub(super) use step::{Message, Step, Verdict};
 
 use transaction::Envelope;
 
 /// Longest command line, octets with CRLF: that of AUTH (RFC 4954 section 4).
 const LINE_LIMIT: usize = 12_288;
-
-/// What the session must do next.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// Send the replies, read more.
-    Read,
-    /// Act on a whole message, then go on.
-    Message(Message),
-    /// Send the replies, then close.
-    Hangup,
-    /// Send the replies, then close as a broken line does.
-    Cut,
-    /// Send the replies, then say nothing more until the client goes.
-    Silence,
-    /// Send the replies, then shake hands.
-    StartTls(Handshake),
-}
-
-/// A message whose final dot has been read.
-#[derive(Debug)]
-pub(super) struct Message {
-    /// Reverse-path; empty for `<>`.
-    pub(super) from: String,
-    /// Recipients, at least one.
-    pub(super) to: Vec<String>,
-    /// The message as received, dots unstuffed.
-    pub(super) body: Vec<u8>,
-    /// What to do with it.
-    pub(super) verdict: Verdict,
-}
-
-/// What becomes of a message at its dot.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    Take,
-    TakeInSilence,
-    TakeSpoilt(Spoil),
-    Refuse(Refusal),
-}
 
 enum Stage {
     Commands,

@@ -18,6 +18,8 @@ pub(super) enum Verb {
         #[command(flatten)]
         form: AsJson,
     },
+    /// Print the statements that mark a copy of a directory as this workspace's, for rehearsals
+    Marker,
 }
 
 /// One kind's check as listed.
@@ -53,7 +55,7 @@ impl From<(CredentialKind, CheckReport)> for CheckView {
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
-    let Verb::Check { campaign, form } = verb;
+    let Verb::Check { campaign, form } = verb else { return marker(context).await };
     let reports =
         context.with_engine(async |engine| Ok(engine.check_directory(&campaign).await?)).await?;
     let rows: Vec<CheckView> = reports.into_iter().map(CheckView::from).collect();
@@ -72,5 +74,15 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
     let nothing = "the incident exposed no credentials, so there was nothing to try";
     Listing::print(context.printer, &columns, form.json, &rows, nothing)?;
     context.printer.say("Everything was rolled back: the directory is as before.");
+    Ok(())
+}
+
+/// SQL on stdout, to be piped into the copy's own client; the warning on stderr.
+async fn marker(context: &Context<'_>) -> Result<(), CliError> {
+    let statements = context.with_engine(async |engine| Ok(engine.marker().await?)).await?;
+    context.printer.data(&statements.map(|statement| statement + ";").join("\n"))?;
+    context
+        .printer
+        .say("On a copy, never on the living: a rehearsal changes the directory it marks.");
     Ok(())
 }

@@ -18,6 +18,11 @@ impl Engine {
         Ok(directory)
     }
 
+    /// The statements that make a directory one for rehearsals of this workspace.
+    pub async fn marker(&self) -> Result<[String; 2], EngineError> {
+        Ok(marking(&self.store.identity().await?.database_id.to_string()))
+    }
+
     async fn check_marker(
         &self,
         directory: &dyn Directory,
@@ -34,8 +39,8 @@ impl Engine {
             ))),
             (Environment::Rehearsal, None) => Err(EngineError::refused(format!(
                 "directory `{name}` carries no rehearsal marker, so a rehearsal does not touch it; \
-                 hint: on a copy, never on the living: CREATE TABLE forthwith_rehearsal \
-                 (database_id TEXT); INSERT INTO forthwith_rehearsal VALUES ('{mine}')"
+                 hint: on a copy, never on the living: {}, as `forthwith directory marker` prints it",
+                marking(&mine).join("; ")
             ))),
             (Environment::Live, None) => Ok(()),
             (Environment::Live, Some(_)) => Err(EngineError::refused(format!(
@@ -68,4 +73,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A table with one row, this database's id.
+fn marking(database_id: &str) -> [String; 2] {
+    [
+        "CREATE TABLE forthwith_rehearsal (database_id TEXT)".into(),
+        format!("INSERT INTO forthwith_rehearsal VALUES ('{database_id}')"),
+    ]
 }

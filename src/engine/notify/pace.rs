@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::brake::Brakes;
 use crate::domain::provider::{ProviderName, ProviderTable};
 
 /// How long a slot may be used after its instant.
@@ -20,6 +21,7 @@ pub struct Pace {
     providers: HashMap<String, DefaultDirectRateLimiter>,
     domains: Option<DefaultKeyedRateLimiter<String>>,
     other: String,
+    brakes: Brakes,
     clock: DefaultClock,
 }
 
@@ -32,7 +34,7 @@ pub enum Slot {
 }
 
 /// A quota of so many a second with this burst.
-fn quota(per_second: f64, burst: u32) -> Quota {
+pub(super) fn quota(per_second: f64, burst: u32) -> Quota {
     let period = Duration::from_secs_f64(1.0 / per_second.clamp(0.000_1, 1_000_000.0));
     let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
     Quota::with_period(period).unwrap_or(Quota::per_second(burst)).allow_burst(burst)
@@ -61,6 +63,7 @@ impl Pace {
             providers,
             domains,
             other,
+            brakes: Brakes::default(),
             clock: DefaultClock::default(),
         }
     }
@@ -87,7 +90,12 @@ impl Pace {
         {
             return waits(wait);
         }
-        Slot::Now
+        self.brakes.wait(provider, domain).map_or(Slot::Now, Slot::In)
+    }
+
+    /// Holds a provider, or one domain of it, to a pace for a while from now on.
+    pub fn slow(&self, provider: &str, domain: Option<&str>, per_second: f64, lasting: Duration) {
+        self.brakes.set(provider, domain, per_second, lasting);
     }
 
     /// Forgets domains that have not been mailed lately.

@@ -70,6 +70,8 @@ impl Engine {
                     provider: lane.provider.clone(),
                     to: "resumed",
                     code: None,
+                    class: None,
+                    per_minute: None,
                 };
                 entry.line(now)
             })

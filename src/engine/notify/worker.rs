@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::brake;
 use super::connections::{Line, RelayState};
 use super::control::{Control, poll};
 use super::dispatch::{Dispatcher, Ended, give_back};
@@ -16,6 +17,7 @@ use super::halt::Halt;
 use super::lane::Chunks;
 use super::outcome::Rules;
 use super::pace::Pace;
+use super::reaction::Reactions;
 use super::recorder::Recorder;
 use crate::domain::track::Environment;
 use crate::engine::notice::NoticeWriter;
@@ -65,8 +67,9 @@ impl Worker<'_> {
         progress: &dyn Progress,
         soft: &CancellationToken,
     ) -> Result<Ended, EngineError> {
-        let rules = Rules::of(self.writer.file());
+        let rules = Rules::of(self.writer.file(), &self.engine.replies);
         let shared = self.start().await?;
+        brake::restore(self.engine, self.people.campaign, &shared.pace).await?;
         let (records, inbox) = mpsc::channel(QUEUE);
         let (jobs, outbox) = mpsc::channel(QUEUE);
         let recorder = Recorder {
@@ -75,6 +78,8 @@ impl Worker<'_> {
             rules: rules.clone(),
             chunks: Arc::clone(&shared.chunks),
             halt: Arc::clone(&shared.halt),
+            pace: Arc::clone(&shared.pace),
+            reactions: Reactions::new(rules.clone(), &self.engine.providers, self.per_second),
             wake: Arc::clone(&shared.wake),
             window: Arc::clone(&shared.window),
             claimant: Arc::clone(&shared.claimant),

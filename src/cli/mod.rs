@@ -19,6 +19,7 @@ mod key;
 mod listing;
 mod operator;
 pub mod output;
+mod reply;
 mod secure;
 mod sink;
 mod status;
@@ -93,6 +94,9 @@ enum Noun {
     /// What became of each notice
     #[command(subcommand)]
     Delivery(delivery::Verb),
+    /// What servers' replies mean, and what is done about them
+    #[command(subcommand)]
+    Reply(reply::Verb),
     /// A local SMTP server that keeps mail and fails on purpose, for rehearsals
     Sink(sink::SinkArgs),
     /// A whole invented campaign from breach to the last notice, on this machine alone
@@ -149,6 +153,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Credential(verb) => credential::run(verb, &context).await,
         Noun::Campaign(verb) => campaign::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
+        Noun::Reply(verb) => reply::run(verb, &context),
         Noun::Sink(args) => sink::run(args, &context).await,
         Noun::Demo(args) => {
             context.log_without_workspace()?;

@@ -11,5 +11,6 @@ mod end_to_end;
 mod kill;
 mod layering;
 mod notify;
+mod replies;
 mod seal;
 mod tampering;

@@ -9,26 +9,76 @@ use super::{Phase, ReplyClass, SmtpReply};
 /// Words that speak of the sender, the path, a list or the content, and not of the mailbox's
 /// existence. Many servers give such a refusal as a bare 550 at RCPT.
 const WORDS_OF_POLICY: [&str; 42] = [
-    "relay", "spam", "policy", "reputation", "blacklist", "blocklist", "black list", "block list",
-    "blocked", "denylist", "dnsbl", "rbl", "is listed", "listed by", "spf", "dkim", "dmarc",
-    "sender", "authenticat", "access denied", "permission denied", "prohibit", "not permitted",
-    "helo", "ehlo", "reverse dns", "rdns", "ptr ", "client host", "your host", "your ip",
-    "ip address", "banned", "abuse", "unsolicited", "virus", "try again", "too many", "rate limit",
-    "encryption", "callback", "callout",
+    "relay",
+    "spam",
+    "policy",
+    "reputation",
+    "blacklist",
+    "blocklist",
+    "black list",
+    "block list",
+    "blocked",
+    "denylist",
+    "dnsbl",
+    "rbl",
+    "is listed",
+    "listed by",
+    "spf",
+    "dkim",
+    "dmarc",
+    "sender",
+    "authenticat",
+    "access denied",
+    "permission denied",
+    "prohibit",
+    "not permitted",
+    "helo",
+    "ehlo",
+    "reverse dns",
+    "rdns",
+    "ptr ",
+    "client host",
+    "your host",
+    "your ip",
+    "ip address",
+    "banned",
+    "abuse",
+    "unsolicited",
+    "virus",
+    "try again",
+    "too many",
+    "rate limit",
+    "encryption",
+    "callback",
+    "callout",
 ];
 
 /// Phrases that speak of the envelope sender's address. Postfix gives them with status 5.1.0 and
 /// others with 5.1.1, at RCPT: the status alone would write off every recipient.
 const WORDS_OF_SENDER: [&str; 12] = [
-    "sender address", "sender rejected", "sender verif", "sender domain", "sender denied",
-    "invalid sender", "bad sender", "unknown sender", "return path", "reverse-path", "mail from",
+    "sender address",
+    "sender rejected",
+    "sender verif",
+    "sender domain",
+    "sender denied",
+    "invalid sender",
+    "bad sender",
+    "unknown sender",
+    "return path",
+    "reverse-path",
+    "mail from",
     "from address",
 ];
 
 /// Words of a mailbox that is full, and of one that is there but takes nothing.
 const WORDS_OF_FULL: [&str; 7] = [
-    "mailbox full", "mailbox is full", "mailbox size limit", "over quota", "overquota",
-    "quota exceeded", "exceeded storage allocation",
+    "mailbox full",
+    "mailbox is full",
+    "mailbox size limit",
+    "over quota",
+    "overquota",
+    "quota exceeded",
+    "exceeded storage allocation",
 ];
 const WORDS_OF_OFF: [&str; 6] =
     ["disabled", "inactive", "suspended", "deactivated", "not active", "account closed"];
@@ -143,7 +193,8 @@ fn permanent(phase: Phase, reply: &SmtpReply) -> ReplyClass {
 fn by_status(phase: Phase, status: EnhancedStatus) -> Option<ReplyClass> {
     let is_permanent = status.class == 5;
     Some(match (status.subject, status.detail) {
-        (1, 7 | 8) => ReplyClass::Sender,
+        // of the sender's address; its domain says that it takes no mail (RFC 7505)
+        (1, 7 | 8) | (7, 27) => ReplyClass::Sender,
         (2, 2) => ReplyClass::MailboxFull,
         (2, 3) | (3, 4) => ReplyClass::Size,
         (2, 1) if !is_permanent => ReplyClass::MailboxBusy,
@@ -153,8 +204,6 @@ fn by_status(phase: Phase, status: EnhancedStatus) -> Option<ReplyClass> {
         (6, _) => ReplyClass::Content,
         (7, 8 | 9 | 11 | 13) if phase.is_before_recipient() => ReplyClass::RelayAuth,
         (7, 10 | 20..=26 | 29 | 30) => ReplyClass::Authentication,
-        // the sender's domain says that it takes no mail (RFC 7505)
-        (7, 27) => ReplyClass::Sender,
         (7, 28) => ReplyClass::Rate,
         (7, _) => ReplyClass::Policy,
         _ => return None,

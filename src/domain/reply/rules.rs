@@ -102,8 +102,8 @@ impl ReplyRules {
 impl Default for Adapt {
     fn default() -> Self {
         Self {
-            share: 0.1,
-            of: 50,
+            share: 0.15,
+            of: 100,
             factor: 0.5,
             lasting: HumanDuration::from_secs(900),
             least_per_minute: 1.0,

@@ -126,7 +126,7 @@ impl WrittenAdapt {
         ] {
             if is_bad {
                 return Err(format!(
-                    "`{key}` does not fit; hint: [adapt] share = 0.1, of = 50, factor = 0.5, \
+                    "`{key}` does not fit; hint: [adapt] share = 0.15, of = 100, factor = 0.5, \
                      for = \"15m\", least_per_minute = 1"
                 ));
             }
@@ -169,10 +169,8 @@ impl WrittenRule {
             .slow
             .as_ref()
             .map(|slow| Slow { per_minute: slow.per_minute, lasting: slow.lasting });
-        let after = self
-            .after
-            .as_ref()
-            .map(|after| After { count: after.count, within: after.within });
+        let after =
+            self.after.as_ref().map(|after| After { count: after.count, within: after.within });
         for (key, is_bad) in [
             ("wait", zero(&self.wait)),
             ("suspend_for", zero(&self.suspend_for)),
@@ -201,8 +199,7 @@ fn check(rule: &Rule) -> Result<(), String> {
     if codes.is_empty() && statuses.is_empty() && texts.is_empty() {
         return Err("it would match every reply; hint: give `code`, `status` or `text`".into());
     }
-    let disagrees =
-        |status: &StatusPattern| codes.iter().all(|code| code.class() != status.class);
+    let disagrees = |status: &StatusPattern| codes.iter().all(|code| code.class() != status.class);
     if !codes.is_empty() && !statuses.is_empty() && statuses.iter().all(disagrees) {
         return Err("it can never match: `code` and `status` are of different classes".into());
     }
@@ -216,9 +213,7 @@ fn check(rule: &Rule) -> Result<(), String> {
                     && status.detail.is_some_and(|detail| !matches!(detail, 7 | 8))
             };
             let by_status = !statuses.is_empty() && statuses.iter().all(names_address);
-            let bare = |code: &CodePattern| {
-                matches!(code, CodePattern::Exact(550 | 551 | 553))
-            };
+            let bare = |code: &CodePattern| matches!(code, CodePattern::Exact(550 | 551 | 553));
             let by_code = statuses.is_empty()
                 && phases.as_slice() == [Phase::Rcpt]
                 && !codes.is_empty()

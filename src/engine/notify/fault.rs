@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_cause_names_code_class_and_a_hint() {
-        let told = cause(Some("gmail"), "dot", Some(550), Some("5.7.26"), ReplyClass::Authentication);
+        let told =
+            cause(Some("gmail"), "dot", Some(550), Some("5.7.26"), ReplyClass::Authentication);
         assert!(told.starts_with("the relay answered 550 5.7.26 at dot for provider `gmail`"));
         assert!(told.contains("which is authentication: ") && told.contains("; hint: check SPF"));
     }

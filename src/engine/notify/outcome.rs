@@ -197,7 +197,14 @@ impl Rules {
             }
             AttemptResult::Deferred => {
                 let action = self.action(outcome);
-                let wait = action.wait.map_or(self.retry.interval(attempts), HumanDuration::signed);
+                let by_schedule = self.retry.interval(attempts);
+                let wait = match action.wait.map(HumanDuration::signed) {
+                    // The server asks for a little patience, not for more than anybody else does.
+                    Some(own) if outcome.class == Some(ReplyClass::Greylisted) => {
+                        own.min(by_schedule)
+                    }
+                    own => own.unwrap_or(by_schedule),
+                };
                 if outcome.class.is_some_and(|class| class.blame() == Blame::Sender) {
                     our_fault(&mut state, first, at, self.retry.stretched(wait, jitter));
                     DeliveryClass::Deferred
@@ -280,3 +287,6 @@ pub fn decode(bytes: &[u8]) -> Option<Outcome> {
         ended_at: Timestamp::from_microsecond(value.get("t")?.as_i64()?).ok()?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,11 +233,7 @@ mod tests {
                 enhanced: reply.enhanced().map(|status| status.to_string()),
                 class: Some(reading.class),
                 rule: reading.rule.map(|rule| rule.name().to_owned()),
-                ..Outcome::bare(
-                    reading.class.result(reply.code()),
-                    phase.word(),
-                    self.clock.now(),
-                )
+                ..Outcome::bare(reading.class.result(reply.code()), phase.word(), self.clock.now())
             };
             self.reactions.to(provider, domain, &outcome)
         }
@@ -306,7 +302,7 @@ mod tests {
         let busy = "451 4.4.9 not now";
         let step = |desk: &mut Desk| {
             let mut slow = None;
-            for _ in 0..6 {
+            for _ in 0..16 {
                 desk.after(SignedDuration::from_millis(100));
                 slow = slow.or(desk.refused("gmail", "gmail.com", Phase::Mail, busy).slow);
             }
@@ -316,7 +312,7 @@ mod tests {
         let first = step(&mut desk);
         assert!((first.per_second - 5.0).abs() < 1e-6, "{first:?}");
         assert_eq!(first.until, desk.clock.now() + minutes(15));
-        assert_eq!(first.cause, "6 of its last 50 replies ask for less");
+        assert_eq!(first.cause, "16 of its last 100 replies ask for less");
         assert!((step(&mut desk).per_second - 2.5).abs() < 1e-6);
         desk.after(minutes(16));
         // over: it starts from what is measured again
@@ -332,7 +328,7 @@ mod tests {
     fn a_burst_at_one_instant_starts_from_the_configured_pace() {
         let mut desk = Desk::new();
         let mut slow = None;
-        for _ in 0..6 {
+        for _ in 0..16 {
             slow = slow.or(desk.refused("gmail", "gmail.com", Phase::Mail, "451 not now").slow);
         }
         assert!((slow.unwrap().per_second - 10.0).abs() < 1e-9);
@@ -353,7 +349,8 @@ mod tests {
     fn a_fault_of_ours_halts_at_once_before_a_recipient_and_after_three_else() {
         let mut desk = Desk::new();
         desk.accepted("yahoo", "yahoo.com");
-        let login = desk.refused("gmail", "gmail.com", Phase::Mail, "530 5.7.0 Authentication required");
+        let login =
+            desk.refused("gmail", "gmail.com", Phase::Mail, "530 5.7.0 Authentication required");
         let told = login.halt.unwrap();
         assert!(told.contains("530 5.7.0 at mail") && told.contains("relay-auth"), "{told}");
         let auth = "550-5.7.26 This mail is unauthenticated";

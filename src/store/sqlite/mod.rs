@@ -214,3 +214,6 @@ impl WriteTx {
         &mut self.tx
     }
 }
+
+#[cfg(test)]
+mod migration_tests;

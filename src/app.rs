@@ -160,6 +160,7 @@ impl App {
             workspace,
             relay: config.relay,
             providers: Arc::new(config.providers),
+            replies: Arc::new(config.replies),
             worker: config.worker,
             high_water,
             shipped_templates: SHIPPED,

@@ -181,8 +181,18 @@ fn tell(story: &Story, context: &Context<'_>) -> Result<(), CliError> {
     let columns = ["kind", "class", "reason", "changed_at"];
     Listing::print(context.printer, &columns, false, &story.credentials, "none settled")?;
     context.printer.data("\nAttempts")?;
-    let columns =
-        ["generation", "n", "dated_at", "result", "phase", "code", "enhanced", "queue_id", "reply"];
+    let columns = [
+        "generation",
+        "n",
+        "dated_at",
+        "result",
+        "class",
+        "phase",
+        "code",
+        "enhanced",
+        "queue_id",
+        "reply",
+    ];
     Listing::print(context.printer, &columns, false, &story.attempts, "none")?;
     for attempt in &story.attempts {
         for end in &attempt.resolutions {

@@ -22,6 +22,7 @@ pub mod output;
 mod pace;
 mod provider;
 mod relay;
+mod reply;
 mod secure;
 mod sink;
 mod status;
@@ -105,6 +106,9 @@ enum Noun {
     /// What became of each notice
     #[command(subcommand)]
     Delivery(delivery::Verb),
+    /// What servers' replies mean, and what is done about them
+    #[command(subcommand)]
+    Reply(reply::Verb),
     /// A local SMTP server that keeps mail and fails on purpose, for rehearsals
     Sink(Box<sink::SinkArgs>),
     /// A whole invented campaign from breach to the last notice, on this machine alone
@@ -164,6 +168,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
+        Noun::Reply(verb) => reply::run(verb, &context),
         Noun::Sink(args) => sink::run(*args, &context).await,
         Noun::Demo(args) => {
             context.log_without_workspace()?;

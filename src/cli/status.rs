@@ -10,7 +10,7 @@ use super::listing::facts;
 use super::output::{count, harmless};
 use crate::domain::totals::{DeliveryTotals, SourceTotals};
 use crate::engine::Engine;
-use crate::engine::report::Status;
+use crate::engine::report::{SlowedLane, Status};
 
 /// How often `watch` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -136,6 +136,14 @@ fn text(status: &Status) -> String {
         let lanes: Vec<String> = status.suspended.iter().map(line).collect();
         parts.push(format!("Suspended providers\n{}", lanes.join("\n")));
     }
+    if !status.slowed.is_empty() {
+        let line = |lane: &SlowedLane| {
+            let SlowedLane { provider, per_minute, until, cause } = lane;
+            harmless(&format!("{provider} to {per_minute:.1} a minute until {until}: {cause}"))
+        };
+        let lanes: Vec<String> = status.slowed.iter().map(line).collect();
+        parts.push(format!("Slowed providers\n{}", lanes.join("\n")));
+    }
     let signed: Vec<String> = status
         .approvals
         .iter()
@@ -232,6 +240,12 @@ mod tests {
                 cause: "550 5.7.26\u{1b}[31m".into(),
                 until: "2026-01-01T00:00:00Z".into(),
             }],
+            slowed: vec![SlowedLane {
+                provider: "yahoo".into(),
+                per_minute: 10.0,
+                cause: "rule yahoo-ts03".into(),
+                until: "2026-01-01T00:30:00Z".into(),
+            }],
             approvals: vec![ApprovalView {
                 track: "notice",
                 operator: "ann".into(),
@@ -251,6 +265,7 @@ mod tests {
             "100 = 80 the machine will move + 20 somebody must act for",
             "paused (operator: by os:ann@host)",
             "notice by ann at 2026-01-01T00:00:00Z",
+            "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
             "gmail until 2026-01-01T00:00:00Z: 550 5.7.26\u{FFFD}[31m",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

@@ -27,7 +27,7 @@ pub fn check(workspace: &Workspace, variables: &Variables) -> Findings {
         }
         Err(error) => findings.problems.push(with_source(&error)),
     }
-    for name in ["forthwith.toml", "providers.toml"] {
+    for name in ["forthwith.toml", "providers.toml", super::replies::FILE] {
         if workspace.root().join(name).exists() {
             findings.read.push(name.to_owned());
         }

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod env;
 mod layers;
+pub mod replies;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use layers::{Layers, put};
 use settings::Written;
 
 use crate::domain::provider::ProviderTable;
+use crate::domain::reply::ReplyRules;
 use crate::engine::{WorkerSettings, Workspace};
 use crate::mail::settings::RelaySettings;
 use crate::secret::relay::RelaySecret;
@@ -37,6 +39,8 @@ pub struct Config {
     pub log: LogSettings,
     /// Mailbox providers and their limits.
     pub providers: ProviderTable,
+    /// What replies mean.
+    pub replies: ReplyRules,
     /// The folder for what this host remembers outside of any workspace, where it has one.
     pub state_home: Option<PathBuf>,
     settings: Vec<(String, Leaf)>,
@@ -62,6 +66,13 @@ pub enum ConfigError {
     Defaults(String),
 }
 
+/// A workspace's own tables, as read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tables<'a> {
+    providers: Option<&'a str>,
+    replies: Option<&'a str>,
+}
+
 fn lines(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -71,19 +82,21 @@ impl Config {
     pub fn load(workspace: &Workspace, variables: &Variables) -> Result<Self, ConfigError> {
         let own = read(&workspace.config_file())?;
         let providers = read(&workspace.root().join("providers.toml"))?;
-        let mut config = Self::lay(own.as_deref(), providers.as_deref(), variables)?;
+        let replies = read(&workspace.root().join(replies::FILE))?;
+        let tables = Tables { providers: providers.as_deref(), replies: replies.as_deref() };
+        let mut config = Self::lay(own.as_deref(), &tables, variables)?;
         config.relay = config.relay.under(workspace.root());
         Ok(config)
     }
 
     /// The configuration of commands that need no workspace.
     pub fn without_workspace(variables: &Variables) -> Result<Self, ConfigError> {
-        Self::lay(None, None, variables)
+        Self::lay(None, &Tables::default(), variables)
     }
 
     fn lay(
         own: Option<&str>,
-        providers: Option<&str>,
+        tables: &Tables<'_>,
         variables: &Variables,
     ) -> Result<Self, ConfigError> {
         let broken = |error: toml::de::Error| ConfigError::Defaults(error.to_string());
@@ -95,8 +108,10 @@ impl Config {
         layers.lay_variables(variables);
         try_each(&mut layers, &defaults);
         let mut problems = layers.problems().to_vec();
-        let providers = read_providers(providers, &mut problems);
-        let (true, Some(providers)) = (problems.is_empty(), providers) else {
+        let providers = read_providers(tables.providers, &mut problems);
+        let replies = replies::read(tables.replies, providers.as_ref(), &mut problems);
+        let (true, Some(providers), Some(replies)) = (problems.is_empty(), providers, replies)
+        else {
             return Err(ConfigError::Problems(problems));
         };
         let mut written =
@@ -108,6 +123,7 @@ impl Config {
             worker: written.worker.into(),
             log: written.log,
             providers,
+            replies,
             state_home: variables.state_home(),
             settings: layers.leaves().clone().into_iter().collect(),
         })

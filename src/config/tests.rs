@@ -5,7 +5,11 @@ fn variables(pairs: &[(&str, &str)]) -> Variables {
 }
 
 fn with(own: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::lay(Some(own), None, &variables(pairs))
+    Config::lay(Some(own), &Tables::default(), &variables(pairs))
+}
+
+fn providers(own: &str) -> Tables<'_> {
+    Tables { providers: Some(own), ..Tables::default() }
 }
 
 fn problems(own: &str, pairs: &[(&str, &str)]) -> String {
@@ -99,12 +103,43 @@ fn a_file_that_is_no_toml_is_refused_with_its_line() {
 #[test]
 fn a_workspaces_own_providers_replace_the_shipped_ones() {
     let own = "[provider.example]\ndomains = [\"example.org\"]\n";
-    let config = Config::lay(None, Some(own), &variables(&[])).unwrap();
+    let config = Config::lay(None, &providers(own), &variables(&[])).unwrap();
     assert_eq!(config.providers.lookup("example.org").as_str(), "example");
     assert_eq!(config.providers.lookup("gmail.com").as_str(), "other");
-    let wrong = Config::lay(None, Some("\n[provider.a]\nburts = 1\n"), &variables(&[]));
+    let wrong = Config::lay(None, &providers("\n[provider.a]\nburts = 1\n"), &variables(&[]));
     let told = wrong.unwrap_err().to_string();
     assert!(told.starts_with("providers.toml:") && told.contains("burts"), "{told}");
+}
+
+#[test]
+fn a_workspaces_own_reply_rules_come_first_and_a_fault_names_file_line_and_key() {
+    let with = |own: &str| {
+        let tables = Tables { replies: Some(own), ..Tables::default() };
+        Config::lay(None, &tables, &variables(&[]))
+    };
+    let head = "[[rule]]\nname = \"mine\"\nsource = \"test\"\n";
+    let good = format!("{head}class = \"rate\"\ntext = \"[TSS04]\"\n");
+    let config = with(&good).unwrap();
+    assert_eq!(config.replies.rules().next().unwrap().name(), "mine");
+    assert!(config.replies.rules().any(|rule| rule.name() == "yahoo-tss04"));
+    for (text, start, word) in [
+        (format!("{head}class = \"rate\"\nstaus = \"4.7.0\"\n"), "replies.toml:5: ", "staus"),
+        (format!("{good}\n{head}class = \"rate\"\ncode = \"4xx\"\n"), "replies.toml:7: ", "name"),
+        (
+            format!("{head}class = \"address-dead\"\ncode = \"5yz\"\n"),
+            "replies.toml:1: ",
+            "`address-dead` needs",
+        ),
+        (
+            format!("# mine\n{head}class = \"rate\"\ncode = \"421\"\nprovider = \"gmial\"\n"),
+            "replies.toml:2: ",
+            "no provider `gmial`",
+        ),
+        ("[adapt]\nshare = 0.1\n".to_owned(), "replies.toml:1: ", "missing field"),
+    ] {
+        let told = with(&text).unwrap_err().to_string();
+        assert!(told.starts_with(start) && told.contains(word), "{text}\n{told}");
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::reply::ReplyClass;
+
 /// Who must act next on a doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Doubt {
@@ -203,7 +205,7 @@ pub struct AttemptKey {
 pub enum AttemptResult {
     /// 250 to the final dot.
     Accepted,
-    /// 4yz.
+    /// 4yz, or a 5yz that speaks of the person's mailbox.
     Deferred,
     /// The address is dead (5.1.x, or 550/551/553 at RCPT without enhanced code).
     Refused,
@@ -253,6 +255,10 @@ pub struct Outcome {
     pub code: Option<u16>,
     /// The peer's enhanced status, `x.y.z`.
     pub enhanced: Option<String>,
+    /// What the peer's refusal was read as; none where it accepted or said nothing.
+    pub class: Option<ReplyClass>,
+    /// The rule that read it; none where the general rules did.
+    pub rule: Option<String>,
     /// The peer's queue id.
     pub queue_id: Option<String>,
     /// The peer's words under the campaign's key.
@@ -269,6 +275,8 @@ impl Outcome {
             phase: phase.into(),
             code: None,
             enhanced: None,
+            class: None,
+            rule: None,
             queue_id: None,
             reply: None,
             ended_at,

@@ -104,6 +104,9 @@ pub enum Entry {
         /// The peer's enhanced status.
         #[serde(skip_serializing_if = "Option::is_none")]
         enhanced: Option<String>,
+        /// What a refusal was read as: a word of the reply classes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        class: Option<&'static str>,
     },
     /// A class changed without an attempt: by policy, by an operator, by the secure pass.
     Moved {
@@ -118,17 +121,23 @@ pub enum Entry {
         /// Who or what moved it.
         by: String,
     },
-    /// A lane was suspended or resumed for the sender's fault.
+    /// A lane was suspended, slowed or resumed for the sender's fault.
     Lane {
         /// The campaign.
         campaign: String,
         /// The mailbox provider.
         provider: String,
-        /// `suspended` or `resumed`.
+        /// `suspended`, `slowed` or `resumed`.
         to: &'static str,
         /// The peer's reply code.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<u16>,
+        /// What the reply was read as.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        class: Option<&'static str>,
+        /// Messages a minute, where it was slowed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        per_minute: Option<String>,
     },
     /// The pace was set or changed; it is outside the approval, but never silent.
     Pace {

@@ -123,16 +123,38 @@ impl RetryPolicy {
         stood_still: SignedDuration,
         jitter_unit: f64,
     ) -> Next {
+        let wait = self.interval(attempt);
+        self.next_after(wait, first_attempt_at, now, stood_still, jitter_unit)
+    }
+
+    /// The same where the wait is not the schedule's but the reply's.
+    pub fn next_after(
+        &self,
+        wait: SignedDuration,
+        first_attempt_at: Timestamp,
+        now: Timestamp,
+        stood_still: SignedDuration,
+        jitter_unit: f64,
+    ) -> Next {
         let window = self.max_age.saturating_add(stood_still.max(SignedDuration::ZERO));
         let end = first_attempt_at.saturating_add(window).unwrap_or(Timestamp::MAX);
         if now >= end {
             return Next::GaveUp;
         }
-        let place = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
-        let interval = self.schedule[place.min(self.schedule.len() - 1)];
-        let unit = if jitter_unit.is_nan() { 0.0 } else { jitter_unit.clamp(0.0, 1.0) };
-        let stretched = interval.saturating_add(interval.mul_f64(self.jitter * unit));
+        let stretched = self.stretched(wait, jitter_unit);
         Next::At(now.saturating_add(stretched).unwrap_or(Timestamp::MAX).min(end))
+    }
+
+    /// The schedule's wait after attempt number `attempt` (from 1), without jitter.
+    pub fn interval(&self, attempt: u32) -> SignedDuration {
+        let place = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.schedule[place.min(self.schedule.len() - 1)]
+    }
+
+    /// A wait, longer by its share of jitter.
+    pub fn stretched(&self, wait: SignedDuration, jitter_unit: f64) -> SignedDuration {
+        let unit = if jitter_unit.is_nan() { 0.0 } else { jitter_unit.clamp(0.0, 1.0) };
+        wait.saturating_add(wait.mul_f64(self.jitter * unit))
     }
 }
 
@@ -184,6 +206,16 @@ mod tests {
         assert_eq!(policy.next_due(9, START, late, SignedDuration::ZERO, 0.0), Next::GaveUp);
         assert_eq!(policy.next_due(9, START, late, hours(48), 0.0), Next::At(after(hours(124))));
         assert_eq!(policy.next_due(9, START, late, hours(-48), 0.0), Next::GaveUp);
+    }
+
+    #[test]
+    fn a_replys_own_wait_takes_the_place_of_the_schedules_within_the_same_window() {
+        let policy = RetryPolicy::default();
+        let (wait, none) = (SignedDuration::from_mins(10), SignedDuration::ZERO);
+        let next = |now, unit| policy.next_after(wait, START, now, none, unit);
+        assert_eq!(next(START, 0.0), Next::At(after(wait)));
+        assert_eq!(next(START, 1.0), Next::At(after(SignedDuration::from_mins(11))));
+        assert_eq!(next(after(hours(120)), 0.0), Next::GaveUp);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub use workspace::Workspace;
 
 use crate::domain::clock::Clock;
 use crate::domain::provider::ProviderTable;
+use crate::domain::reply::ReplyRules;
 use crate::journal::HighWaterKeeper;
 use crate::mail::settings::RelaySettings;
 use crate::secret::keyring::Keyring;
@@ -58,6 +59,8 @@ pub struct Engine {
     pub relay: RelaySettings,
     /// Mailbox providers and their limits.
     pub providers: Arc<ProviderTable>,
+    /// What replies mean.
+    pub replies: Arc<ReplyRules>,
     /// What a worker may use.
     pub worker: WorkerSettings,
     /// The largest ledger batch this host saw.

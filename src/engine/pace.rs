@@ -203,12 +203,7 @@ impl Engine {
         let (row, people) = self.people(name).await?;
         self.scope(Some(provider))?;
         let now = self.clock.now();
-        let entry = Entry::Lane {
-            campaign: people.ledger_name(),
-            provider: provider.to_owned(),
-            to: "resumed",
-            code: None,
-        };
+        let entry = people.lane_changed(provider, "resumed", None, None);
         let lines = vec![entry.line(now)];
         if self.store.end_suspensions(row.id, provider, now, lines).await?.is_empty() {
             return Err(EngineError::refused(format!(

@@ -7,8 +7,10 @@ use uuid::Uuid;
 
 use super::{Engine, EngineError};
 use crate::domain::chunk::chunk_of;
+use crate::domain::delivery::Outcome;
 use crate::domain::ledger::Entry;
 use crate::domain::recipient::Recipient;
+use crate::domain::reply::ReplyClass;
 use crate::domain::track::{Environment, Track};
 use crate::ledger::merkle::TreeHasher;
 use crate::secret::campaign_key::{Aad, CampaignKey};
@@ -107,6 +109,24 @@ impl People {
     /// A ledger entry for a class change without an attempt.
     pub fn moved(&self, person: String, from: String, to: String, by: &str) -> Entry {
         Entry::Moved { campaign: self.ledger_name(), person, from, to, by: by.to_owned() }
+    }
+
+    /// A ledger entry for a lane that is suspended, resumed or slowed; by which refusal, if by one.
+    pub fn lane_changed(
+        &self,
+        provider: &str,
+        to: &'static str,
+        refusal: Option<&Outcome>,
+        per_minute: Option<f64>,
+    ) -> Entry {
+        Entry::Lane {
+            campaign: self.ledger_name(),
+            provider: provider.to_owned(),
+            to,
+            code: refusal.and_then(|outcome| outcome.code),
+            class: refusal.and_then(|outcome| outcome.class).map(ReplyClass::word),
+            per_minute: per_minute.map(|pace| format!("{pace:.1}")),
+        }
     }
 
     /// Re-hashes a chunk's leaves against its sealed root: an altered row is seen before it is used.

@@ -5,8 +5,8 @@ mod views;
 use jiff::Timestamp;
 
 pub use views::{
-    ApprovalView, AttemptView, CredentialView, DeliveryView, ResolutionView, Status, Story,
-    SuspendedLane,
+    ApprovalView, AttemptView, CredentialView, DeliveryView, ResolutionView, SlowedLane, Status,
+    Story, SuspendedLane,
 };
 
 use super::people::People;
@@ -14,12 +14,13 @@ use super::{Engine, EngineError};
 use crate::domain::address::EmailAddress;
 use crate::domain::credential::CredentialClass;
 use crate::domain::recipient::Recipient;
-use crate::domain::reply::mask_addresses;
+use crate::domain::reply::{ReplyClass, mask_addresses};
 use crate::domain::track::{PauseCause, Track};
 use crate::journal::WorkerLock;
 use crate::secret::lookup::{account_digest, address_digest};
 use crate::secret::mail::reference;
 use crate::store::campaigns::CampaignRow;
+use crate::store::deliveries::LaneRow;
 use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing};
 
 fn text(at: Timestamp) -> String {
@@ -38,6 +39,26 @@ pub fn mask_account(account: &str) -> String {
     let head: String = characters.iter().take(3).collect();
     let tail: String = characters.iter().skip(characters.len().saturating_sub(2)).collect();
     format!("{head}…{tail}")
+}
+
+fn suspended(lane: LaneRow) -> Option<SuspendedLane> {
+    let suspension = lane.suspended?;
+    Some(SuspendedLane {
+        provider: lane.lane.provider,
+        cause: suspension.cause,
+        until: text(suspension.until),
+    })
+}
+
+/// A slowing that is over leaves its row behind and is not shown.
+fn slowed(lane: &LaneRow, now: Timestamp) -> Option<SlowedLane> {
+    let slowing = lane.slowed.as_ref().filter(|slowing| slowing.until > now)?;
+    Some(SlowedLane {
+        provider: lane.lane.provider.clone(),
+        per_minute: slowing.per_second * 60.0,
+        cause: slowing.cause.clone(),
+        until: text(slowing.until),
+    })
 }
 
 impl Engine {
@@ -62,17 +83,8 @@ impl Engine {
             names_refused: seal.names_refused,
             credentials: self.store.credential_totals(row.id, &words).await?,
             deliveries: self.store.delivery_totals(row.id).await?,
-            suspended: lanes
-                .into_iter()
-                .filter_map(|lane| {
-                    let suspension = lane.suspended?;
-                    Some(SuspendedLane {
-                        provider: lane.lane.provider,
-                        cause: suspension.cause,
-                        until: text(suspension.until),
-                    })
-                })
-                .collect(),
+            slowed: lanes.iter().filter_map(|lane| slowed(lane, self.clock.now())).collect(),
+            suspended: lanes.into_iter().filter_map(suspended).collect(),
             approvals: self.approval_views(&row).await?,
             worker: WorkerLock::holder(&self.workspace.worker_lock()),
             next_due: self.store.next_due(row.id).await?.map(text),
@@ -243,6 +255,7 @@ fn attempt_view(people: &People, attempt: AttemptListing) -> Result<AttemptView,
         phase: attempt.phase,
         code: attempt.code,
         enhanced: attempt.enhanced,
+        class: attempt.class.map(ReplyClass::word),
         queue_id: attempt.queue_id,
         reply,
         ended_at: attempt.ended_at.map(text),

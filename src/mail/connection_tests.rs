@@ -375,7 +375,7 @@ async fn service_closing_is_a_refusal_that_ends_the_connection() {
     ];
     let (end, usable, heard) = one(PIPELINING, &script).await;
     let Transaction::Refused { phase: Phase::Rcpt, reply } = end else { panic!("{end:?}") };
-    assert_eq!(ReplyClass::of(Phase::Rcpt, &reply), ReplyClass::Deferred);
+    assert_eq!(ReplyClass::of(Phase::Rcpt, &reply), ReplyClass::Policy);
     assert!(!usable);
     assert_eq!(heard[3], "", "neither RSET nor QUIT");
 }

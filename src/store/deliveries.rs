@@ -20,12 +20,14 @@ pub struct Lane {
 }
 
 /// How a lane stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LaneRow {
     /// Which lane.
     pub lane: Lane,
     /// Suspended since and until, and why.
     pub suspended: Option<Suspension>,
+    /// Slowed until when and to which pace; it may be over by now.
+    pub slowed: Option<Slowing>,
     /// Microseconds its retry windows have stood still in earlier suspensions.
     pub stood_still: i64,
 }
@@ -38,6 +40,17 @@ pub struct Suspension {
     /// Until when.
     pub until: Timestamp,
     /// The peer's code and status, without its words.
+    pub cause: String,
+}
+
+/// A slower pace for a while.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slowing {
+    /// Until when.
+    pub until: Timestamp,
+    /// Messages a second.
+    pub per_second: f64,
+    /// The rule, or the share of refusals that asked for less.
     pub cause: String,
 }
 
@@ -99,7 +112,8 @@ pub struct DeliveryState {
     pub doubts: u32,
     /// Attempts that reached the wire.
     pub attempts: u32,
-    /// When the first of them began.
+    /// When the first of them began, moved on by every wait for the sender's own fault: the start of
+    /// the retry window.
     pub first_attempt_at: Option<Timestamp>,
     /// When the next is due.
     pub due_at: Option<Timestamp>,
@@ -332,6 +346,15 @@ pub trait Deliveries {
         suspension: &Suspension,
         lines: Vec<String>,
     ) -> Result<bool, StoreError>;
+
+    /// Slows a lane; the latest slowing counts, with its pace and its end.
+    async fn slow_lane(
+        &self,
+        campaign: i64,
+        lane: &Lane,
+        slowing: &Slowing,
+        lines: Vec<String>,
+    ) -> Result<(), StoreError>;
 
     /// Ends suspensions that are over; returns those lanes.
     async fn resume_lanes(&self, campaign: i64, now: Timestamp) -> Result<Vec<Lane>, StoreError>;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::StoreError;
 use super::deliveries::{DeliveryState, LaneRow};
 use crate::domain::delivery::{AttemptKey, AttemptResult};
+use crate::domain::reply::ReplyClass;
 use crate::domain::totals::DeliveryTotals;
 
 /// Which deliveries to list.
@@ -57,6 +58,8 @@ pub struct AttemptListing {
     pub code: Option<u16>,
     /// The peer's enhanced status.
     pub enhanced: Option<String>,
+    /// What its refusal was read as.
+    pub class: Option<ReplyClass>,
     /// The peer's queue id.
     pub queue_id: Option<String>,
     /// The peer's words under the campaign's key.

@@ -13,6 +13,7 @@ mod layering;
 mod notify;
 mod pace;
 mod phases;
+mod replies;
 mod seal;
 mod sink;
 mod tampering;

@@ -200,7 +200,9 @@ impl Line {
             drop(broken);
         }
         let at = self.engine.clock.now();
-        let outcome = of_transaction(&self.people, job.intent.key.number, &end, at);
+        let (number, provider) = (job.intent.key.number, &job.lane.provider);
+        let outcome =
+            of_transaction(&self.people, &self.engine.replies, provider, number, &end, at);
         if let Ok(outcome) = OutcomeBytes::new(encode(&outcome)) {
             self.mark(&Mark::End { key, outcome });
         }

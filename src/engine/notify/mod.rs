@@ -3,10 +3,12 @@
 //! One dispatcher feeds connection tasks through the recorder; nothing is handed to a connection before
 //! its intent is committed, and nothing counts before its outcome is.
 
+pub mod brake;
 pub mod concurrency;
 pub mod connections;
 pub mod control;
 pub mod dispatch;
+pub mod fault;
 pub mod halt;
 pub mod job;
 pub mod lane;
@@ -14,9 +16,11 @@ pub mod outcome;
 pub mod pace;
 pub mod policy;
 pub mod quota;
+pub mod reaction;
 pub mod recorder;
 pub mod recover;
 pub mod relay_state;
+pub mod share;
 pub mod worker;
 
 pub use worker::Worker;

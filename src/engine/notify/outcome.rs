@@ -1,5 +1,6 @@
 //! From the end of a transaction to the move it means: one table for the recorder and the rescue.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +10,7 @@ use crate::domain::delivery::{
 };
 use crate::domain::duration::HumanDuration;
 use crate::domain::ledger::Entry;
-use crate::domain::reply::{ReplyClass, SmtpReply};
+use crate::domain::reply::{Action, Blame, Phase, ReplyClass, ReplyRules, SmtpReply};
 use crate::domain::retry::{Next, RetryPolicy};
 use crate::engine::campaign_file::{CampaignFile, DoubtPolicy, InDoubtPolicy};
 use crate::engine::people::People;
@@ -27,8 +28,10 @@ pub struct Rules {
     pub retry: RetryPolicy,
     /// What happens to a doubt.
     pub in_doubt: InDoubtPolicy,
-    /// How long a provider rests after our own fault.
+    /// How long a provider rests after our own fault, where no rule says otherwise.
     pub suspend_for: HumanDuration,
+    /// What replies mean.
+    pub replies: Arc<ReplyRules>,
 }
 
 /// An attempt as far as its end needs it.
@@ -50,16 +53,29 @@ pub struct Attempt {
     pub stood_still: SignedDuration,
 }
 
-/// What is kept of a transaction's end; the peer's words go under the campaign's key.
-pub fn of_transaction(people: &People, number: u64, end: &Transaction, at: Timestamp) -> Outcome {
+/// What is kept of a transaction's end. A refusal is read by the rules, for a recipient of
+/// `provider`; the peer's words go under the campaign's key.
+pub fn of_transaction(
+    people: &People,
+    replies: &ReplyRules,
+    provider: &str,
+    number: u64,
+    end: &Transaction,
+    at: Timestamp,
+) -> Outcome {
     match end {
         Transaction::Accepted { reply } => Outcome {
             queue_id: reply.queue_id().map(str::to_owned),
-            ..of_reply(people, number, AttemptResult::Accepted, "dot", reply, at)
+            ..of_reply(people, number, AttemptResult::Accepted, Phase::Dot, reply, at)
         },
         Transaction::Refused { phase, reply } => {
-            let result = ReplyClass::of(*phase, reply).result();
-            of_reply(people, number, result, phase.word(), reply, at)
+            let reading = replies.read(*phase, provider, reply);
+            let result = reading.class.result(reply.code());
+            Outcome {
+                class: Some(reading.class),
+                rule: reading.rule.map(|rule| rule.name().to_owned()),
+                ..of_reply(people, number, result, *phase, reply, at)
+            }
         }
         Transaction::Broken { phase, after_dot, .. } => {
             let result = if *after_dot { AttemptResult::InDoubt } else { AttemptResult::Broken };
@@ -73,7 +89,7 @@ fn of_reply(
     people: &People,
     number: u64,
     result: AttemptResult,
-    phase: &str,
+    phase: Phase,
     reply: &SmtpReply,
     at: Timestamp,
 ) -> Outcome {
@@ -85,14 +101,32 @@ fn of_reply(
         code: Some(reply.code()),
         enhanced: reply.enhanced().map(|status| status.to_string()),
         reply: sealed,
-        ..Outcome::bare(result, phase, at)
+        ..Outcome::bare(result, phase.word(), at)
     }
 }
 
 impl Rules {
     /// The rules of an approved campaign file.
-    pub fn of(file: &CampaignFile) -> Self {
-        Self { retry: file.retry.clone(), in_doubt: file.in_doubt, suspend_for: file.suspend_for }
+    pub fn of(file: &CampaignFile, replies: &Arc<ReplyRules>) -> Self {
+        Self {
+            retry: file.retry.clone(),
+            in_doubt: file.in_doubt,
+            suspend_for: file.suspend_for,
+            replies: Arc::clone(replies),
+        }
+    }
+
+    /// What is done about an outcome; nothing of its own where no refusal was read.
+    pub fn action(&self, outcome: &Outcome) -> Action {
+        outcome
+            .class
+            .map(|class| self.replies.action(class, outcome.rule.as_deref()))
+            .unwrap_or_default()
+    }
+
+    /// How long a lane rests for a reply: the rule's time, else the campaign's.
+    pub fn rest(&self, action: &Action) -> Duration {
+        action.suspend_for.unwrap_or(self.suspend_for).unsigned()
     }
 
     /// The outcome with the move it means for the row.
@@ -108,6 +142,7 @@ impl Rules {
                 result: outcome.result.word(),
                 code: outcome.code,
                 enhanced: outcome.enhanced.clone(),
+                class: outcome.class.map(ReplyClass::word),
             };
             Move {
                 number: attempt.key.number,
@@ -151,22 +186,42 @@ impl Rules {
                 state.doubts += 1;
                 self.doubt(&mut state, at)
             }
-            AttemptResult::Deferred | AttemptResult::Broken => {
+            AttemptResult::Broken => {
                 match self.retry.next_due(attempts, first, at, attempt.stood_still, jitter) {
                     Next::GaveUp => DeliveryClass::Fallback(FallbackReason::GaveUp),
                     Next::At(due) => {
-                        state.due_at = Some(if outcome.result == AttemptResult::Broken {
-                            due.min(later(at, BROKEN_WAIT * attempts))
-                        } else {
-                            due
-                        });
+                        state.due_at = Some(due.min(later(at, BROKEN_WAIT * attempts)));
                         DeliveryClass::Deferred
                     }
                 }
             }
-            // Nobody gives up on a person for the sender's own fault.
+            AttemptResult::Deferred => {
+                let action = self.action(outcome);
+                let by_schedule = self.retry.interval(attempts);
+                let wait = match action.wait.map(HumanDuration::signed) {
+                    // The server asks for a little patience, not for more than anybody else does.
+                    Some(own) if outcome.class == Some(ReplyClass::Greylisted) => {
+                        own.min(by_schedule)
+                    }
+                    own => own.unwrap_or(by_schedule),
+                };
+                if outcome.class.is_some_and(|class| class.blame() == Blame::Sender) {
+                    our_fault(&mut state, first, at, self.retry.stretched(wait, jitter));
+                    DeliveryClass::Deferred
+                } else {
+                    match self.retry.next_after(wait, first, at, attempt.stood_still, jitter) {
+                        Next::GaveUp => DeliveryClass::Fallback(FallbackReason::GaveUp),
+                        Next::At(due) => {
+                            state.due_at = Some(due);
+                            DeliveryClass::Deferred
+                        }
+                    }
+                }
+            }
             AttemptResult::Policy => {
-                state.due_at = Some(later(at, self.suspend_for.unsigned()));
+                let rest = self.rest(&self.action(outcome));
+                let rest = SignedDuration::try_from(rest).unwrap_or(SignedDuration::MAX);
+                our_fault(&mut state, first, at, rest);
                 DeliveryClass::Deferred
             }
         };
@@ -183,6 +238,13 @@ impl Rules {
     }
 }
 
+/// Nobody is given up for the sender's own fault: the wait moves the start of the retry window along.
+fn our_fault(state: &mut DeliveryState, first: Timestamp, at: Timestamp, wait: SignedDuration) {
+    let moved = |from: Timestamp| from.saturating_add(wait).unwrap_or(Timestamp::MAX);
+    state.first_attempt_at = Some(moved(first));
+    state.due_at = Some(moved(at));
+}
+
 /// That much later; the end of time where there is no such instant.
 pub(in crate::engine) fn later(at: Timestamp, span: Duration) -> Timestamp {
     let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
@@ -196,6 +258,8 @@ pub fn encode(outcome: &Outcome) -> Vec<u8> {
         "p": outcome.phase,
         "c": outcome.code,
         "e": outcome.enhanced,
+        "k": outcome.class.map(ReplyClass::word),
+        "u": outcome.rule,
         "q": outcome.queue_id,
         "w": outcome.reply.as_ref().filter(|reply| reply.len() <= 256).map(hex::encode),
         "t": outcome.ended_at.as_microsecond(),
@@ -204,7 +268,7 @@ pub fn encode(outcome: &Outcome) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Reads [`encode`]'s bytes; `None` where they are not ours.
+/// Reads [`encode`]'s bytes, older ones without class and rule too; `None` where they are not ours.
 pub fn decode(bytes: &[u8]) -> Option<Outcome> {
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     let text = |key: &str| value.get(key).and_then(|v| v.as_str()).map(str::to_owned);
@@ -216,8 +280,13 @@ pub fn decode(bytes: &[u8]) -> Option<Outcome> {
             .and_then(serde_json::Value::as_u64)
             .and_then(|c| u16::try_from(c).ok()),
         enhanced: text("e"),
+        class: text("k").and_then(|word| ReplyClass::parse(&word)),
+        rule: text("u"),
         queue_id: text("q"),
         reply: text("w").and_then(|reply| hex::decode(reply).ok()),
         ended_at: Timestamp::from_microsecond(value.get("t")?.as_i64()?).ok()?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::brake::Brakes;
 use crate::domain::pace::PaceTable;
 use crate::domain::provider::OTHER;
 
@@ -23,6 +24,7 @@ pub const SLOT_FOR: Duration = Duration::from_millis(250);
 pub struct Pace {
     limits: ArcSwap<Limits>,
     connections: u32,
+    brakes: Brakes,
     clock: DefaultClock,
 }
 
@@ -46,7 +48,7 @@ struct Limits {
 }
 
 /// A quota of so many a second with this burst.
-fn quota((per_second, burst): Made) -> Quota {
+pub(super) fn quota((per_second, burst): Made) -> Quota {
     let period = Duration::from_secs_f64(1.0 / per_second.clamp(0.000_1, 1_000_000.0));
     let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
     Quota::with_period(period).unwrap_or(Quota::per_second(burst)).allow_burst(burst)
@@ -88,7 +90,12 @@ impl Pace {
     /// The limits of `table`. A burst is never larger than the connections that could carry it.
     pub fn new(table: &PaceTable, connections: u32) -> Self {
         let limits = Limits::of(table, connections, &Limits::default());
-        Self { limits: ArcSwap::from_pointee(limits), connections, clock: DefaultClock::default() }
+        Self {
+            limits: ArcSwap::from_pointee(limits),
+            connections,
+            brakes: Brakes::default(),
+            clock: DefaultClock::default(),
+        }
     }
 
     /// Other limits from now on.
@@ -127,7 +134,12 @@ impl Pace {
         {
             return waits(wait);
         }
-        Slot::Now
+        self.brakes.wait(provider, domain).map_or(Slot::Now, Slot::In)
+    }
+
+    /// Holds a provider, or one domain of it, to a pace for a while from now on.
+    pub fn slow(&self, provider: &str, domain: Option<&str>, per_second: f64, lasting: Duration) {
+        self.brakes.set(provider, domain, per_second, lasting);
     }
 
     /// Forgets domains that have not been mailed lately.

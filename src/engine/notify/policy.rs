@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::delivery::DeliveryClass;
-use crate::domain::ledger::Entry;
+use crate::domain::delivery::{DeliveryClass, Outcome};
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
 use crate::store::deliveries::{DeliveryState, Lane, Move, Resolution, Suspension};
@@ -55,24 +54,19 @@ impl Engine {
         }
     }
 
-    /// Suspends a lane until an instant and logs it: a refusal that is the sender's fault (with its
-    /// `code`), a quota that is used up, an operator. Tells whether it ran before.
+    /// Suspends a lane until an instant and logs it: for a refusal that is the sender's fault, a quota
+    /// that is used up, an operator. Tells whether it ran before.
     pub(in crate::engine) async fn suspend_lane(
         &self,
         people: &People,
         lane: &Lane,
         until: Timestamp,
         cause: String,
-        code: Option<u16>,
+        refusal: Option<&Outcome>,
     ) -> Result<bool, EngineError> {
         let now = self.clock.now();
         let suspension = Suspension { since: now, until, cause };
-        let entry = Entry::Lane {
-            campaign: people.ledger_name(),
-            provider: lane.provider.clone(),
-            to: "suspended",
-            code,
-        };
+        let entry = people.lane_changed(&lane.provider, "suspended", refusal, None);
         let lines = vec![entry.line(now)];
         let first = self.store.suspend_lane(people.campaign, lane, &suspension, lines).await?;
         if first {
@@ -93,15 +87,7 @@ impl Engine {
         let resumed = self.store.resume_lanes(people.campaign, now).await?;
         let lines: Vec<String> = resumed
             .iter()
-            .map(|lane| {
-                let entry = Entry::Lane {
-                    campaign: people.ledger_name(),
-                    provider: lane.provider.clone(),
-                    to: "resumed",
-                    code: None,
-                };
-                entry.line(now)
-            })
+            .map(|lane| people.lane_changed(&lane.provider, "resumed", None, None).line(now))
             .collect();
         let any = !lines.is_empty();
         if any {

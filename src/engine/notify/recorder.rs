@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -15,11 +16,13 @@ use super::halt::Halt;
 use super::job::{Done, Job, Record};
 use super::lane::Chunks;
 use super::outcome::{Attempt, Rules, later};
+use super::pace::Pace;
 use super::quota::DayQuota;
-use crate::domain::delivery::AttemptResult;
+use super::reaction::{Reactions, Slowed};
+use crate::domain::delivery::{AttemptResult, Outcome};
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
-use crate::store::deliveries::{Claimant, Flush, Lane};
+use crate::store::deliveries::{Claimant, Flush, Lane, Slowing};
 
 /// Commits at most this many records at once.
 const GROUP: usize = 512;
@@ -36,6 +39,10 @@ pub struct Recorder {
     pub chunks: Arc<Chunks>,
     /// Called when a refusal shows that the fault is ours.
     pub halt: Arc<Halt>,
+    /// Slowed where a provider asks for less.
+    pub pace: Arc<Pace>,
+    /// What outcomes ask for.
+    pub reactions: Reactions,
     /// Woken when a chunk may be finished or a lane was suspended.
     pub wake: Arc<Notify>,
     /// The worker's window: a permit comes back with each committed outcome.
@@ -54,7 +61,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Runs until every sender is gone and everything is committed.
-    pub async fn run(self, mut inbox: mpsc::Receiver<Record>) -> Result<(), EngineError> {
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Record>) -> Result<(), EngineError> {
         let mut waiting = Vec::with_capacity(GROUP);
         while inbox.recv_many(&mut waiting, GROUP).await > 0 {
             let (mut starts, mut ends) = (Vec::new(), Vec::new());
@@ -74,7 +81,7 @@ impl Recorder {
         Ok(())
     }
 
-    async fn commit(&self, starts: Vec<Job>, ends: Vec<Done>) -> Result<(), EngineError> {
+    async fn commit(&mut self, starts: Vec<Job>, ends: Vec<Done>) -> Result<(), EngineError> {
         let ended = ends.iter().map(|done| self.ended(done)).collect::<Vec<_>>();
         let due: Vec<_> = ended
             .iter()
@@ -92,9 +99,7 @@ impl Recorder {
             let again = done.outcome.result == AttemptResult::NotStarted;
             self.settle(&done.job, again);
             self.chunks.ended(done.job.intent.key.number, due_at, again);
-            if done.outcome.result == AttemptResult::Policy {
-                self.suspend(done).await?;
-            }
+            self.react(done).await?;
         }
         self.window.add_permits(ends.len());
         for job in starts {
@@ -136,17 +141,77 @@ impl Recorder {
         self.rules.end(&self.people, &attempt, done.outcome.clone(), jitter)
     }
 
+    /// What the outcome asks of its lane and of the campaign. Died in between: the outcome stands, the
+    /// lane runs on, and the next such reply asks again.
+    async fn react(&mut self, done: &Done) -> Result<(), EngineError> {
+        let (lane, domain) = (&done.job.lane, done.job.envelope.to.domain());
+        let reaction = self.reactions.to(&lane.provider, domain, &done.outcome);
+        if let Some(rest) = reaction.suspend {
+            self.suspend(lane, rest, &done.outcome).await?;
+        }
+        if let Some(slowed) = reaction.slow {
+            self.slow(lane, domain, slowed, &done.outcome).await?;
+        }
+        if let Some(cause) = reaction.halt {
+            self.halt.call(cause);
+        }
+        Ok(())
+    }
+
     /// Our own fault at a provider: the lane rests, and its retry windows stand still.
-    async fn suspend(&self, done: &Done) -> Result<(), EngineError> {
-        let code = done.outcome.code.map(|code| code.to_string()).unwrap_or_default();
-        let status = done.outcome.enhanced.clone().unwrap_or_default();
-        let until = later(self.engine.clock.now(), self.rules.suspend_for.unsigned());
-        let cause = format!("{code} {status} at {}", done.outcome.phase).replace("  ", " ");
-        let lane: &Lane = &done.job.lane;
-        self.engine.suspend_lane(&self.people, lane, until, cause, done.outcome.code).await?;
+    async fn suspend(
+        &self,
+        lane: &Lane,
+        rest: Duration,
+        outcome: &Outcome,
+    ) -> Result<(), EngineError> {
+        let until = later(self.engine.clock.now(), rest);
+        let cause = in_words(outcome);
+        self.engine.suspend_lane(&self.people, lane, until, cause, Some(outcome)).await?;
         self.chunks.suspend(lane);
         Ok(())
     }
+
+    /// A slower pace: of a provider it stands in the database and the ledger; of one domain of lane
+    /// `other` only in memory, as its usual pace does.
+    async fn slow(
+        &self,
+        lane: &Lane,
+        domain: &str,
+        slowed: Slowed,
+        outcome: &Outcome,
+    ) -> Result<(), EngineError> {
+        let now = self.engine.clock.now();
+        let Slowed { per_second, until, cause } = slowed;
+        let domain = self.reactions.is_many(&lane.provider).then_some(domain);
+        if domain.is_none() {
+            let per_minute = Some(per_second * 60.0);
+            let entry =
+                self.people.lane_changed(&lane.provider, "slowed", Some(outcome), per_minute);
+            let slowing = Slowing { until, per_second, cause: cause.clone() };
+            let lines = vec![entry.line(now)];
+            self.engine.store.slow_lane(self.people.campaign, lane, &slowing, lines).await?;
+        }
+        let lasting = until.duration_since(now).unsigned_abs();
+        self.pace.slow(&lane.provider, domain, per_second, lasting);
+        tracing::warn!(
+            lane.provider = %lane.provider,
+            "{} `{}` goes on at {:.1} a minute: {cause}",
+            if domain.is_some() { "a domain of provider" } else { "provider" },
+            lane.provider,
+            per_second * 60.0
+        );
+        Ok(())
+    }
+}
+
+/// Code, status, phase and class of a refusal, without the peer's words.
+fn in_words(outcome: &Outcome) -> String {
+    let code = outcome.code.map(|code| code.to_string());
+    let class = outcome.class.map(|class| format!("({class})"));
+    let at = Some(format!("at {}", outcome.phase));
+    let parts = [code, outcome.enhanced.clone(), at, class];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// By provider, how many attempts begin, less those that ended without having started.

@@ -83,7 +83,7 @@ impl Engine {
         }
         let (_, people) = self.people(&row.name).await?;
         let approved = self.approved(row, &people, Track::Notice).await?;
-        let rules = Rules::of(&approved_file(self, &people, &approved.parts)?);
+        let rules = Rules::of(&approved_file(self, &people, &approved.parts)?, &self.replies);
         let journals = self.read_journals(row.id, identity, &unpaired)?;
         let mut ended = Vec::new();
         for open in unpaired {

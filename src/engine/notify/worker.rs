@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::brake;
 use super::concurrency::Concurrency;
 use super::connections::Line;
 use super::control::{Control, poll};
@@ -20,6 +21,7 @@ use super::lane::Chunks;
 use super::outcome::Rules;
 use super::pace::Pace;
 use super::quota::DayQuota;
+use super::reaction::Reactions;
 use super::recorder::Recorder;
 use super::relay_state::RelayState;
 use crate::domain::pace::{PaceSetting, PaceTable, day_of};
@@ -78,8 +80,9 @@ impl Worker<'_> {
         progress: &dyn Progress,
         soft: &CancellationToken,
     ) -> Result<Ended, EngineError> {
-        let rules = Rules::of(self.writer.file());
+        let rules = Rules::of(self.writer.file(), &self.engine.replies);
         let shared = self.start().await?;
+        brake::restore(self.engine, self.people.campaign, &shared.pace).await?;
         let (records, inbox) = mpsc::channel(QUEUE);
         let (jobs, outbox) = mpsc::channel(QUEUE);
         let recorder = Recorder {
@@ -88,6 +91,8 @@ impl Worker<'_> {
             rules: rules.clone(),
             chunks: Arc::clone(&shared.chunks),
             halt: Arc::clone(&shared.halt),
+            pace: Arc::clone(&shared.pace),
+            reactions: Reactions::new(rules.clone(), Arc::clone(&shared.limits)),
             wake: Arc::clone(&shared.wake),
             window: Arc::clone(&shared.window),
             claimant: Arc::clone(&shared.claimant),

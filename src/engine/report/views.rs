@@ -33,6 +33,8 @@ pub struct Status {
     pub deliveries: DeliveryTotals,
     /// Providers that rest.
     pub suspended: Vec<SuspendedLane>,
+    /// Providers that go on more slowly for a while.
+    pub slowed: Vec<SlowedLane>,
     /// Who signed what.
     pub approvals: Vec<ApprovalView>,
     /// The process that works on this database now.
@@ -47,6 +49,19 @@ pub struct SuspendedLane {
     /// Which.
     pub provider: String,
     /// The code and status that made it rest.
+    pub cause: String,
+    /// Until when.
+    pub until: String,
+}
+
+/// A provider that goes on more slowly.
+#[derive(Debug, Clone, Serialize)]
+pub struct SlowedLane {
+    /// Which.
+    pub provider: String,
+    /// Messages a minute.
+    pub per_minute: f64,
+    /// The rule or the share of refusals that slowed it.
     pub cause: String,
     /// Until when.
     pub until: String,
@@ -109,6 +124,8 @@ pub struct AttemptView {
     pub code: Option<u16>,
     /// The peer's enhanced status.
     pub enhanced: Option<String>,
+    /// What its refusal was read as.
+    pub class: Option<&'static str>,
     /// The peer's queue id.
     pub queue_id: Option<String>,
     /// The peer's words, addresses masked.

@@ -5,30 +5,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::classes::{Moved, change_rows, move_counters};
+use super::lanes::LaneColumns;
 use super::{SqliteStore, StoreError, row};
 use crate::store::deliveries::{
     Claimant, Deliveries, DueDoubt, Ended, Flush, Flushed, Lane, LaneRow, Lease, LoadedRow, Move,
-    Resolution, Suspension, Unpaired,
+    Resolution, Slowing, Suspension, Unpaired,
 };
 
 /// At most this many chunks are open in all (protocol §4).
 const OPEN_CHUNKS: i64 = 64;
-
-type LaneColumns = (i64, String, String, Option<i64>, Option<i64>, Option<String>, Option<i64>);
-
-pub(super) fn lane_row(
-    (wave, provider, window, since, until, cause, stood_still): LaneColumns,
-) -> LaneRow {
-    LaneRow {
-        lane: Lane { wave: row::small(wave), provider, window },
-        suspended: since.zip(until).map(|(since, until)| Suspension {
-            since: row::instant(since),
-            until: row::instant(until),
-            cause: cause.unwrap_or_default(),
-        }),
-        stood_still: stood_still.unwrap_or(0),
-    }
-}
 
 #[async_trait]
 impl Deliveries for SqliteStore {
@@ -76,7 +61,7 @@ impl Deliveries for SqliteStore {
         let seal = self.seal_of(campaign).await?;
         let rows: Vec<LaneColumns> = sqlx::query_as(
             "SELECT c.wave, c.provider, c.send_window, l.suspended_at, l.suspended_until, l.cause,
-                    l.stood_still
+                    l.stood_still, l.slowed_until, l.slowed_per_second, l.slowed_cause
              FROM (SELECT DISTINCT wave, provider, send_window
                    FROM chunk
                    WHERE seal_id = $1
@@ -97,7 +82,7 @@ impl Deliveries for SqliteStore {
         .fetch_all(&self.reader)
         .await
         .map_err(StoreError::on("find runnable lanes"))?;
-        Ok(rows.into_iter().map(lane_row).collect())
+        Ok(rows.into_iter().map(LaneColumns::read).collect())
     }
 
     async fn claim(
@@ -280,6 +265,16 @@ impl Deliveries for SqliteStore {
         lines: Vec<String>,
     ) -> Result<bool, StoreError> {
         self.suspend(campaign, lane, suspension, lines).await
+    }
+
+    async fn slow_lane(
+        &self,
+        campaign: i64,
+        lane: &Lane,
+        slowing: &Slowing,
+        lines: Vec<String>,
+    ) -> Result<(), StoreError> {
+        self.slow(campaign, lane, slowing, lines).await
     }
 
     async fn resume_lanes(&self, campaign: i64, now: Timestamp) -> Result<Vec<Lane>, StoreError> {

@@ -11,6 +11,7 @@ use super::{SqliteStore, StoreError, row};
 use crate::domain::chunk::chunk_of;
 use crate::domain::delivery::AttemptKey;
 use crate::domain::pace::day_of;
+use crate::domain::reply::ReplyClass;
 use crate::store::deliveries::{Claimant, Ended, Flush, Flushed, NewIntent};
 
 /// Chunks this worker may write to, by number: the epoch it holds them under.
@@ -130,11 +131,11 @@ async fn end_attempts<'a>(
     let rows = Value::Array(ended.iter().map(|e| wire(e)).collect()).to_string();
     let inserted: Vec<(i64, i64, i64)> = sqlx::query_as(
         "INSERT INTO outcome (campaign_id, number, generation, n, result, phase, code, enhanced,
-                              queue_id, reply, ended_at)
+                              reply_class, queue_id, reply, ended_at)
          SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
                 j.value ->> 'result', j.value ->> 'phase', j.value ->> 'code',
-                j.value ->> 'enhanced', j.value ->> 'queue_id', unhex(j.value ->> 'reply'),
-                j.value ->> 'ended_at'
+                j.value ->> 'enhanced', j.value ->> 'reply_class', j.value ->> 'queue_id',
+                unhex(j.value ->> 'reply'), j.value ->> 'ended_at'
          FROM json_each($1) AS j
          WHERE true
          ON CONFLICT DO NOTHING
@@ -175,6 +176,7 @@ fn wire(ended: &Ended) -> Value {
         "phase": ended.outcome.phase,
         "code": ended.outcome.code,
         "enhanced": ended.outcome.enhanced,
+        "reply_class": ended.outcome.class.map(ReplyClass::word),
         "queue_id": ended.outcome.queue_id,
         "reply": ended.outcome.reply.as_ref().map(hex::encode),
         "ended_at": row::micros(ended.outcome.ended_at),
@@ -193,12 +195,12 @@ async fn keep_late(
     }
     sqlx::query(
         "INSERT INTO late_outcome (campaign_id, number, generation, n, epoch, incarnation, worker,
-                                   result, phase, code, enhanced, queue_id, reply, ended_at,
-                                   received_at)
+                                   result, phase, code, enhanced, reply_class, queue_id, reply,
+                                   ended_at, received_at)
          SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
                 j.value ->> 'epoch', $3, $4, j.value ->> 'result', j.value ->> 'phase',
-                j.value ->> 'code', j.value ->> 'enhanced', j.value ->> 'queue_id',
-                unhex(j.value ->> 'reply'), j.value ->> 'ended_at', $5
+                j.value ->> 'code', j.value ->> 'enhanced', j.value ->> 'reply_class',
+                j.value ->> 'queue_id', unhex(j.value ->> 'reply'), j.value ->> 'ended_at', $5
          FROM json_each($1) AS j",
     )
     .bind(Value::Array(late.iter().map(|e| wire(e)).collect()).to_string())

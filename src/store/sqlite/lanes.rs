@@ -1,9 +1,49 @@
-//! Lanes: suspension for the sender's fault, while retry windows stand still.
+//! Lanes: suspension for the sender's fault, while retry windows stand still; a slower pace.
 
 use jiff::Timestamp;
 
 use super::{SqliteStore, StoreError, row};
-use crate::store::deliveries::{Lane, Suspension};
+use crate::store::deliveries::{Lane, LaneRow, Slowing, Suspension};
+
+/// A lane with its row, absent where nothing ever happened to it.
+#[derive(sqlx::FromRow)]
+pub(super) struct LaneColumns {
+    wave: i64,
+    provider: String,
+    send_window: String,
+    suspended_at: Option<i64>,
+    suspended_until: Option<i64>,
+    cause: Option<String>,
+    stood_still: Option<i64>,
+    slowed_until: Option<i64>,
+    slowed_per_second: Option<f64>,
+    slowed_cause: Option<String>,
+}
+
+impl LaneColumns {
+    pub(super) fn read(self) -> LaneRow {
+        let suspension = |(since, until): (i64, i64)| Suspension {
+            since: row::instant(since),
+            until: row::instant(until),
+            cause: self.cause.unwrap_or_default(),
+        };
+        let slowing = |(until, per_second): (i64, f64)| Slowing {
+            until: row::instant(until),
+            per_second,
+            cause: self.slowed_cause.unwrap_or_default(),
+        };
+        LaneRow {
+            suspended: self.suspended_at.zip(self.suspended_until).map(suspension),
+            slowed: self.slowed_until.zip(self.slowed_per_second).map(slowing),
+            stood_still: self.stood_still.unwrap_or(0),
+            lane: Lane {
+                wave: row::small(self.wave),
+                provider: self.provider,
+                window: self.send_window,
+            },
+        }
+    }
+}
 
 impl SqliteStore {
     pub(super) async fn suspend(
@@ -51,6 +91,37 @@ impl SqliteStore {
         }
         self.commit(write).await?;
         Ok(was_running)
+    }
+
+    pub(super) async fn slow(
+        &self,
+        campaign: i64,
+        lane: &Lane,
+        slowing: &Slowing,
+        lines: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query(
+            "INSERT INTO lane (campaign_id, wave, provider, send_window, slowed_until,
+                               slowed_per_second, slowed_cause)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (campaign_id, wave, provider, send_window) DO UPDATE
+             SET slowed_until = excluded.slowed_until,
+                 slowed_per_second = excluded.slowed_per_second,
+                 slowed_cause = excluded.slowed_cause",
+        )
+        .bind(campaign)
+        .bind(i64::from(lane.wave))
+        .bind(&lane.provider)
+        .bind(&lane.window)
+        .bind(row::micros(slowing.until))
+        .bind(slowing.per_second)
+        .bind(&slowing.cause)
+        .execute(write.conn())
+        .await
+        .map_err(StoreError::on("slow a lane"))?;
+        self.log(&mut write, &lines).await?;
+        self.commit(write).await
     }
 
     pub(super) async fn resume_over(

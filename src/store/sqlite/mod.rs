@@ -215,3 +215,6 @@ impl WriteTx {
         &mut self.tx
     }
 }
+
+#[cfg(test)]
+mod migration_tests;

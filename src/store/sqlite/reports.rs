@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::load::StateColumns;
-use super::{SqliteStore, StoreError, deliveries::lane_row, row};
+use super::{SqliteStore, StoreError, lanes::LaneColumns, row};
 use crate::domain::delivery::{AttemptKey, AttemptResult};
+use crate::domain::reply::ReplyClass;
 use crate::domain::totals::DeliveryTotals;
 use crate::store::deliveries::LaneRow;
 use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing, Reports};
@@ -48,6 +49,7 @@ struct AttemptColumns {
     phase: Option<String>,
     code: Option<i64>,
     enhanced: Option<String>,
+    reply_class: Option<String>,
     queue_id: Option<String>,
     reply: Option<Vec<u8>>,
     ended_at: Option<i64>,
@@ -235,7 +237,7 @@ impl Reports for SqliteStore {
     ) -> Result<Vec<AttemptListing>, StoreError> {
         let rows: Vec<AttemptColumns> = sqlx::query_as(
             "SELECT i.generation, i.n, i.dated_at, i.content, i.relay, o.result, o.phase, o.code,
-                    o.enhanced, o.queue_id, o.reply, o.ended_at
+                    o.enhanced, o.reply_class, o.queue_id, o.reply, o.ended_at
              FROM intent AS i
              LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
              WHERE i.campaign_id = $1 AND i.number = $2
@@ -261,8 +263,9 @@ impl Reports for SqliteStore {
     }
 
     async fn lanes(&self, campaign: i64) -> Result<Vec<LaneRow>, StoreError> {
-        let rows = sqlx::query_as(
-            "SELECT wave, provider, send_window, suspended_at, suspended_until, cause, stood_still
+        let rows: Vec<LaneColumns> = sqlx::query_as(
+            "SELECT wave, provider, send_window, suspended_at, suspended_until, cause, stood_still,
+                    slowed_until, slowed_per_second, slowed_cause
              FROM lane
              WHERE campaign_id = $1
              ORDER BY wave, provider, send_window",
@@ -271,7 +274,7 @@ impl Reports for SqliteStore {
         .fetch_all(&self.reader)
         .await
         .map_err(StoreError::on("list lanes"))?;
-        Ok(rows.into_iter().map(lane_row).collect())
+        Ok(rows.into_iter().map(LaneColumns::read).collect())
     }
 }
 
@@ -301,6 +304,7 @@ fn attempt(
         phase: found.phase.unwrap_or_default(),
         code: found.code.and_then(|code| u16::try_from(code).ok()),
         enhanced: found.enhanced,
+        class: found.reply_class.as_deref().and_then(ReplyClass::parse),
         queue_id: found.queue_id,
         reply: found.reply,
         ended_at: found.ended_at.map(row::instant),

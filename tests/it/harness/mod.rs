@@ -293,6 +293,7 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
         workspace: workspace.clone(),
         relay,
         providers: Arc::new(toml::from_str(PROVIDERS).unwrap()),
+        replies: Arc::new(forthwith::config::replies::shipped().unwrap()),
         worker: WorkerSettings { window: 256, lease_for: Duration::from_mins(1) },
         high_water: keeper,
         shipped_templates: &[],

@@ -37,7 +37,7 @@ pub(super) async fn watch(
     let redraws = std::io::stdout().is_terminal();
     let mut before: Option<(Instant, u64)> = None;
     loop {
-        let status = engine.status(campaign).await?;
+        let status = engine.standing(campaign).await?;
         let (now, told) = (Instant::now(), status.deliveries.told);
         let rate =
             before.map_or(0.0, |(then, was)| per_second(told.saturating_sub(was), now - then));
@@ -129,6 +129,16 @@ fn text(status: &Status) -> String {
     if status.credentials.values().any(|accounts| *accounts > 0) {
         parts.push(format!("Credentials\n{}", credential_lines(&status.credentials)));
     }
+    if let Some(links) = &status.tokens {
+        parts.push(format!(
+            "Personal links\n{} issued = {} live + {} expired + {} used + {} revoked",
+            count(links.issued),
+            count(links.live),
+            count(links.expired),
+            count(links.consumed),
+            count(links.revoked)
+        ));
+    }
     if !status.suspended.is_empty() {
         let line = |lane: &crate::engine::report::SuspendedLane| {
             harmless(&format!("{} until {}: {}", lane.provider, lane.until, lane.cause))
@@ -196,6 +206,7 @@ pub(super) fn credential_lines(totals: &BTreeMap<String, u64>) -> String {
 mod tests {
     use super::*;
     use crate::engine::report::{ApprovalView, SuspendedLane};
+    use crate::store::tokens::TokenTotals;
 
     fn status() -> Status {
         Status {
@@ -227,6 +238,13 @@ mod tests {
                 ]),
                 ..DeliveryTotals::default()
             },
+            tokens: Some(TokenTotals {
+                issued: 900,
+                consumed: 40,
+                revoked: 2,
+                expired: 8,
+                live: 850,
+            }),
             suspended: vec![SuspendedLane {
                 provider: "gmail".into(),
                 cause: "550 5.7.26\u{1b}[31m".into(),
@@ -251,6 +269,7 @@ mod tests {
             "100 = 80 the machine will move + 20 somebody must act for",
             "paused (operator: by os:ann@host)",
             "notice by ann at 2026-01-01T00:00:00Z",
+            "900 issued = 850 live + 8 expired + 40 used + 2 revoked",
             "gmail until 2026-01-01T00:00:00Z: 550 5.7.26\u{FFFD}[31m",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

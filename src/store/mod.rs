@@ -13,6 +13,7 @@ pub mod reports;
 mod row;
 pub mod seals;
 pub mod sqlite;
+pub mod tokens;
 
 use std::sync::Arc;
 
@@ -23,10 +24,11 @@ pub use operators::Operators;
 pub use plans::Plans;
 pub use reports::Reports;
 pub use seals::Seals;
+pub use tokens::Tokens;
 
 /// Everything an engine needs of its database.
 pub trait Store:
-    Operators + Campaigns + Plans + Seals + Credentials + Deliveries + Reports + Send + Sync
+    Operators + Campaigns + Plans + Seals + Credentials + Deliveries + Tokens + Reports + Send + Sync
 {
 }
 

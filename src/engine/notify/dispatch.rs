@@ -16,6 +16,7 @@ use super::pace::{Pace, Slot};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::{AttemptKey, DeliveryClass, HeldReason};
 use crate::domain::track::NoticeState;
+use crate::engine::link::Links;
 use crate::engine::notice::{Built, NoticeWriter};
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
@@ -23,6 +24,7 @@ use crate::journal::Journal;
 use crate::mail::envelope::{Envelope, ReportRequest};
 use crate::mail::wire::wire_form;
 use crate::store::deliveries::{Claimant, DeliveryState, Lane, LaneRow, Lease, Move, NewIntent};
+use crate::store::tokens::NewToken;
 
 /// How often the dispatcher looks around when nothing wakes it.
 const TICK: Duration = Duration::from_millis(250);
@@ -126,7 +128,8 @@ impl Dispatcher {
         if self.control.state() != NoticeState::Running {
             return Ok(());
         }
-        self.engine.requeue_doubts(&self.people, now).await?;
+        let token_for = self.writer.links().map(Links::token_for);
+        self.engine.requeue_doubts(&self.people, token_for, now).await?;
         for lane in self.engine.store.runnable_lanes(self.people.campaign, now).await? {
             self.claim(&lane, now).await?;
         }
@@ -266,14 +269,8 @@ impl Dispatcher {
         let now = self.engine.clock.now();
         // Once its fate was in doubt, every later attempt repeats the very bytes (protocol §6).
         let dated_at = row.repeats.map_or(now, |(dated_at, _)| dated_at);
-        let classes = classes(&row.credentials);
-        let built =
-            self.writer.render(row.number, &waiting.recipient, &classes).and_then(|rendered| {
-                let generation = row.state.generation;
-                self.writer.build(row.number, generation, dated_at, &waiting.recipient, &rendered)
-            });
-        let built = match built {
-            Ok(built) => built,
+        let (built, token) = match self.message(&waiting, dated_at, now) {
+            Ok(message) => message,
             Err(error) => {
                 tracing::error!(number = row.number, %error, "a notice cannot be made: {error}");
                 self.hold(&waiting, &person).await?;
@@ -288,9 +285,27 @@ impl Dispatcher {
             self.hold(&waiting, &person).await?;
             return Ok(None);
         }
-        self.job(waiting, lane, slot, person, dated_at, built).map(Some)
+        self.job(waiting, lane, slot, person, dated_at, built, token).map(Some)
     }
 
+    /// The message, and what is kept of the token in it.
+    fn message(
+        &self,
+        waiting: &Waiting,
+        dated_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(Built, Option<NewToken>), EngineError> {
+        let (row, recipient) = (&waiting.row, &waiting.recipient);
+        let (number, generation) = (row.number, row.state.generation);
+        let classes = classes(&row.credentials);
+        let minted = self.writer.mint((number, generation), recipient, &classes, row.token, now)?;
+        let token = minted.as_ref().map(|minted| &minted.token);
+        let rendered = self.writer.render(number, recipient, &classes, token)?;
+        let built = self.writer.build(number, generation, dated_at, recipient, &rendered)?;
+        Ok((built, minted.map(|minted| minted.kept)))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one job, used once")]
     fn job(
         &self,
         waiting: Waiting,
@@ -299,6 +314,7 @@ impl Dispatcher {
         person: String,
         dated_at: Timestamp,
         built: Built,
+        token: Option<NewToken>,
     ) -> Result<Job, EngineError> {
         let row = waiting.row;
         let wire = wire_form(&built.bytes)
@@ -319,6 +335,7 @@ impl Dispatcher {
                 epoch: waiting.epoch,
                 segment: self.journal.segment(),
                 relay: self.relay.clone(),
+                token,
             },
             person,
             state: row.state,

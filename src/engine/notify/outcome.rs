@@ -11,7 +11,7 @@ use crate::domain::duration::HumanDuration;
 use crate::domain::ledger::Entry;
 use crate::domain::reply::{ReplyClass, SmtpReply};
 use crate::domain::retry::{Next, RetryPolicy};
-use crate::engine::campaign_file::{CampaignFile, DoubtPolicy, InDoubtPolicy};
+use crate::engine::campaign_file::{CampaignFile, DoubtPolicy};
 use crate::engine::people::People;
 use crate::mail::transaction::Transaction;
 use crate::store::deliveries::{DeliveryState, Ended, Move};
@@ -25,8 +25,10 @@ const BROKEN_WAIT: Duration = Duration::from_mins(1);
 pub struct Rules {
     /// When a deferred notice is tried again.
     pub retry: RetryPolicy,
-    /// What happens to a doubt.
-    pub in_doubt: InDoubtPolicy,
+    /// How long a relay log may settle a doubt first.
+    pub reconcile_for: HumanDuration,
+    /// What then happens to it.
+    pub then: DoubtPolicy,
     /// How long a provider rests after our own fault.
     pub suspend_for: HumanDuration,
 }
@@ -92,7 +94,12 @@ fn of_reply(
 impl Rules {
     /// The rules of an approved campaign file.
     pub fn of(file: &CampaignFile) -> Self {
-        Self { retry: file.retry.clone(), in_doubt: file.in_doubt, suspend_for: file.suspend_for }
+        Self {
+            retry: file.retry.clone(),
+            reconcile_for: file.in_doubt.reconcile_for,
+            then: file.then(),
+            suspend_for: file.suspend_for,
+        }
     }
 
     /// The outcome with the move it means for the row.
@@ -175,10 +182,10 @@ impl Rules {
 
     /// A first doubt is re-sent by policy; a second one, or a policy of holding, waits for a person.
     fn doubt(&self, state: &mut DeliveryState, at: Timestamp) -> DeliveryClass {
-        if self.in_doubt.then == DoubtPolicy::Hold || state.doubts > 1 {
+        if self.then == DoubtPolicy::Hold || state.doubts > 1 {
             return DeliveryClass::InDoubt(Doubt::Held);
         }
-        state.due_at = Some(later(at, self.in_doubt.reconcile_for.unsigned()));
+        state.due_at = Some(later(at, self.reconcile_for.unsigned()));
         DeliveryClass::InDoubt(Doubt::Due)
     }
 }

@@ -84,12 +84,12 @@ impl Links {
 /// outlived half its life since the message's Date, as a re-notice with a token of its own. `token_for`
 /// is `None` where the doubtful message carried no token.
 pub(super) fn sent_again(
-    state: DeliveryState,
+    state: &DeliveryState,
     dated_at: Timestamp,
     token_for: Option<HumanDuration>,
     now: Timestamp,
 ) -> DeliveryState {
-    let queued = DeliveryState { class: DeliveryClass::Queued, due_at: None, ..state };
+    let queued = DeliveryState { class: DeliveryClass::Queued, due_at: None, ..state.clone() };
     let age = now.duration_since(dated_at);
     if token_for.is_none_or(|life| age <= life.signed() / 2) {
         return queued;
@@ -118,7 +118,7 @@ mod tests {
         let life = Some(HumanDuration::from_secs(86_400));
         let after = |seconds, life| {
             let now = dated_at + SignedDuration::from_secs(seconds);
-            sent_again(doubt.clone(), dated_at, life, now)
+            sent_again(&doubt, dated_at, life, now)
         };
         for (seconds, life) in [(60, life), (43_200, life), (43_201, None), (864_000, None)] {
             let again = after(seconds, life);

@@ -22,6 +22,7 @@ use crate::secret::digest::sha256;
 use crate::secret::keyring::Keyring;
 use crate::secret::mail::{boundary_seed, message_id, reference, verp_tag};
 use crate::secret::token::{PlainToken, random_salt};
+use crate::store::deliveries::LoadedRow;
 use crate::store::tokens::{NewToken, StoredToken};
 
 /// Renders and builds the notices of one campaign from approved bytes.
@@ -112,6 +113,23 @@ impl NoticeWriter {
             .iter()
             .map(|kind| CredentialContext { kind: *kind, class: class(kind) })
             .collect()
+    }
+
+    /// The message of a loaded row, and what is kept of the token in it.
+    pub fn message(
+        &self,
+        row: &LoadedRow,
+        recipient: &Recipient,
+        dated_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(Built, Option<NewToken>), EngineError> {
+        let (number, generation) = (row.number, row.state.generation);
+        let classes = classes(&row.credentials);
+        let minted = self.mint((number, generation), recipient, &classes, row.token, now)?;
+        let token = minted.as_ref().map(|minted| &minted.token);
+        let rendered = self.render(number, recipient, &classes, token)?;
+        let built = self.build(number, generation, dated_at, recipient, &rendered)?;
+        Ok((built, minted.map(|minted| minted.kept)))
     }
 
     /// The token of one person's generation, to go out at `now`: of the salt that is stored, else of
@@ -237,6 +255,15 @@ impl NoticeWriter {
         let content = *sha256(&bytes).as_bytes();
         Ok(Built { to, from, bytes, content })
     }
+}
+
+fn classes(words: &BTreeMap<String, String>) -> BTreeMap<CredentialKind, CredentialClass> {
+    words
+        .iter()
+        .filter_map(|(kind, class)| {
+            Some((CredentialKind::parse(kind)?, CredentialClass::parse(class)?))
+        })
+        .collect()
 }
 
 /// The approved campaign file alone, for who neither renders nor sends.

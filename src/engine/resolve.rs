@@ -161,7 +161,7 @@ impl Engine {
         let state = if verdict == Verdict::NotSent {
             let tokens = self.store.tokens(people.campaign, number).await?;
             let has_token = tokens.iter().any(|token| token.generation == key.generation);
-            sent_again(found.state, dated_at, token_for.filter(|_| has_token), now)
+            sent_again(&found.state, dated_at, token_for.filter(|_| has_token), now)
         } else {
             DeliveryState { class: to.clone(), due_at: None, ..found.state }
         };

@@ -229,14 +229,18 @@ pub(super) struct PersonFacts {
     needs_new_password: bool,
     knew_secret: bool,
     unsubscribed: bool,
-    /// Empty without one.
-    #[serde(serialize_with = "shown")]
-    link: Option<ResetLink>,
+    link: PersonalLink,
 }
 
+/// A person's link, or an empty text.
+#[derive(Clone)]
+struct PersonalLink(Option<ResetLink>);
+
 /// The one place where a link becomes text: a template is about to print it.
-fn shown<S: Serializer>(link: &Option<ResetLink>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(link.as_ref().map_or("", ResetLink::expose))
+impl Serialize for PersonalLink {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_ref().map_or("", ResetLink::expose))
+    }
 }
 
 impl RecipientContext {
@@ -266,7 +270,7 @@ impl RecipientContext {
                 needs_new_password: any(CredentialContext::needs_new_password),
                 knew_secret: any(CredentialContext::is_remembered),
                 unsubscribed,
-                link: reset.link().cloned(),
+                link: PersonalLink(reset.link().cloned()),
             },
             credentials,
             reset,

@@ -4,15 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use forthwith::domain::clock::{Clock as _, ManualClock};
+use forthwith::domain::clock::{Clock as _, ManualClock, SystemClock};
 use forthwith::domain::credential::{CredentialClass, CredentialKind};
+use forthwith::domain::delivery::{AttemptKey, DeliveryClass};
 use forthwith::domain::track::Track;
 use forthwith::engine::notice::NoticeWriter;
 use forthwith::engine::resolve::{Resolved, Verdict};
 use forthwith::secret::token::PlainToken;
+use forthwith::store::deliveries::{Claimant, Flush, NewIntent};
+use forthwith::store::reports::DeliveryFilter;
+use forthwith::store::tokens::{NewToken, StoredToken};
 use jiff::{SignedDuration, Timestamp};
 use mail_parser::{Message, MessageParser};
 
+use crate::crash::{log_of, spawn_run, write_settings};
 use crate::end_to_end::files_under;
 use crate::harness::tampering::{hours, query, standing_clock};
 use crate::harness::{CAMPAIGN, House, INCIDENT, Plan, campaign_file, person, write};
@@ -126,7 +131,7 @@ async fn number_of(house: &House, address: &str) -> i64 {
     i64::try_from(found[0]).unwrap()
 }
 
-async fn address_of(house: &House, start: &str) -> String {
+fn address_of(house: &House, start: &str) -> String {
     let text = std::fs::read_to_string(house.path("affected.csv")).unwrap();
     let line = text.lines().find(|line| line.contains(&format!(",{start}@"))).unwrap();
     line.rsplit(',').next().unwrap().to_owned()
@@ -227,18 +232,20 @@ async fn nothing_holds(house: &House, log: &Log, tokens: &BTreeSet<String>) {
     assert!(String::from_utf8_lossy(&said).contains("the log is kept"));
     papers.push(("the log".into(), said));
     let mails = house.mails().concat().replace("=\r\n", "");
-    for token in tokens {
-        assert!(mails.contains(token), "the search finds what is there");
-        // the part after prefix and key id, which is all a thief would need
-        let secret = &token.as_bytes()[6..];
-        for (name, paper) in &papers {
-            let found = paper.windows(secret.len()).any(|window| window == secret);
+    // only a run of characters that a token is made of can hold one
+    let is_of_a_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let mut searched = 0;
+    for (name, paper) in &papers {
+        let runs = paper.split(|byte| !is_of_a_token(byte)).filter(|run| run.len() >= 43);
+        for run in runs.map(|run| std::str::from_utf8(run).unwrap()) {
+            searched += 1;
+            // the part after prefix and key id, which is all a thief would need
+            let found = tokens.iter().any(|token| run.contains(&token[6..]));
             assert!(!found, "{name} holds a token");
         }
     }
-    assert!(
-        papers.iter().any(|(_, paper)| paper.windows(11).any(|w| w == b"SAMPLE-ONLY")) == false
-    );
+    assert!(searched > 100, "{searched} runs: the search is broken");
+    assert!(tokens.iter().all(|token| mails.contains(token)), "the search finds what is there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,7 +256,7 @@ async fn a_retry_keeps_the_token_and_its_life_begins_anew() {
     let house =
         ready(Plan { campaign: slow.replace("max_age = \"1h\"", "max_age = \"5d\""), ..plan })
             .await;
-    let number = number_of(&house, &address_of(&house, "customer3").await).await;
+    let number = number_of(&house, &address_of(&house, "customer3")).await;
     // the run waits for the retry, which is two hours off: the clock moves once it is deferred
     let running = house.engine.clone();
     let run = tokio::spawn(async move {
@@ -305,7 +312,7 @@ async fn by_default_mode_link_holds_a_doubt_and_young_it_is_sent_again_as_it_was
     let clock = standing_clock();
     let house = ready(linked(30, &["drop-after-dot:to=customer4@*:times=1"], &clock, "")).await;
     assert!(house.run().await.unwrap().is_finished);
-    let number = number_of(&house, &address_of(&house, "customer4").await).await;
+    let number = number_of(&house, &address_of(&house, "customer4")).await;
     let reasons = house.status().await.deliveries.reasons;
     assert_eq!(reasons.get("in-doubt/held"), Some(&1), "{reasons:?}");
     let before = rows(&house).await;
@@ -331,7 +338,7 @@ async fn an_old_doubt_becomes_a_new_notice_with_a_new_token_and_the_old_one_is_r
     let clock = standing_clock();
     let house = ready(linked(30, &["drop-after-dot:to=customer4@*:times=1"], &clock, "")).await;
     house.run().await.unwrap();
-    let number = number_of(&house, &address_of(&house, "customer4").await).await;
+    let number = number_of(&house, &address_of(&house, "customer4")).await;
     clock.advance(SignedDuration::from_hours(12) + SignedDuration::from_secs(1));
     let revoked = clock.now();
     let settled = resolve(&house, number, Verdict::NotSent).await;
@@ -393,7 +400,7 @@ async fn a_re_send_that_comes_late_is_a_new_notice_by_itself() {
     }
     hours(&clock, 13);
     assert!(run.await.unwrap().unwrap().is_finished);
-    let number = number_of(&house, &address_of(&house, "customer4").await).await;
+    let number = number_of(&house, &address_of(&house, "customer4")).await;
     let mine: Vec<Row> =
         rows(&house).await.into_iter().filter(|row| row.number == number).collect();
     let [old, new] = mine.as_slice() else { panic!("{mine:?}") };
@@ -407,6 +414,110 @@ async fn a_re_send_that_comes_late_is_a_new_notice_by_itself() {
         .map(|mail| mail.id)
         .collect();
     assert_eq!(ids.len(), 2);
+}
+
+/// The fence holds for tokens as it does for intents, and an expiry moves forwards only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_intent_neither_issues_nor_prolongs_a_token() {
+    let clock = standing_clock();
+    let house = ready(linked(30, &[], &clock, "")).await;
+    let (store, now) = (&house.engine.store, clock.now());
+    let campaign = house.engine.campaign(CAMPAIGN).await.unwrap().id;
+    let incarnation = store.identity().await.unwrap().incarnation;
+    let later = |hours| now + SignedDuration::from_hours(hours);
+    let claimant = Claimant { worker: "w".into(), incarnation, now, until: later(1) };
+    let lane = &store.runnable_lanes(campaign, now).await.unwrap()[0].lane;
+    let lease = &store.claim(campaign, lane, &claimant, 1).await.unwrap()[0];
+    let loaded = &store.load(campaign, lease).await.unwrap()[0];
+    assert!(loaded.token.is_none());
+    let stored = StoredToken { salt: [7; 32], digest: [8; 32] };
+    let intent = |generation, n, epoch, expires_at| NewIntent {
+        key: AttemptKey { number: loaded.number, generation, n },
+        dated_at: now,
+        content: [9; 32],
+        from: DeliveryClass::Queued,
+        epoch,
+        segment: 0,
+        relay: "relay".into(),
+        token: Some(NewToken { stored, expires_at }),
+    };
+    let flush = async |intent: NewIntent| {
+        let flush = Flush { ended: Vec::new(), intents: vec![intent] };
+        let flushed = store.flush(campaign, &claimant, flush).await.unwrap();
+        let expiry = rows(&house).await.first().map(|row| row.expires_at);
+        (flushed.refused.is_empty(), expiry)
+    };
+    let at = |hours| Some(later(hours).as_microsecond());
+    let epoch = lease.epoch;
+    assert_eq!(flush(intent(1, 1, epoch + 1, later(24))).await, (false, None), "another's lease");
+    assert_eq!(flush(intent(2, 1, epoch, later(24))).await, (false, None), "another generation");
+    assert_eq!(flush(intent(1, 1, epoch, later(24))).await, (true, at(24)));
+    assert_eq!(flush(intent(1, 1, epoch, later(30))).await, (false, at(24)), "used already");
+    assert_eq!(flush(intent(1, 2, epoch - 1, later(30))).await, (false, at(24)));
+    assert_eq!(flush(intent(1, 2, epoch, later(30))).await, (true, at(30)));
+    assert_eq!(flush(intent(1, 3, epoch, later(26))).await, (true, at(30)), "never backwards");
+    let found = store.load(campaign, lease).await.unwrap()[0].token;
+    assert!(found == Some(stored), "the next attempt finds the salt");
+    // a token that no row knows stops the whole commit
+    let other = StoredToken { salt: [1; 32], ..stored };
+    let token = Some(NewToken { stored: other, expires_at: later(40) });
+    let flush = Flush {
+        intents: vec![NewIntent { token, ..intent(1, 4, epoch, now) }],
+        ..Flush::default()
+    };
+    let refused = store.flush(campaign, &claimant, flush).await.unwrap_err().to_string();
+    assert!(refused.contains("reset token"), "{refused}");
+    assert_eq!(intents(&house).await.len(), 3);
+}
+
+/// Three `kill -9`: before the commit, before the wire, after the dot, wherever they hit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_changes_nobodys_token() {
+    let clock = Arc::new(SystemClock);
+    let file = link_file("in_doubt = { then = \"resend\" }");
+    let house = ready(Plan {
+        customers: 500,
+        campaign: file.replace("per_second = 2000", "per_second = 60"),
+        dot_delay: std::time::Duration::from_millis(150),
+        clock,
+        ..Plan::default()
+    })
+    .await;
+    write_settings(&house);
+    for kill in 0..3 {
+        let (mut run, before) = (spawn_run(&house), house.taken().len());
+        while house.taken().len() < before + 60 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            assert!(run.try_wait().unwrap().is_none(), "kill {kill}: {}", log_of(&house));
+        }
+        run.kill().unwrap();
+        run.wait().unwrap();
+        // What the sink has in hand it finishes by itself.
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    }
+    assert!(house.run().await.unwrap().is_finished);
+    let filter = DeliveryFilter { ever_in_doubt: true, ..DeliveryFilter::default() };
+    let doubtful = house.engine.deliveries(CAMPAIGN, &filter, None, 1_000).await.unwrap().len();
+    assert!(doubtful > 0, "no kill hit an open transaction");
+
+    let mut links: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
+    let (mut copies, mails) = (0, mails(&house));
+    for mail in &mails {
+        links.entry(mail.to.clone()).or_default().insert(mail.link.clone());
+    }
+    let rows = rows(&house).await;
+    let digests: BTreeSet<_> = rows.iter().map(|row| row.digest.clone()).collect();
+    assert!(rows.iter().all(|row| row.generation == 1 && row.revoked_at.is_none()));
+    for (to, links) in &links {
+        assert_eq!(links.len(), 1, "{to}: every copy has the same link");
+        if let Some(link) = links.first().unwrap() {
+            copies += 1;
+            let digest = token_in(link).digest(house.engine.keys.digest());
+            assert!(digests.contains(&digest.as_bytes()[..]), "{to}: a token that no row knows");
+        }
+    }
+    assert_eq!(copies, rows.len(), "every row went out");
+    assert_eq!(links.len() as u64, house.status().await.deliveries.told);
 }
 
 /// Whoever may not be the person gets the words of mode `site`.
@@ -457,8 +568,7 @@ async fn suspect_and_dormant_addresses_and_accounts_without_a_password_get_no_to
     let (row, people) = house.engine.people(CAMPAIGN).await.unwrap();
     let approved = house.engine.approved(&row, &people, Track::Notice).await.unwrap();
     let writer = NoticeWriter::new(&house.engine, &people, &approved.parts).unwrap();
-    let number =
-        u64::try_from(number_of(&house, &address_of(&house, "customer4").await).await).unwrap();
+    let number = u64::try_from(number_of(&house, &address_of(&house, "customer4")).await).unwrap();
     let body = house.engine.store.delivery(row.id, number).await.unwrap().unwrap().body.unwrap();
     let mut ada = people.open(number, &body).unwrap();
     let now = Timestamp::UNIX_EPOCH;
@@ -540,7 +650,7 @@ async fn a_salt_altered_in_the_database_holds_the_person_and_sends_nothing() {
     let clock = standing_clock();
     let house = ready(linked(30, &["drop-after-dot:to=customer4@*:times=1"], &clock, "")).await;
     house.run().await.unwrap();
-    let number = number_of(&house, &address_of(&house, "customer4").await).await;
+    let number = number_of(&house, &address_of(&house, "customer4")).await;
     house
         .tamper(&format!("UPDATE reset_token SET salt = randomblob(32) WHERE number = {number}"))
         .await;

@@ -1,6 +1,6 @@
 //! The dispatcher: claims chunks, loads and checks them, renders, and hands attempts to the recorder.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,6 @@ use super::halt::Halt;
 use super::job::{Job, Record};
 use super::lane::{Chunks, Finished, Waiting};
 use super::pace::{Pace, Slot};
-use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::{AttemptKey, DeliveryClass, HeldReason};
 use crate::domain::track::NoticeState;
 use crate::engine::link::Links;
@@ -269,7 +268,7 @@ impl Dispatcher {
         let now = self.engine.clock.now();
         // Once its fate was in doubt, every later attempt repeats the very bytes (protocol §6).
         let dated_at = row.repeats.map_or(now, |(dated_at, _)| dated_at);
-        let (built, token) = match self.message(&waiting, dated_at, now) {
+        let (built, token) = match self.writer.message(row, &waiting.recipient, dated_at, now) {
             Ok(message) => message,
             Err(error) => {
                 tracing::error!(number = row.number, %error, "a notice cannot be made: {error}");
@@ -286,23 +285,6 @@ impl Dispatcher {
             return Ok(None);
         }
         self.job(waiting, lane, slot, person, dated_at, built, token).map(Some)
-    }
-
-    /// The message, and what is kept of the token in it.
-    fn message(
-        &self,
-        waiting: &Waiting,
-        dated_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(Built, Option<NewToken>), EngineError> {
-        let (row, recipient) = (&waiting.row, &waiting.recipient);
-        let (number, generation) = (row.number, row.state.generation);
-        let classes = classes(&row.credentials);
-        let minted = self.writer.mint((number, generation), recipient, &classes, row.token, now)?;
-        let token = minted.as_ref().map(|minted| &minted.token);
-        let rendered = self.writer.render(number, recipient, &classes, token)?;
-        let built = self.writer.build(number, generation, dated_at, recipient, &rendered)?;
-        Ok((built, minted.map(|minted| minted.kept)))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one job, used once")]
@@ -379,13 +361,4 @@ pub(super) async fn give_back(
         engine.store.release(campaign, &chunk.lease, worker, chunk.due_at).await?;
     }
     Ok(())
-}
-
-fn classes(words: &BTreeMap<String, String>) -> BTreeMap<CredentialKind, CredentialClass> {
-    words
-        .iter()
-        .filter_map(|(kind, class)| {
-            Some((CredentialKind::parse(kind)?, CredentialClass::parse(class)?))
-        })
-        .collect()
 }

@@ -36,9 +36,8 @@ impl Engine {
                 let to = DeliveryClass::Queued;
                 let entry = people.moved(person, from.label(), to.label(), "policy");
                 let token_for = token_for.filter(|_| doubt.has_token);
-                let generation = doubt.state.generation;
-                let state = sent_again(doubt.state, doubt.dated_at, token_for, now);
-                let reason = if state.generation == generation {
+                let state = sent_again(&doubt.state, doubt.dated_at, token_for, now);
+                let reason = if state.generation == doubt.state.generation {
                     "in_doubt.then = resend"
                 } else {
                     "in_doubt.then = resend; a new notice, the old link's life was half over"

@@ -101,7 +101,8 @@ impl SqliteStore {
         campaign: i64,
         range: (i64, i64),
     ) -> Result<HashMap<(i64, i64), StoredToken>, StoreError> {
-        let rows: Vec<(i64, i64, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+        type Columns = (i64, i64, Vec<u8>, Option<Vec<u8>>);
+        let rows: Vec<Columns> = sqlx::query_as(
             "SELECT number, generation, salt, digest
              FROM reset_token
              WHERE campaign_id = $1 AND number BETWEEN $2 AND $3",

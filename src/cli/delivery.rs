@@ -194,6 +194,12 @@ fn tell(story: &Story, context: &Context<'_>) -> Result<(), CliError> {
         "reply",
     ];
     Listing::print(context.printer, &columns, false, &story.attempts, "none")?;
+    if !story.tokens.is_empty() {
+        context.printer.data("\nPersonal links")?;
+        let columns =
+            ["generation", "state", "issued_at", "expires_at", "consumed_at", "revoked_at"];
+        Listing::print(context.printer, &columns, false, &story.tokens, "")?;
+    }
     for attempt in &story.attempts {
         for end in &attempt.resolutions {
             let (generation, n) = (attempt.generation, attempt.n);
@@ -232,7 +238,14 @@ async fn resolve(
     let people = count(numbers.len() as u64);
     context.confirm(&format!("{people} people will be {means}. Go on?"), args.yes)?;
     let signer = context.signer(engine, &args.signing.wanted()).await?;
-    let moved = engine.resolve(&args.campaign, &numbers, verdict, &args.reason, &signer).await?;
-    context.printer.say(&format!("{} of {people} people are {means}.", count(moved)));
+    let settled = engine.resolve(&args.campaign, &numbers, verdict, &args.reason, &signer).await?;
+    context.printer.say(&format!("{} of {people} people are {means}.", count(settled.moved)));
+    if settled.renewed > 0 {
+        context.printer.say(&format!(
+            "{} of them get a new notice with a new link: half the old link's life was over, so it \
+             is revoked.",
+            count(settled.renewed)
+        ));
+    }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::output::{count, harmless};
 use crate::domain::totals::{DeliveryTotals, SourceTotals};
 use crate::engine::Engine;
 use crate::engine::report::{SlowedLane, Status};
+use crate::store::tokens::TokenTotals;
 
 /// How often `watch` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ pub(super) async fn watch(
     let redraws = std::io::stdout().is_terminal();
     let mut before: Option<(Instant, u64)> = None;
     loop {
-        let status = engine.status(campaign).await?;
+        let status = engine.standing(campaign).await?;
         let (now, told) = (Instant::now(), status.deliveries.told);
         let rate =
             before.map_or(0.0, |(then, was)| per_second(told.saturating_sub(was), now - then));
@@ -129,21 +130,8 @@ fn text(status: &Status) -> String {
     if status.credentials.values().any(|accounts| *accounts > 0) {
         parts.push(format!("Credentials\n{}", credential_lines(&status.credentials)));
     }
-    if !status.suspended.is_empty() {
-        let line = |lane: &crate::engine::report::SuspendedLane| {
-            harmless(&format!("{} until {}: {}", lane.provider, lane.until, lane.cause))
-        };
-        let lanes: Vec<String> = status.suspended.iter().map(line).collect();
-        parts.push(format!("Suspended providers\n{}", lanes.join("\n")));
-    }
-    if !status.slowed.is_empty() {
-        let line = |lane: &SlowedLane| {
-            let SlowedLane { provider, per_minute, until, cause } = lane;
-            harmless(&format!("{provider} to {per_minute:.1} a minute until {until}: {cause}"))
-        };
-        let lanes: Vec<String> = status.slowed.iter().map(line).collect();
-        parts.push(format!("Slowed providers\n{}", lanes.join("\n")));
-    }
+    parts.extend(status.tokens.as_ref().map(link_lines));
+    parts.extend(provider_lines(status));
     let signed: Vec<String> = status
         .approvals
         .iter()
@@ -152,6 +140,38 @@ fn text(status: &Status) -> String {
     let signed = if signed.is_empty() { "none yet".into() } else { signed.join("\n") };
     parts.push(format!("Signatures\n{signed}"));
     parts.join("\n\n")
+}
+
+/// How many personal links there are, and what became of them.
+fn link_lines(links: &TokenTotals) -> String {
+    format!(
+        "Personal links\n{} issued = {} live + {} expired + {} used + {} revoked",
+        count(links.issued),
+        count(links.live),
+        count(links.expired),
+        count(links.consumed),
+        count(links.revoked)
+    )
+}
+
+/// The providers that rest, and those that go on more slowly.
+fn provider_lines(status: &Status) -> Vec<String> {
+    let suspended = status
+        .suspended
+        .iter()
+        .map(|lane| harmless(&format!("{} until {}: {}", lane.provider, lane.until, lane.cause)));
+    let slowed = status.slowed.iter().map(|lane| {
+        let SlowedLane { provider, per_minute, until, cause } = lane;
+        harmless(&format!("{provider} to {per_minute:.1} a minute until {until}: {cause}"))
+    });
+    let part = |head: &str, lines: Vec<String>| {
+        (!lines.is_empty()).then(|| format!("{head}\n{}", lines.join("\n")))
+    };
+    let parts = [
+        part("Suspended providers", suspended.collect()),
+        part("Slowed providers", slowed.collect()),
+    ];
+    parts.into_iter().flatten().collect()
 }
 
 /// Every class with its count, its reasons below it.
@@ -204,6 +224,7 @@ pub(super) fn credential_lines(totals: &BTreeMap<String, u64>) -> String {
 mod tests {
     use super::*;
     use crate::engine::report::{ApprovalView, SuspendedLane};
+    use crate::store::tokens::TokenTotals;
 
     fn status() -> Status {
         Status {
@@ -235,6 +256,13 @@ mod tests {
                 ]),
                 ..DeliveryTotals::default()
             },
+            tokens: Some(TokenTotals {
+                issued: 900,
+                consumed: 40,
+                revoked: 2,
+                expired: 8,
+                live: 850,
+            }),
             suspended: vec![SuspendedLane {
                 provider: "gmail".into(),
                 cause: "550 5.7.26\u{1b}[31m".into(),
@@ -266,6 +294,7 @@ mod tests {
             "paused (operator: by os:ann@host)",
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
+            "900 issued = 850 live + 8 expired + 40 used + 2 revoked",
             "gmail until 2026-01-01T00:00:00Z: 550 5.7.26\u{FFFD}[31m",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

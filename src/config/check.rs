@@ -7,6 +7,7 @@ use super::{Config, ConfigError, Variables};
 use crate::domain::incident::Incident;
 use crate::engine::Workspace;
 use crate::engine::campaign_file::CampaignFile;
+use crate::engine::link::Links;
 
 /// What a look at the files came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,13 +44,16 @@ pub fn check(workspace: &Workspace, variables: &Variables) -> Findings {
         findings.take(&path, file, |text, file| {
             let campaign = CampaignFile::parse(text, file).map_err(|error| error.to_string())?;
             let (incident, incident_name) = workspace.incident_file(&campaign.incident);
-            if incident.exists() {
-                return Ok(());
-            }
-            Err(format!(
-                "`{file}`: there is no `{incident_name}`; hint: `forthwith incident new {}`",
-                campaign.incident
-            ))
+            let Ok(facts) = std::fs::read_to_string(&incident) else {
+                return Err(format!(
+                    "`{file}`: there is no `{incident_name}`; hint: `forthwith incident new {}`",
+                    campaign.incident
+                ));
+            };
+            // An incident that cannot be read is listed for itself.
+            let Ok(facts) = Incident::parse(&facts, &incident_name) else { return Ok(()) };
+            let links = Links::of(&campaign, file, &facts, &incident_name);
+            links.map(drop).map_err(|error| error.to_string())
         });
     }
     findings
@@ -117,6 +121,12 @@ mod tests {
             "campaigns/lost.toml",
             &include_str!("../../templates/scaffold/campaign.toml").replace("SLUG", "gone"),
         );
+        write(
+            "campaigns/linked.toml",
+            &include_str!("../../templates/scaffold/campaign.toml")
+                .replace("SLUG", "good")
+                .replacen("mode = \"site\"", "mode = \"link\"", 1),
+        );
         let variables = Variables::of::<&str, &str>([]).unwrap();
         let findings = check(&workspace, &variables);
         assert_eq!(
@@ -125,12 +135,18 @@ mod tests {
                 "forthwith.toml",
                 "incidents/bad/incident.toml",
                 "incidents/good/incident.toml",
+                "campaigns/linked.toml",
                 "campaigns/lost.toml"
             ]
         );
-        assert_eq!(findings.problems.len(), 3, "{:?}", findings.problems);
+        assert_eq!(findings.problems.len(), 4, "{:?}", findings.problems);
         assert!(findings.problems[0].contains("relay.port"));
         assert!(findings.problems[1].contains("incidents/bad/incident.toml"));
-        assert!(findings.problems[2].contains("incident new gone"));
+        let linked = &findings.problems[2];
+        assert!(linked.contains("campaigns/linked.toml"), "{linked}");
+        assert!(
+            linked.contains("incidents/good/incident.toml") && linked.contains("brand.reset_url")
+        );
+        assert!(findings.problems[3].contains("incident new gone"));
     }
 }

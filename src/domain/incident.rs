@@ -80,6 +80,8 @@ pub struct Brand {
     pub site: SiteUrl,
     /// The page that publishes this notice, on the brand's own site.
     pub notice_url: Option<SiteUrl>,
+    /// The page that takes a new password, on the brand's own site: personal links lead there.
+    pub reset_url: Option<SiteUrl>,
     /// A mailbox people answer.
     pub support_email: Option<OneLine>,
     /// A help page, on the brand's own site.
@@ -292,6 +294,9 @@ fn check_brand(brand: &Brand) -> Result<(), (&'static str, &'static str)> {
     if foreign(&brand.notice_url) {
         return Err(("brand.notice_url", FOREIGN));
     }
+    if foreign(&brand.reset_url) {
+        return Err(("brand.reset_url", FOREIGN));
+    }
     let is_mailbox = |text: &str| {
         text.split_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
@@ -419,6 +424,28 @@ mod tests {
                 matches!(error, IncidentError::Rule { key: "brand.support_url", .. }),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn the_reset_page_lies_on_the_brands_own_site_and_holds_nothing_but_a_path() {
+        let page = |url: &str| {
+            let line = format!(
+                "notice_url = \"https://www.northwind.example/notice\"\nreset_url = \"{url}\""
+            );
+            with("notice_url = \"https://www.northwind.example/notice\"", &line)
+        };
+        for own in ["https://www.northwind.example/reset", "https://reset.northwind.example/"] {
+            assert_eq!(page(own).unwrap().brand().reset_url.as_ref().unwrap().as_str(), own);
+        }
+        let error = page("https://northwind-reset.example/").unwrap_err();
+        assert!(matches!(error, IncidentError::Rule { key: "brand.reset_url", .. }), "{error}");
+        for bad in [
+            "http://www.northwind.example/reset",
+            "https://www.northwind.example/reset?from=mail",
+            "https://www.northwind.example/reset#here",
+        ] {
+            assert!(matches!(page(bad), Err(IncidentError::Syntax { .. })), "{bad}");
         }
     }
 

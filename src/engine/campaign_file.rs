@@ -1,5 +1,6 @@
 //! `campaigns/<name>.toml`: whom to tell, how to secure them, what to send and how fast.
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::{Engine, EngineError};
@@ -11,6 +12,10 @@ use crate::domain::pace::PaceSetting;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::track::Environment;
 use crate::source::SourceSettings;
+
+/// The shortest and the longest life of a personal link.
+const SHORTEST_TOKEN: SignedDuration = SignedDuration::from_mins(1);
+const LONGEST_TOKEN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A campaign as its file says it.
 #[derive(Debug, Clone, Deserialize)]
@@ -69,6 +74,9 @@ pub struct NoticeSection {
     /// How people come to a new password.
     #[serde(default)]
     pub mode: Mode,
+    /// How long a personal link lives, from the latest attempt on; for mode `link`.
+    #[serde(default = "one_day")]
+    pub token_for: HumanDuration,
     /// Language where the person's own has no template.
     #[serde(default = "english")]
     pub locale: String,
@@ -97,6 +105,8 @@ pub enum Mode {
     /// They go to the site they know; no link and no secret in the mail.
     #[default]
     Site,
+    /// Each gets a link of their own with a single-use token, and the site's words beside it.
+    Link,
     /// The notice speaks of no new password.
     None,
 }
@@ -119,23 +129,21 @@ pub enum Barrier {
 }
 
 /// What happens to a notice whose fate is unknown.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InDoubtPolicy {
     /// How long a relay log may settle it first; 0 where none is configured.
     #[serde(default)]
     pub reconcile_for: HumanDuration,
-    /// What then.
-    #[serde(default)]
-    pub then: DoubtPolicy,
+    /// What then; by the mode where absent, see [`CampaignFile::then`].
+    pub then: Option<DoubtPolicy>,
 }
 
 /// What the policy does with a doubt nobody settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DoubtPolicy {
     /// Send the same bytes again, once.
-    #[default]
     Resend,
     /// Hold it for `forthwith delivery resolve`.
     Hold,
@@ -165,14 +173,12 @@ impl Default for PaceSection {
     }
 }
 
-impl Default for InDoubtPolicy {
-    fn default() -> Self {
-        Self { reconcile_for: HumanDuration::default(), then: DoubtPolicy::Resend }
-    }
-}
-
 fn fifteen_minutes() -> HumanDuration {
     HumanDuration::from_secs(15 * 60)
+}
+
+const fn one_day() -> HumanDuration {
+    HumanDuration::from_secs(24 * 60 * 60)
 }
 
 fn english() -> String {
@@ -201,8 +207,26 @@ impl CampaignFile {
         parsed.check(file)
     }
 
+    /// What the policy does with a doubt nobody settled: what the file says, else by the mode. A
+    /// second copy of a secret is worse than a wait, so mode `link` holds.
+    pub fn then(&self) -> DoubtPolicy {
+        self.in_doubt.then.unwrap_or(match self.notice.mode {
+            Mode::Link => DoubtPolicy::Hold,
+            Mode::Site | Mode::None => DoubtPolicy::Resend,
+        })
+    }
+
     fn check(self, file: &str) -> Result<Self, EngineError> {
         let refuse = |what: String| Err(EngineError::refused(format!("`{file}`: {what}")));
+        let token_for = self.notice.token_for.signed();
+        if token_for < SHORTEST_TOKEN || token_for > LONGEST_TOKEN || token_for.as_secs() % 60 != 0
+        {
+            return refuse(
+                "`notice.token_for` must be whole minutes, at least 1m and at most 7d: notices say it; \
+                 hint: `token_for = \"24h\"`"
+                    .into(),
+            );
+        }
         if let Err(fault) = self.pace.setting().check() {
             return refuse(format!("[pace]: {fault}"));
         }
@@ -236,5 +260,52 @@ impl Engine {
             )));
         }
         CampaignFile::parse(&self.workspace.read(&path)?, &file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCAFFOLD: &str = include_str!("../../templates/scaffold/campaign.toml");
+
+    fn parse(notice: &str) -> Result<CampaignFile, EngineError> {
+        let text = SCAFFOLD.replacen("mode = \"site\"", notice, 1);
+        CampaignFile::parse(&text, "campaigns/x.toml")
+    }
+
+    #[test]
+    fn a_doubt_is_held_by_default_in_mode_link_alone_and_an_explicit_word_wins() {
+        for (mode, default) in [
+            ("mode = \"site\"", DoubtPolicy::Resend),
+            ("mode = \"none\"", DoubtPolicy::Resend),
+            ("mode = \"link\"", DoubtPolicy::Hold),
+        ] {
+            let file = parse(mode).unwrap();
+            assert_eq!(file.then(), default, "{mode}");
+            for (word, then) in [("resend", DoubtPolicy::Resend), ("hold", DoubtPolicy::Hold)] {
+                let text = SCAFFOLD.replacen("mode = \"site\"", mode, 1).replacen(
+                    "#then = \"resend\"",
+                    &format!("then = \"{word}\""),
+                    1,
+                );
+                let file = CampaignFile::parse(&text, "campaigns/x.toml").unwrap();
+                assert_eq!((file.in_doubt.then, file.then()), (Some(then), then), "{mode} {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_lives_a_day_unless_the_file_says_otherwise_and_never_over_a_week() {
+        assert_eq!(parse("mode = \"link\"").unwrap().notice.token_for.to_string(), "1d");
+        for good in ["1m", "90m", "7d"] {
+            let notice = format!("mode = \"link\"\ntoken_for = \"{good}\"");
+            assert!(parse(&notice).is_ok(), "{good}");
+        }
+        for bad in ["0s", "30s", "90s", "169h", "8d"] {
+            let notice = format!("mode = \"link\"\ntoken_for = \"{bad}\"");
+            let error = parse(&notice).unwrap_err().to_string();
+            assert!(error.contains("`notice.token_for`") && error.contains("hint:"), "{error}");
+        }
     }
 }

@@ -5,6 +5,7 @@ pub mod approved;
 pub mod campaign_file;
 pub mod error;
 pub mod founding;
+pub mod link;
 pub mod notice;
 pub mod notify;
 pub mod operators;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::campaign_file::{CampaignFile, Mode};
+use super::link::{Links, Minted};
 use super::people::People;
 use super::plan::Parts;
 use super::{Engine, EngineError};
@@ -15,11 +16,14 @@ use crate::domain::recipient::Recipient;
 use crate::mail::address::Mailbox;
 use crate::mail::message::{Draft, Party};
 use crate::render::{
-    CampaignContext, CredentialContext, Prepared, RecipientContext, Rendered, ResetMode, Templates,
+    CampaignContext, CredentialContext, Prepared, RecipientContext, Rendered, Reset, Templates,
 };
 use crate::secret::digest::sha256;
 use crate::secret::keyring::Keyring;
 use crate::secret::mail::{boundary_seed, message_id, reference, verp_tag};
+use crate::secret::token::{PlainToken, random_salt};
+use crate::store::deliveries::LoadedRow;
+use crate::store::tokens::{NewToken, StoredToken};
 
 /// Renders and builds the notices of one campaign from approved bytes.
 #[derive(Clone)]
@@ -27,6 +31,7 @@ pub struct NoticeWriter {
     prepared: Prepared,
     locales: Vec<String>,
     kinds: Vec<CredentialKind>,
+    links: Option<Links>,
     file: Arc<CampaignFile>,
     from: Mailbox,
     reply_to: Option<Mailbox>,
@@ -60,15 +65,17 @@ impl NoticeWriter {
             })
             .collect();
         let templates = Templates::compile(&file.notice.template, &templates)?;
-        let reset = match file.notice.mode {
-            Mode::Site => ResetMode::Site,
-            Mode::None => ResetMode::None,
-        };
-        let prepared = templates.prepare(&CampaignContext::new(&incident, reset))?;
+        let (_, name) = engine.workspace.campaign_file(&people.name);
+        let links = Links::of(&file, &name, &incident, &incident_name)?;
+        if links.is_some() {
+            templates.check_links()?;
+        }
+        let prepared = templates.prepare(&CampaignContext::new(&incident))?;
         Ok(Self {
             prepared,
             locales: templates.locales().map(str::to_owned).collect(),
             kinds: incident.exposed().credentials.clone(),
+            links,
             from: mailbox(file.notice.from.address.as_str(), "notice.from.address")?,
             reply_to: file
                 .notice
@@ -92,25 +99,103 @@ impl NoticeWriter {
         &self.kinds
     }
 
-    /// The notice of one person, its credential sentences by the classes given.
-    pub fn render(
+    /// What is the same in all personal links; none where the mode has none.
+    pub fn links(&self) -> Option<&Links> {
+        self.links.as_ref()
+    }
+
+    fn credentials(
+        &self,
+        classes: &BTreeMap<CredentialKind, CredentialClass>,
+    ) -> Vec<CredentialContext> {
+        let class = |kind| classes.get(kind).copied().unwrap_or(CredentialClass::Pending);
+        self.kinds
+            .iter()
+            .map(|kind| CredentialContext { kind: *kind, class: class(kind) })
+            .collect()
+    }
+
+    /// The message of a loaded row, and what is kept of the token in it.
+    pub fn message(
+        &self,
+        row: &LoadedRow,
+        recipient: &Recipient,
+        dated_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(Built, Option<NewToken>), EngineError> {
+        let (number, generation) = (row.number, row.state.generation);
+        let classes = classes(&row.credentials);
+        let minted = self.mint((number, generation), recipient, &classes, row.token, now)?;
+        let token = minted.as_ref().map(|minted| &minted.token);
+        let rendered = self.render(number, recipient, &classes, token)?;
+        let built = self.build(number, generation, dated_at, recipient, &rendered)?;
+        Ok((built, minted.map(|minted| minted.kept)))
+    }
+
+    /// The token of one person's generation, to go out at `now`: of the salt that is stored, else of
+    /// a new one. None for those who get no link. A stored digest that its salt does not yield is
+    /// refused: that token could never be redeemed.
+    pub fn mint(
+        &self,
+        (number, generation): (u64, u32),
+        recipient: &Recipient,
+        classes: &BTreeMap<CredentialKind, CredentialClass>,
+        stored: Option<StoredToken>,
+        now: Timestamp,
+    ) -> Result<Option<Minted>, EngineError> {
+        let credentials = self.credentials(classes);
+        let Some(links) = self.links.as_ref().filter(|links| links.reach(recipient, &credentials))
+        else {
+            return Ok(None);
+        };
+        let salt = stored.map_or_else(|| random_salt(&mut rand::rng()), |token| token.salt);
+        let token =
+            PlainToken::derive(self.keys.token(), &self.people.uuid, number, generation, &salt);
+        let digest = *token.digest(self.keys.digest()).as_bytes();
+        if stored.is_some_and(|token| token.digest != digest) {
+            return Err(EngineError::refused(format!(
+                "the stored token of recipient {number} is not the one its salt yields; hint: its \
+                 row was altered in the database, restore it from a backup"
+            )));
+        }
+        let expires_at = now.saturating_add(links.token_for().signed()).unwrap_or(Timestamp::MAX);
+        let kept = NewToken { stored: StoredToken { salt, digest }, expires_at };
+        Ok(Some(Minted { token, kept }))
+    }
+
+    /// The notice of one person as previews show it: with the sample token, where they get one.
+    pub fn render_sample(
         &self,
         number: u64,
         recipient: &Recipient,
         classes: &BTreeMap<CredentialKind, CredentialClass>,
     ) -> Result<Rendered, EngineError> {
-        let credentials = self
-            .kinds
-            .iter()
-            .map(|kind| CredentialContext {
-                kind: *kind,
-                class: classes.get(kind).copied().unwrap_or(CredentialClass::Pending),
-            })
-            .collect();
+        let credentials = self.credentials(classes);
+        let is_linked =
+            self.links.as_ref().is_some_and(|links| links.reach(recipient, &credentials));
+        let token = is_linked.then(PlainToken::sample);
+        self.render(number, recipient, classes, token.as_ref())
+    }
+
+    /// The notice of one person, its credential sentences by the classes given, its link by the
+    /// token; those without one are told of the site.
+    pub fn render(
+        &self,
+        number: u64,
+        recipient: &Recipient,
+        classes: &BTreeMap<CredentialKind, CredentialClass>,
+        token: Option<&PlainToken>,
+    ) -> Result<Rendered, EngineError> {
+        let reset = match (self.file.notice.mode, self.links.as_ref().zip(token)) {
+            (Mode::None, _) => Reset::None,
+            (_, Some((links, token))) => links.with(token),
+            (Mode::Site | Mode::Link, None) => Reset::Site,
+        };
         let reference = reference(self.keys.mail(), &self.people.uuid, number).to_string();
         let context = RecipientContext::new(
             recipient.name.as_ref().map(crate::domain::field::Name::as_str),
-            credentials,
+            self.credentials(classes),
+            reset,
             &reference,
             self.locale(recipient),
             false,
@@ -170,6 +255,15 @@ impl NoticeWriter {
         let content = *sha256(&bytes).as_bytes();
         Ok(Built { to, from, bytes, content })
     }
+}
+
+fn classes(words: &BTreeMap<String, String>) -> BTreeMap<CredentialKind, CredentialClass> {
+    words
+        .iter()
+        .filter_map(|(kind, class)| {
+            Some((CredentialKind::parse(kind)?, CredentialClass::parse(class)?))
+        })
+        .collect()
 }
 
 /// The approved campaign file alone, for who neither renders nor sends.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 pub use views::{
     ApprovalView, AttemptView, CredentialView, DeliveryView, ResolutionView, SlowedLane, Status,
-    Story, SuspendedLane,
+    Story, SuspendedLane, TokenView,
 };
 
 use super::people::People;
@@ -22,6 +22,7 @@ use crate::secret::mail::reference;
 use crate::store::campaigns::CampaignRow;
 use crate::store::deliveries::LaneRow;
 use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing};
+use crate::store::tokens::TokenListing;
 
 fn text(at: Timestamp) -> String {
     at.to_string()
@@ -62,8 +63,16 @@ fn slowed(lane: &LaneRow, now: Timestamp) -> Option<SlowedLane> {
 }
 
 impl Engine {
-    /// Where a campaign stands.
+    /// Where a campaign stands, its personal links counted one by one.
     pub async fn status(&self, name: &str) -> Result<Status, EngineError> {
+        let status = self.standing(name).await?;
+        let row = self.campaign(name).await?;
+        let tokens = self.store.token_totals(row.id, self.clock.now()).await?;
+        Ok(Status { tokens: (tokens.issued > 0).then_some(tokens), ..status })
+    }
+
+    /// Where a campaign stands, without its personal links: cheap enough to ask every second.
+    pub async fn standing(&self, name: &str) -> Result<Status, EngineError> {
         let (row, people) = self.people(name).await?;
         let seal =
             self.store.live_seal(row.id).await?.ok_or_else(|| super::plan::not_sealed(name))?;
@@ -83,6 +92,7 @@ impl Engine {
             names_refused: seal.names_refused,
             credentials: self.store.credential_totals(row.id, &words).await?,
             deliveries: self.store.delivery_totals(row.id).await?,
+            tokens: None,
             slowed: lanes.iter().filter_map(|lane| slowed(lane, self.clock.now())).collect(),
             suspended: lanes.into_iter().filter_map(suspended).collect(),
             approvals: self.approval_views(&row).await?,
@@ -185,6 +195,7 @@ impl Engine {
         let salt = listing.salt;
         let (delivery, recipient) = self.view(&people, &listing)?;
         let attempts = self.store.attempts(row.id, number).await?;
+        let (tokens, now) = (self.store.tokens(row.id, number).await?, self.clock.now());
         let before = number.saturating_sub(1);
         let credentials = self.store.list_credentials(row.id, None, before, 16).await?;
         Ok(Story {
@@ -202,6 +213,7 @@ impl Engine {
                 .into_iter()
                 .map(|attempt| attempt_view(&people, attempt))
                 .collect::<Result<_, _>>()?,
+            tokens: tokens.into_iter().map(|token| token_view(token, now)).collect(),
         })
     }
 
@@ -235,6 +247,23 @@ fn credential_view(
         reason: found.reason,
         changed_at: text(found.changed_at),
     })
+}
+
+fn token_view(token: TokenListing, now: Timestamp) -> TokenView {
+    let state = match token {
+        TokenListing { consumed_at: Some(_), .. } => "consumed",
+        TokenListing { revoked_at: Some(_), .. } => "revoked",
+        TokenListing { expires_at: Some(at), .. } if at > now => "live",
+        _ => "expired",
+    };
+    TokenView {
+        generation: token.generation,
+        state,
+        issued_at: token.issued_at.map(text),
+        expires_at: token.expires_at.map(text),
+        consumed_at: token.consumed_at.map(text),
+        revoked_at: token.revoked_at.map(text),
+    }
 }
 
 fn attempt_view(people: &People, attempt: AttemptListing) -> Result<AttemptView, EngineError> {

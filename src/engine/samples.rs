@@ -98,7 +98,7 @@ impl Engine {
         let recipient = people.open(number, &body)?;
         let classes: BTreeMap<CredentialKind, CredentialClass> =
             writer.kinds().iter().map(|kind| (*kind, class)).collect();
-        let rendered = writer.render(number, &recipient, &classes)?;
+        let rendered = writer.render_sample(number, &recipient, &classes)?;
         Ok(ShownSample { number, class, rendered })
     }
 

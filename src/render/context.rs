@@ -9,22 +9,47 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::duration::HumanDuration;
 use crate::domain::incident::{Brand, Incident, OneLine, SiteUrl};
+use crate::secret::token::ResetLink;
 
-/// How the notice leads to a new password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResetMode {
+/// How one person's notice leads to a new password.
+#[derive(Debug, Clone)]
+pub enum Reset {
     /// By the site people know: no link and no secret in the mail.
     Site,
+    /// By a link of their own, which lives so long after it was sent; the site stays open to them.
+    Link {
+        /// Their link.
+        link: ResetLink,
+        /// How long it lives, in whole minutes.
+        token_for: HumanDuration,
+    },
     /// Not at all.
     None,
 }
 
-impl Serialize for ResetMode {
+impl Reset {
+    pub(super) fn link(&self) -> Option<&ResetLink> {
+        match self {
+            Self::Link { link, .. } => Some(link),
+            Self::Site | Self::None => None,
+        }
+    }
+}
+
+/// Exactly one of `site`, `link` and `none` holds; `token_for` is empty without a link.
+impl Serialize for Reset {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("site", &(*self == Self::Site))?;
-        map.serialize_entry("none", &(*self == Self::None))?;
+        let token_for = match self {
+            Self::Link { token_for, .. } => token_for.to_string(),
+            Self::Site | Self::None => String::new(),
+        };
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("site", &matches!(self, Self::Site))?;
+        map.serialize_entry("link", &self.link().is_some())?;
+        map.serialize_entry("none", &matches!(self, Self::None))?;
+        map.serialize_entry("token_for", &token_for)?;
         map.end()
     }
 }
@@ -35,7 +60,6 @@ pub struct CampaignContext {
     pub(super) brand: BrandFacts,
     pub(super) contact: ContactFacts,
     pub(super) incident: IncidentFacts,
-    pub(super) reset: ResetMode,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -82,8 +106,8 @@ pub(super) struct OfferFacts {
 }
 
 impl CampaignContext {
-    /// The facts of `incident`, told with the given way to a new password.
-    pub fn new(incident: &Incident, reset: ResetMode) -> Self {
+    /// The facts of `incident`.
+    pub fn new(incident: &Incident) -> Self {
         let brand = incident.brand();
         let phrases =
             |lines: &[OneLine]| lines.iter().map(|line| line.as_str().to_owned()).collect();
@@ -113,7 +137,6 @@ impl CampaignContext {
                 advice: phrases(incident.advice()),
                 offer: offer.unwrap_or_default(),
             },
-            reset,
         }
     }
 }
@@ -193,6 +216,7 @@ impl Serialize for CredentialContext {
 pub struct RecipientContext {
     pub(super) person: PersonFacts,
     pub(super) credentials: Vec<CredentialContext>,
+    pub(super) reset: Reset,
     pub(super) reference: String,
     pub(super) locale: String,
 }
@@ -205,15 +229,29 @@ pub(super) struct PersonFacts {
     needs_new_password: bool,
     knew_secret: bool,
     unsubscribed: bool,
+    link: PersonalLink,
+}
+
+/// A person's link, or an empty text.
+#[derive(Clone)]
+struct PersonalLink(Option<ResetLink>);
+
+/// The one place where a link becomes text: a template is about to print it.
+impl Serialize for PersonalLink {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_ref().map_or("", ResetLink::expose))
+    }
 }
 
 impl RecipientContext {
     /// A person as the notice addresses them. `name` has passed its type at seal; without one the
     /// salutation is neutral. `reference` is what support looks up. `unsubscribed`: they have told
-    /// us to send no news, which this is not.
+    /// us to send no news, which this is not. A link for somebody who has no password to replace is
+    /// dropped: they are told of the site.
     pub fn new(
         name: Option<&str>,
         credentials: Vec<CredentialContext>,
+        reset: Reset,
         reference: &str,
         locale: &str,
         unsubscribed: bool,
@@ -221,6 +259,10 @@ impl RecipientContext {
         // A line break in a name would write lines of its own into the text part.
         let name = name.unwrap_or_default().replace(char::is_control, " ").trim().to_owned();
         let any = |test: fn(CredentialContext) -> bool| credentials.iter().copied().any(test);
+        let reset = match reset {
+            Reset::Link { .. } if !any(CredentialContext::needs_new_password) => Reset::Site,
+            other => other,
+        };
         Self {
             person: PersonFacts {
                 has_name: !name.is_empty(),
@@ -228,8 +270,10 @@ impl RecipientContext {
                 needs_new_password: any(CredentialContext::needs_new_password),
                 knew_secret: any(CredentialContext::is_remembered),
                 unsubscribed,
+                link: PersonalLink(reset.link().cloned()),
             },
             credentials,
+            reset,
             reference: reference.to_owned(),
             locale: locale.to_owned(),
         }
@@ -243,7 +287,7 @@ impl RecipientContext {
 
 impl CredentialContext {
     /// Whether the person has a password with us that they should now replace.
-    fn needs_new_password(self) -> bool {
+    pub fn needs_new_password(self) -> bool {
         self.kind == CredentialKind::Password
             && matches!(flag_of(self.class), "expired" | "not_yet" | "exempt")
     }
@@ -267,7 +311,7 @@ impl fmt::Debug for RecipientContext {
 }
 
 /// Everything one notice is made of. Templates see both halves side by side: `brand`, `contact`,
-/// `incident`, `reset`; `person`, `credentials`, `reference`, `locale`.
+/// `incident`; `person`, `credentials`, `reset`, `reference`, `locale`.
 #[derive(Debug, Clone, Serialize)]
 pub struct NoticeContext {
     /// The same for everybody.
@@ -281,10 +325,28 @@ pub struct NoticeContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::token::PlainToken;
+
+    fn of(
+        name: Option<&str>,
+        credentials: Vec<CredentialContext>,
+        reset: Reset,
+    ) -> RecipientContext {
+        RecipientContext::new(name, credentials, reset, "R-1", "en", false)
+    }
+
+    fn password(class: CredentialClass) -> CredentialContext {
+        CredentialContext { kind: CredentialKind::Password, class }
+    }
+
+    fn linked() -> Reset {
+        let link = PlainToken::sample().link("https://www.northwind.example/reset");
+        Reset::Link { link, token_for: HumanDuration::from_secs(86_400) }
+    }
 
     #[test]
     fn exactly_one_class_flag_holds_for_every_class() {
-        for (_, recipient) in RecipientContext::samples() {
+        for (_, recipient) in RecipientContext::samples(&Reset::Site) {
             let value = serde_json::to_value(&recipient.credentials).unwrap();
             for credential in value.as_array().unwrap() {
                 let holding = CLASS_FLAGS.iter().filter(|flag| credential[**flag] == true).count();
@@ -295,16 +357,35 @@ mod tests {
 
     #[test]
     fn a_name_of_control_characters_is_no_name() {
-        let person = RecipientContext::new(Some("\r\n\t"), Vec::new(), "R-1", "en", false);
+        let person = of(Some("\r\n\t"), Vec::new(), Reset::Site);
         assert!(!person.person.has_name);
-        let person =
-            RecipientContext::new(Some("Ada\r\nReset: here"), Vec::new(), "R-1", "en", false);
+        let person = of(Some("Ada\r\nReset: here"), Vec::new(), Reset::Site);
         assert!(!person.person.name.contains(['\r', '\n']));
     }
 
     #[test]
-    fn a_name_is_not_shown_by_debug() {
-        let person = RecipientContext::new(Some("Ada Byron"), Vec::new(), "R-1", "en", false);
-        assert!(!format!("{person:?}").contains("Ada"));
+    fn neither_a_name_nor_a_link_is_shown_by_debug() {
+        let person = of(Some("Ada Byron"), vec![password(CredentialClass::Expired)], linked());
+        let shown = format!("{person:?} {:?}", person.reset);
+        assert!(!shown.contains("Ada") && !shown.contains("fw1_"), "{shown}");
+    }
+
+    #[test]
+    fn only_those_with_a_password_to_replace_get_a_link() {
+        for (class, gets) in [
+            (CredentialClass::Expired, true),
+            (CredentialClass::Exempt, true),
+            (CredentialClass::Pending, true),
+            (CredentialClass::NoPassword, false),
+            (CredentialClass::NotFound, false),
+            (CredentialClass::ChangedSince, false),
+            (CredentialClass::Reset, false),
+        ] {
+            let person = of(None, vec![password(class)], linked());
+            let value = serde_json::to_value(&person).unwrap();
+            assert_eq!(value["reset"]["link"], gets, "{class}");
+            assert_eq!(value["reset"]["site"], !gets, "{class}");
+            assert_eq!(value["person"]["link"] != "", gets, "{class}");
+        }
     }
 }

@@ -68,7 +68,7 @@ pub enum RenderError {
     },
     /// `{{word …}}` or `{{#word …}}` that is none of ours.
     #[error(
-        "{place}: unknown helper `{helper}`; hint: known are date, list, count, #if, #unless, #each, and, or, not"
+        "{place}: unknown helper `{helper}`; hint: known are date, list, count, length, #if, #unless, #each, and, or, not"
     )]
     UnknownHelper {
         /// Where.
@@ -163,6 +163,20 @@ pub enum RenderError {
     CredentialsUntold {
         /// The notice.
         notice: String,
+    },
+    /// In mode `link`, a part that does not show the person's link as it must be shown.
+    #[error(
+        "{template} must show the person's link {how}, but does not for the variant `{variant}`; hint: {hint}"
+    )]
+    LinkUntold {
+        /// The file's name.
+        template: String,
+        /// What is demanded.
+        how: &'static str,
+        /// The sample.
+        variant: String,
+        /// How to write it.
+        hint: &'static str,
     },
     /// A subject without a visible character.
     #[error("{template} gives an empty subject for the variant `{variant}`")]

@@ -5,6 +5,7 @@
 
 mod context;
 mod error;
+mod link;
 mod lint;
 mod samples;
 mod scope;
@@ -15,6 +16,6 @@ mod wrap;
 #[cfg(test)]
 mod tests;
 
-pub use context::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, ResetMode};
+pub use context::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, Reset};
 pub use error::{Place, RenderError};
 pub use templates::{Prepared, Rendered, Templates};

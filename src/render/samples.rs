@@ -5,9 +5,11 @@
 
 use super::context::{
     BrandFacts, CampaignContext, ContactFacts, CredentialContext, IncidentFacts, NoticeContext,
-    OfferFacts, RecipientContext, ResetMode,
+    OfferFacts, RecipientContext, Reset,
 };
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::duration::HumanDuration;
+use crate::secret::token::PlainToken;
 
 const CLASSES: [CredentialClass; 10] = [
     CredentialClass::Pending,
@@ -33,11 +35,11 @@ const OTHER_KINDS: [CredentialKind; 6] = [
 
 impl RecipientContext {
     /// A person for every credential class, named as the class; then `other-secrets` (every kind
-    /// but a password), `nothing` (no credential exposed, unsubscribed) and `no-name`. For previews
-    /// of a real campaign.
-    pub fn samples() -> Vec<(String, Self)> {
+    /// but a password), `nothing` (no credential exposed, unsubscribed) and `no-name`. A link goes to
+    /// those alone who have a password to replace.
+    pub fn samples(reset: &Reset) -> Vec<(String, Self)> {
         let person = |name, credentials, unsubscribed| {
-            Self::new(name, credentials, "NW-7Q4K-29XD", "en", unsubscribed)
+            Self::new(name, credentials, reset.clone(), "NW-7Q4K-29XD", "en", unsubscribed)
         };
         let of = |kind, class| CredentialContext { kind, class };
         let named = Some("Robin Sample");
@@ -61,15 +63,22 @@ impl NoticeContext {
     /// [`RecipientContext::samples`]; `bare-…` are campaigns in which nothing optional is known.
     pub fn samples() -> Vec<(String, Self)> {
         let mut samples = Vec::new();
-        for (mode, reset) in [("site", ResetMode::Site), ("none", ResetMode::None)] {
-            for (name, recipient) in RecipientContext::samples() {
+        let link = PlainToken::sample().link("https://www.northwind.example/reset");
+        let token_for = HumanDuration::from_secs(24 * 60 * 60);
+        let modes = [
+            ("site", Reset::Site),
+            ("link", Reset::Link { link, token_for }),
+            ("none", Reset::None),
+        ];
+        for (mode, reset) in modes {
+            for (name, recipient) in RecipientContext::samples(&reset) {
                 let bare = match name.as_str() {
-                    "no-name" => Some(bare_campaign(&[], ContactFacts::default(), reset)),
+                    "no-name" => Some(bare_campaign(&[], ContactFacts::default())),
                     // A telephone and no hours to it.
                     "nothing" => {
                         let phone = "+44 20 7946 0018".to_owned();
                         let contact = ContactFacts { phone, ..ContactFacts::default() };
-                        Some(bare_campaign(&["name"], contact, reset))
+                        Some(bare_campaign(&["name"], contact))
                     }
                     _ => None,
                 };
@@ -77,7 +86,7 @@ impl NoticeContext {
                     let recipient = recipient.clone();
                     samples.push((format!("bare-{name}/{mode}"), Self { campaign, recipient }));
                 }
-                let campaign = full_campaign(reset);
+                let campaign = full_campaign();
                 samples.push((format!("{name}/{mode}"), Self { campaign, recipient }));
             }
         }
@@ -89,7 +98,7 @@ fn phrases(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-fn full_campaign(reset: ResetMode) -> CampaignContext {
+fn full_campaign() -> CampaignContext {
     let contact = ContactFacts {
         email: "security@northwind.example".to_owned(),
         page: "help.northwind.example".to_owned(),
@@ -97,7 +106,7 @@ fn full_campaign(reset: ResetMode) -> CampaignContext {
         hours: "every day, 08:00 to 20:00 UK time".to_owned(),
         postal: "Northwind Outfitters, 1 Quay Street, Bristol".to_owned(),
     };
-    let bare = bare_campaign(&["name", "email address", "order history"], contact, reset);
+    let bare = bare_campaign(&["name", "email address", "order history"], contact);
     CampaignContext {
         brand: BrandFacts { notice_page: "www.northwind.example/notice".to_owned(), ..bare.brand },
         incident: IncidentFacts {
@@ -116,7 +125,7 @@ fn full_campaign(reset: ResetMode) -> CampaignContext {
 }
 
 /// What an incident file must say.
-fn bare_campaign(exposed: &[&str], contact: ContactFacts, reset: ResetMode) -> CampaignContext {
+fn bare_campaign(exposed: &[&str], contact: ContactFacts) -> CampaignContext {
     CampaignContext {
         brand: BrandFacts {
             name: "Northwind Outfitters".to_owned(),
@@ -140,7 +149,6 @@ fn bare_campaign(exposed: &[&str], contact: ContactFacts, reset: ResetMode) -> C
             advice: Vec::new(),
             offer: OfferFacts::default(),
         },
-        reset,
     }
 }
 
@@ -156,8 +164,9 @@ mod tests {
         let names: BTreeSet<_> = samples.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names.len(), samples.len());
         for class in CLASSES {
-            assert!(names.contains(format!("{class}/site").as_str()), "{class}");
-            assert!(names.contains(format!("{class}/none").as_str()), "{class}");
+            for mode in ["site", "link", "none"] {
+                assert!(names.contains(format!("{class}/{mode}").as_str()), "{class}/{mode}");
+            }
         }
     }
 }

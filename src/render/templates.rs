@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::context::{CLASS_FLAGS, CampaignContext, NoticeContext, RecipientContext};
 use super::error::{Place, RenderError};
-use super::{lint, words, wrap};
+use super::{link, lint, words, wrap};
 
 /// The parts of a notice, and whether a part is HTML.
 const PARTS: [(&str, bool); 3] =
@@ -99,6 +99,35 @@ impl Templates {
         }
         compiled.render_samples(samples)?;
         Ok(Self(Arc::new(compiled)))
+    }
+
+    /// Refuses a notice that cannot be sent in mode `link`: in every language, whoever has a link must
+    /// see it, once in the text and once in the HTML, as it must be written there.
+    pub fn check_links(&self) -> Result<(), RenderError> {
+        let compiled = &self.0;
+        for (variant, notice) in NoticeContext::samples() {
+            let Some(personal) = notice.recipient.reset.link().cloned() else { continue };
+            let value = serde_json::to_value(notice).map_err(RenderError::Context)?;
+            let context = Context::from(value);
+            for locale in compiled.locales.values() {
+                // as written: filling lines would hide that a link shares its line with words
+                let written = compiled.unfilled(locale, &context)?;
+                if let Some(fault) = link::fault(&written, personal.expose()) {
+                    let template = match fault.part {
+                        link::Part::Subject => &locale.subject,
+                        link::Part::Text => &locale.text,
+                        link::Part::Html => &locale.html,
+                    };
+                    return Err(RenderError::LinkUntold {
+                        template: template.clone(),
+                        how: fault.how,
+                        variant,
+                        hint: fault.hint,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The languages the notice is written in.
@@ -192,6 +221,12 @@ impl Compiled {
     }
 
     fn render_with(&self, locale: &Locale, context: &Context) -> Result<Rendered, RenderError> {
+        let written = self.unfilled(locale, context)?;
+        Ok(Rendered { text: wrap::fill(&written.text), ..written })
+    }
+
+    /// With the text part's paragraphs still on one line each.
+    fn unfilled(&self, locale: &Locale, context: &Context) -> Result<Rendered, RenderError> {
         let part = |registry: &Handlebars<'static>, name: &str| {
             registry.render_with_context(name, context).map_err(|source| RenderError::Render {
                 template: name.to_owned(),
@@ -200,7 +235,7 @@ impl Compiled {
         };
         Ok(Rendered {
             subject: one_line(&part(&self.plain, &locale.subject)?),
-            text: wrap::fill(&part(&self.plain, &locale.text)?),
+            text: part(&self.plain, &locale.text)?,
             html: part(&self.html, &locale.html)?,
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, Rendered};
-use super::{RenderError, ResetMode, Templates};
+use super::{RenderError, Reset, Templates};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::incident::Incident;
 
@@ -138,7 +138,7 @@ fn the_sentence_about_the_credential_follows_its_class() {
         ("reset", "Your password has been replaced since this happened."),
         ("reset-elsewhere", "Your password has been replaced since this happened."),
     ];
-    for mode in ["site", "none"] {
+    for mode in ["site", "link", "none"] {
         for (class, sentence) in sentences {
             let rendered = variant(&format!("{class}/{mode}"));
             for part in [&rendered.text, &rendered.html] {
@@ -151,21 +151,100 @@ fn the_sentence_about_the_credential_follows_its_class() {
     }
 }
 
+fn has_a_password_to_replace(person: &str) -> bool {
+    let classes = ["expired", "pending", "failed", "regressed", "exempt"];
+    classes.contains(&person) || person.ends_with("no-name")
+}
+
+/// The sample's link, as text and as HTML writes it.
+const LINK: &str =
+    "https://www.northwind.example/reset#fw1_00SAMPLE-ONLY-THIS-LINK-OPENS-NOTHING-AT-ALLA";
+
+#[test]
+fn a_link_stands_where_there_is_one_and_nowhere_else() {
+    for (name, rendered) in variants() {
+        let (person, mode) = name.split_once('/').unwrap();
+        let linked = mode == "link" && has_a_password_to_replace(person);
+        let href = format!("<a href=\"{LINK}\">Create a new password</a>");
+        for (part, whole) in [(&rendered.text, LINK), (&rendered.html, &href)] {
+            assert_eq!(part.matches(whole).count(), usize::from(linked), "{name}");
+            assert_eq!(part.contains("fw1_"), linked, "{name}");
+            assert_eq!(flat(part).contains("24 hours"), linked, "{name}");
+        }
+        assert_eq!(rendered.text.lines().any(|line| line == LINK), linked, "{name}");
+    }
+    compiled().check_links().unwrap();
+}
+
+#[test]
+fn mode_link_tells_how_long_the_link_lives_and_the_way_without_it() {
+    let linked = variant("expired/link");
+    says(
+        &linked.text,
+        "It can be used once, and it stops working 24 hours after we sent this message.",
+    );
+    says(&linked.html, "stops working <strong>24 hours</strong> after we sent this message.");
+    says(&linked.text, "You do not need the link.");
+    says(&linked.text, "type the address you know, www.northwind.example, yourself");
+    says(&linked.text, "Be careful with every other message");
+    silent(&linked.text, "Be careful with messages and calls");
+    assert_eq!(
+        variant("no-password/link"),
+        variant("no-password/site"),
+        "no link, the site's words"
+    );
+}
+
+#[test]
+fn in_mode_link_a_notice_that_hides_or_breaks_the_link_is_refused() {
+    for (file, shown, instead) in [
+        (TXT, "\n{{person.link}}\n", "\nThe link is in the other part.\n"),
+        (TXT, "\n{{person.link}}\n", "\nOpen {{person.link}} now.\n"),
+        (TXT, "\n{{person.link}}\n", "\n{{person.link}}\n\n{{person.link}}\n"),
+        (HTML, "<a href=\"{{person.link}}\">Create a new password</a>", "It is in the other part."),
+        (HTML, "<a href=\"{{person.link}}\">Create a new password</a>", "{{person.link}}"),
+        (HTML, ">Create a new password</a>", ">{{person.link}}</a>"),
+        (SUBJECT, "Security", "{{#if reset.link}}{{person.link}}{{/if}} Security"),
+    ] {
+        let mut files = shipped();
+        let text = String::from_utf8(files[file].clone()).unwrap();
+        assert!(text.contains(shown), "{file} has no {shown:?}");
+        files.insert(file.to_owned(), text.replacen(shown, instead, 1).into_bytes());
+        let error =
+            Templates::compile("account-breach", &files).unwrap().check_links().unwrap_err();
+        let RenderError::LinkUntold { template, .. } = &error else { panic!("{error}") };
+        assert_eq!(template, file, "{error}");
+    }
+}
+
+#[test]
+fn a_link_outside_its_condition_is_refused_in_every_mode() {
+    for line in [
+        "{{person.link}}",
+        "{{#if reset.site}}{{person.link}}{{/if}}",
+        "{{#unless reset.none}}{{person.link}}{{/unless}}",
+    ] {
+        for file in [TXT, HTML, SUBJECT] {
+            let error = refused_there(file, line);
+            assert!(matches!(error, RenderError::NothingToPrint { .. }), "{line}: {error}");
+        }
+    }
+    let error = refused_there(TXT, "{{length reset.token_for}}");
+    assert!(matches!(error, RenderError::BadArgument { .. }), "{error}");
+}
+
 #[test]
 fn a_new_password_is_asked_for_only_where_one_can_be_made() {
     for (name, rendered) in variants() {
-        let asked = matches!(
-            name.as_str(),
-            "expired/site"
-                | "pending/site"
-                | "failed/site"
-                | "regressed/site"
-                | "exempt/site"
-                | "no-name/site"
-                | "bare-no-name/site"
-        );
+        let (person, mode) = name.split_once('/').unwrap();
+        let asked = mode != "none" && has_a_password_to_replace(person);
         for part in [&rendered.text, &rendered.html] {
             assert_eq!(part.contains("Create a new password"), asked, "{name}");
+            assert_eq!(
+                flat(part).contains("Nothing in this message needs to be opened"),
+                asked,
+                "{name}"
+            );
         }
     }
 }
@@ -210,8 +289,9 @@ fn what_is_not_known_leaves_no_empty_heading_or_gap() {
 }
 
 #[test]
-fn the_html_has_no_link_image_table_or_script_and_stays_small() {
-    for (name, rendered) in variants() {
+fn the_html_has_no_other_link_no_image_table_or_script_and_stays_small() {
+    for (name, mut rendered) in variants() {
+        rendered.html = rendered.html.replace(&format!("<a href=\"{LINK}\""), "");
         for tag in ["<a ", "href", "<img", "<table", "<script", "<style", "url(", "http:", "https:"]
         {
             assert!(!rendered.html.contains(tag), "{name}: {tag}");
@@ -226,13 +306,13 @@ fn the_html_has_no_link_image_table_or_script_and_stays_small() {
 fn person(name: &str, locale: &str) -> RecipientContext {
     let expired =
         CredentialContext { kind: CredentialKind::Password, class: CredentialClass::Expired };
-    RecipientContext::new(Some(name), vec![expired], "NW-1", locale, false)
+    RecipientContext::new(Some(name), vec![expired], Reset::Site, "NW-1", locale, false)
 }
 
 fn scaffold() -> CampaignContext {
     let text = include_str!("../../templates/scaffold/incident.toml");
     let incident = Incident::parse(text, "incidents/northwind/incident.toml").unwrap();
-    CampaignContext::new(&incident, ResetMode::Site)
+    CampaignContext::new(&incident)
 }
 
 #[test]
@@ -292,7 +372,7 @@ fn a_person_is_written_to_in_the_closest_language() {
     assert_eq!(templates.locales().collect::<Vec<_>>(), ["de", "en"]);
     let prepared = templates.prepare(&scaffold()).unwrap();
     let speaks = |locale| {
-        let recipient = RecipientContext::new(None, Vec::new(), "NW-1", locale, false);
+        let recipient = RecipientContext::new(None, Vec::new(), Reset::Site, "NW-1", locale, false);
         prepared.render(&recipient).unwrap().subject
     };
     assert_eq!(speaks("de-AT"), "Hinweis");

@@ -1,4 +1,4 @@
-//! The words templates may use: `date`, `list` and `count`.
+//! The words templates may use: `date`, `list`, `count` and `length`.
 //!
 //! Plain functions from JSON values to a phrase, shared by the lint and by handlebars, so that what
 //! passes at plan can't fail when sent. English by default; other locales pass their own words.
@@ -11,11 +11,13 @@ use handlebars::{
 };
 use serde_json::Value;
 
+use crate::domain::duration::HumanDuration;
 use crate::domain::zoned::ZonedInstant;
 
 type Word = fn(&[&Value]) -> Result<String, String>;
 
-const WORDS: [(&str, Word); 3] = [("date", date), ("list", list), ("count", count)];
+const WORDS: [(&str, Word); 4] =
+    [("date", date), ("list", list), ("count", count), ("length", length)];
 
 /// The word a template calls `name`.
 pub(super) fn find(name: &str) -> Option<Word> {
@@ -138,6 +140,33 @@ fn count(values: &[&Value]) -> Result<String, String> {
     Ok(phrase)
 }
 
+/// `{{length time}}`: "24 hours"; in another language with its six words after it, one and many
+/// of minute, hour and day. Up to two days are told in hours: people plan by them.
+fn length(values: &[&Value]) -> Result<String, String> {
+    const USAGE: &str = "expects a length of whole minutes such as `24h`, and six words after it (minute, minutes, hour, hours, day, days) for another language";
+    const ENGLISH: [&str; 6] = ["minute", "minutes", "hour", "hours", "day", "days"];
+    let Some((Value::String(text), words)) = values.split_first() else {
+        return Err(USAGE.to_owned());
+    };
+    let given: Option<Vec<&str>> = words.iter().map(|word| word.as_str()).collect();
+    let words = match given.as_deref() {
+        Some([]) => ENGLISH.as_slice(),
+        Some(six @ [_, _, _, _, _, _]) => six,
+        _ => return Err(USAGE.to_owned()),
+    };
+    let length: HumanDuration = text.parse().map_err(|error| format!("{USAGE}: {error}"))?;
+    let minutes = match (length.signed().as_secs(), length.signed().as_secs() % 60) {
+        (1.., 0) => length.signed().as_secs() / 60,
+        _ => return Err(USAGE.to_owned()),
+    };
+    let (number, unit) = match minutes {
+        days if days % (24 * 60) == 0 && days > 2 * 24 * 60 => (days / (24 * 60), 4),
+        hours if hours % 60 == 0 => (hours / 60, 2),
+        minutes => (minutes, 0),
+    };
+    Ok(format!("{number} {}", words[unit + usize::from(number != 1)]))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -192,7 +221,32 @@ mod tests {
     }
 
     #[test]
+    fn a_length_is_told_in_the_unit_people_plan_by() {
+        let cases = [
+            ("24h", "24 hours"),
+            ("1d", "24 hours"),
+            ("2d", "48 hours"),
+            ("3d", "3 days"),
+            ("7d", "7 days"),
+            ("1h", "1 hour"),
+            ("1m", "1 minute"),
+            ("90m", "90 minutes"),
+            ("120s", "2 minutes"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(say(length, &[json!(text)]).as_deref(), Ok(expected), "{text}");
+        }
+        let mut german = vec![json!("1h")];
+        german.extend(["Minute", "Minuten", "Stunde", "Stunden", "Tag", "Tage"].map(|w| json!(w)));
+        assert_eq!(say(length, &german).as_deref(), Ok("1 Stunde"));
+    }
+
+    #[test]
     fn a_word_refuses_what_it_cannot_say() {
+        for bad in [json!(""), json!("0s"), json!("90s"), json!("soon"), json!(24)] {
+            assert!(say(length, std::slice::from_ref(&bad)).is_err(), "{bad}");
+        }
+        assert!(say(length, &[json!("1h"), json!("Stunde")]).is_err());
         assert!(say(date, &[json!("yesterday")]).is_err());
         assert!(say(date, &[json!(7)]).is_err());
         assert!(say(list, &[json!([])]).is_err());

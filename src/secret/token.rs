@@ -1,7 +1,8 @@
 //! Reset tokens: derived from a key outside the database and a salt inside it, so that neither
 //! alone yields one and a re-send repeats the same bytes (`docs/protocol.md`, Token).
 //!
-//! Owns the token's form. It must not know when a token expires or whom it is for.
+//! Owns the token's form and that of the link it travels in. It must not know when a token expires
+//! or whom it is for.
 
 use std::fmt;
 
@@ -18,6 +19,8 @@ use super::lookup::token_digest;
 const PREFIX: &str = "fw1_";
 /// Prefix, key id, 32 bytes in base64url without padding.
 const LENGTH: usize = PREFIX.len() + 2 + 43;
+/// What stands in previews: well-formed, and the output of no derivation anybody could find.
+const SAMPLE: &str = "fw1_00SAMPLE-ONLY-THIS-LINK-OPENS-NOTHING-AT-ALLA";
 const LIMIT_KEY: std::ops::Range<usize> = PREFIX.len() + 2..PREFIX.len() + 6;
 
 /// Why a text is no token. Never holds any of the text.
@@ -65,6 +68,22 @@ impl PlainToken {
         Self(text)
     }
 
+    /// The token that previews and approved samples show in place of a real one: it was never
+    /// issued, so it opens nothing.
+    pub fn sample() -> Self {
+        Self(SAMPLE.to_owned())
+    }
+
+    /// The link to `page` with this token in its fragment, which no browser sends: neither a
+    /// server's log nor a Referer ever holds it. `page` has no fragment of its own.
+    pub fn link(&self, page: &str) -> ResetLink {
+        let mut text = String::with_capacity(page.len() + 1 + LENGTH);
+        text.push_str(page);
+        text.push('#');
+        text.push_str(&self.0);
+        ResetLink(text)
+    }
+
     /// Checks the form of what somebody sent; says nothing of whether such a token was issued.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         if text.len() != LENGTH || !text.starts_with(PREFIX) {
@@ -91,6 +110,24 @@ impl PlainToken {
     /// The digest that is stored and looked up in place of the token.
     pub fn digest(&self, digest_key: &Key) -> Digest {
         token_digest(digest_key, &self.0)
+    }
+}
+
+/// One person's link to a new password, `<page>#<token>`. As secret as its token: it shows itself
+/// only through [`ResetLink::expose`].
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct ResetLink(String);
+
+impl ResetLink {
+    /// The link's text: for the notice, never for a log.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ResetLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResetLink(redacted)")
     }
 }
 
@@ -167,8 +204,25 @@ mod tests {
     }
 
     #[test]
+    fn a_link_carries_its_token_in_the_fragment_alone() {
+        let link = token().link("https://www.northwind.example/reset");
+        let url = url::Url::parse(link.expose()).unwrap();
+        assert_eq!(url.fragment(), Some(token().expose()));
+        assert_eq!((url.path(), url.query()), ("/reset", None));
+    }
+
+    #[test]
+    fn the_sample_reads_as_a_token_and_as_nobodys() {
+        let sample = PlainToken::sample();
+        assert_eq!(PlainToken::parse(sample.expose()).unwrap().expose(), sample.expose());
+        assert!(sample.expose().contains("SAMPLE-ONLY"));
+    }
+
+    #[test]
     fn neither_debug_nor_an_error_shows_a_token() {
         assert_eq!(format!("{:?}", token()), "PlainToken(redacted)");
+        let link = token().link("https://www.northwind.example/reset");
+        assert_eq!(format!("{link:?}"), "ResetLink(redacted)");
         let bad = format!("{}+", &token().expose()[..LENGTH - 1]);
         let error = PlainToken::parse(&bad).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(&bad[6..20]));

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreError;
+use super::tokens::{NewToken, StoredToken};
 use crate::domain::delivery::{AttemptKey, DeliveryClass, Outcome};
 
 /// A lane: what is paced and suspended as one.
@@ -99,6 +100,8 @@ pub struct LoadedRow {
     pub repeats: Option<(Timestamp, [u8; 32])>,
     /// `kind` word → `class` word of its credentials.
     pub credentials: BTreeMap<String, String>,
+    /// The token of this generation, once one was issued.
+    pub token: Option<StoredToken>,
 }
 
 /// A delivery row, or what its absence implies.
@@ -149,6 +152,8 @@ pub struct NewIntent {
     pub segment: u64,
     /// Relay identity.
     pub relay: String,
+    /// The token its message carries, if it carries one: committed with the intent.
+    pub token: Option<NewToken>,
 }
 
 /// A change of one recipient's class, guarded by the class it leaves.
@@ -247,6 +252,10 @@ pub struct Unpaired {
 pub struct DueDoubt {
     /// The attempt whose outcome is in doubt.
     pub key: AttemptKey,
+    /// Its message's Date.
+    pub dated_at: Timestamp,
+    /// Whether a token of this generation was issued.
+    pub has_token: bool,
     /// The delivery row.
     pub state: DeliveryState,
     /// Row salt.
@@ -325,8 +334,8 @@ pub trait Deliveries {
         limit: u32,
     ) -> Result<Vec<DueDoubt>, StoreError>;
 
-    /// Applies moves without attempts, with the resolutions that caused them; returns the numbers
-    /// that really changed.
+    /// Applies moves without attempts, with the resolutions that caused them, and revokes the tokens
+    /// of generations a move leaves behind; returns the numbers that really changed.
     async fn apply(
         &self,
         campaign: i64,

@@ -14,6 +14,7 @@ pub mod reports;
 mod row;
 pub mod seals;
 pub mod sqlite;
+pub mod tokens;
 
 use std::sync::Arc;
 
@@ -25,10 +26,21 @@ pub use pace::Paces;
 pub use plans::Plans;
 pub use reports::Reports;
 pub use seals::Seals;
+pub use tokens::Tokens;
 
 /// Everything an engine needs of its database.
 pub trait Store:
-    Operators + Campaigns + Plans + Seals + Credentials + Deliveries + Paces + Reports + Send + Sync
+    Operators
+    + Campaigns
+    + Plans
+    + Seals
+    + Credentials
+    + Deliveries
+    + Tokens
+    + Paces
+    + Reports
+    + Send
+    + Sync
 {
 }
 

@@ -16,7 +16,7 @@ const PEOPLE: u32 = 5_000;
 const PER_SECOND: u32 = 85;
 
 /// The binary at work on this house.
-fn spawn_run(house: &House) -> Child {
+pub fn spawn_run(house: &House) -> Child {
     binary()
         .arg("--workspace")
         .arg(house.dir.path())
@@ -29,12 +29,12 @@ fn spawn_run(house: &House) -> Child {
         .unwrap()
 }
 
-fn log_of(house: &House) -> String {
+pub fn log_of(house: &House) -> String {
     std::fs::read_to_string(house.path("run.log")).unwrap_or_default()
 }
 
 /// What `forthwith campaign run` reads of its workspace.
-fn write_settings(house: &House) {
+pub fn write_settings(house: &House) {
     let port = house.sink.addr().port();
     let settings = format!(
         "[relay]\nhost = \"127.0.0.1\"\nport = {port}\nhello = \"localhost\"\nconnections = 8\n"

@@ -10,6 +10,7 @@ mod crash;
 mod end_to_end;
 mod kill;
 mod layering;
+mod link;
 mod notify;
 mod pace;
 mod phases;

@@ -1,6 +1,6 @@
 //! The dispatcher: claims chunks, loads and checks them, renders, and hands attempts to the recorder.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ use super::job::{Job, Record};
 use super::lane::{Chunks, Finished, Waiting};
 use super::pace::{Pace, Slot};
 use super::quota::DayQuota;
-use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::{AttemptKey, DeliveryClass, HeldReason};
 use crate::domain::pace::PaceTable;
 use crate::domain::track::NoticeState;
+use crate::engine::link::Links;
 use crate::engine::notice::{Built, NoticeWriter};
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
@@ -27,6 +27,7 @@ use crate::journal::Journal;
 use crate::mail::envelope::{Envelope, ReportRequest};
 use crate::mail::wire::wire_form;
 use crate::store::deliveries::{Claimant, DeliveryState, Lane, LaneRow, Lease, Move, NewIntent};
+use crate::store::tokens::NewToken;
 
 /// How often the dispatcher looks around when nothing wakes it.
 const TICK: Duration = Duration::from_millis(250);
@@ -136,7 +137,8 @@ impl Dispatcher {
         if self.control.state() != NoticeState::Running {
             return Ok(());
         }
-        self.engine.requeue_doubts(&self.people, now).await?;
+        let token_for = self.writer.links().map(Links::token_for);
+        self.engine.requeue_doubts(&self.people, token_for, now).await?;
         for lane in self.engine.store.lanes(self.people.campaign).await? {
             if lane.suspended.is_some_and(|suspension| suspension.until > now) {
                 // Also by another process: an operator suspends a provider while we run.
@@ -309,14 +311,8 @@ impl Dispatcher {
         let now = self.engine.clock.now();
         // Once its fate was in doubt, every later attempt repeats the very bytes (protocol §6).
         let dated_at = row.repeats.map_or(now, |(dated_at, _)| dated_at);
-        let classes = classes(&row.credentials);
-        let built =
-            self.writer.render(row.number, &waiting.recipient, &classes).and_then(|rendered| {
-                let generation = row.state.generation;
-                self.writer.build(row.number, generation, dated_at, &waiting.recipient, &rendered)
-            });
-        let built = match built {
-            Ok(built) => built,
+        let (built, token) = match self.writer.message(row, &waiting.recipient, dated_at, now) {
+            Ok(message) => message,
             Err(error) => {
                 self.quota.give_back(&lane.provider, now);
                 tracing::error!(number = row.number, %error, "a notice cannot be made: {error}");
@@ -333,9 +329,10 @@ impl Dispatcher {
             self.hold(&waiting, &person).await?;
             return Ok(None);
         }
-        self.job(waiting, lane, slot, person, dated_at, built).map(Some)
+        self.job(waiting, lane, slot, person, dated_at, built, token).map(Some)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one job, used once")]
     fn job(
         &self,
         waiting: Waiting,
@@ -344,6 +341,7 @@ impl Dispatcher {
         person: String,
         dated_at: Timestamp,
         built: Built,
+        token: Option<NewToken>,
     ) -> Result<Job, EngineError> {
         let row = waiting.row;
         let wire = wire_form(&built.bytes)
@@ -364,6 +362,7 @@ impl Dispatcher {
                 epoch: waiting.epoch,
                 segment: self.journal.segment(),
                 relay: self.relay.clone(),
+                token,
             },
             person,
             state: row.state,
@@ -407,13 +406,4 @@ pub(super) async fn give_back(
         engine.store.release(campaign, &chunk.lease, worker, chunk.due_at).await?;
     }
     Ok(())
-}
-
-fn classes(words: &BTreeMap<String, String>) -> BTreeMap<CredentialKind, CredentialClass> {
-    words
-        .iter()
-        .filter_map(|(kind, class)| {
-            Some((CredentialKind::parse(kind)?, CredentialClass::parse(class)?))
-        })
-        .collect()
 }

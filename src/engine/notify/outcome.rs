@@ -12,7 +12,7 @@ use crate::domain::duration::HumanDuration;
 use crate::domain::ledger::Entry;
 use crate::domain::reply::{Action, Blame, Phase, ReplyClass, ReplyRules, SmtpReply};
 use crate::domain::retry::{Next, RetryPolicy};
-use crate::engine::campaign_file::{CampaignFile, DoubtPolicy, InDoubtPolicy};
+use crate::engine::campaign_file::{CampaignFile, DoubtPolicy};
 use crate::engine::people::People;
 use crate::mail::transaction::Transaction;
 use crate::store::deliveries::{DeliveryState, Ended, Move};
@@ -26,8 +26,10 @@ const BROKEN_WAIT: Duration = Duration::from_mins(1);
 pub struct Rules {
     /// When a deferred notice is tried again.
     pub retry: RetryPolicy,
-    /// What happens to a doubt.
-    pub in_doubt: InDoubtPolicy,
+    /// How long a relay log may settle a doubt first.
+    pub reconcile_for: HumanDuration,
+    /// What then happens to it.
+    pub then: DoubtPolicy,
     /// How long a provider rests after our own fault, where no rule says otherwise.
     pub suspend_for: HumanDuration,
     /// What replies mean.
@@ -110,7 +112,8 @@ impl Rules {
     pub fn of(file: &CampaignFile, replies: &Arc<ReplyRules>) -> Self {
         Self {
             retry: file.retry.clone(),
-            in_doubt: file.in_doubt,
+            reconcile_for: file.in_doubt.reconcile_for,
+            then: file.then(),
             suspend_for: file.suspend_for,
             replies: Arc::clone(replies),
         }
@@ -230,10 +233,10 @@ impl Rules {
 
     /// A first doubt is re-sent by policy; a second one, or a policy of holding, waits for a person.
     fn doubt(&self, state: &mut DeliveryState, at: Timestamp) -> DeliveryClass {
-        if self.in_doubt.then == DoubtPolicy::Hold || state.doubts > 1 {
+        if self.then == DoubtPolicy::Hold || state.doubts > 1 {
             return DeliveryClass::InDoubt(Doubt::Held);
         }
-        state.due_at = Some(later(at, self.in_doubt.reconcile_for.unsigned()));
+        state.due_at = Some(later(at, self.reconcile_for.unsigned()));
         DeliveryClass::InDoubt(Doubt::Due)
     }
 }

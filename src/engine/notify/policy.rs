@@ -3,18 +3,22 @@
 use jiff::Timestamp;
 
 use crate::domain::delivery::{DeliveryClass, Outcome};
+use crate::domain::duration::HumanDuration;
+use crate::engine::link::sent_again;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
-use crate::store::deliveries::{DeliveryState, Lane, Move, Resolution, Suspension};
+use crate::store::deliveries::{Lane, Move, Resolution, Suspension};
 
 /// Doubts settled a statement.
 const AT_ONCE: u32 = 1_000;
 
 impl Engine {
-    /// Queues the people whose automatic re-send is due; the same bytes go again (promise 7).
+    /// Queues the people whose automatic re-send is due; the same bytes go again (promise 7), or a
+    /// re-notice where the token in them, which lives for `token_for`, is too old.
     pub(super) async fn requeue_doubts(
         &self,
         people: &People,
+        token_for: Option<HumanDuration>,
         now: Timestamp,
     ) -> Result<u64, EngineError> {
         let mut queued = 0;
@@ -30,10 +34,17 @@ impl Engine {
                 let from = doubt.state.class.clone();
                 let to = DeliveryClass::Queued;
                 let entry = people.moved(person, from.label(), to.label(), "policy");
+                let token_for = token_for.filter(|_| doubt.has_token);
+                let state = sent_again(&doubt.state, doubt.dated_at, token_for, now);
+                let reason = if state.generation == doubt.state.generation {
+                    "in_doubt.then = resend"
+                } else {
+                    "in_doubt.then = resend; a new notice, the old link's life was half over"
+                };
                 moves.push(Move {
                     number: doubt.key.number,
                     from,
-                    state: DeliveryState { class: to.clone(), due_at: None, ..doubt.state },
+                    state,
                     to,
                     line: entry.line(now),
                 });
@@ -41,7 +52,7 @@ impl Engine {
                     key: doubt.key,
                     result: "re-sent",
                     by: "policy".into(),
-                    reason: "in_doubt.then = resend".into(),
+                    reason: reason.into(),
                     signature: None,
                     at: now,
                 });

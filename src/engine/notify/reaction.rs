@@ -193,7 +193,7 @@ mod tests {
     use crate::domain::clock::{Clock as _, ManualClock};
     use crate::domain::pace::{PaceOverrides, PaceSetting};
     use crate::domain::reply::{Phase, ReplyRules, SmtpReply};
-    use crate::engine::campaign_file::InDoubtPolicy;
+    use crate::engine::campaign_file::DoubtPolicy;
 
     const RULES: &str = include_str!("../../../config/replies.toml");
 
@@ -209,7 +209,8 @@ mod tests {
             let replies = Arc::new(replies);
             let rules = Rules {
                 retry: crate::domain::retry::RetryPolicy::default(),
-                in_doubt: InDoubtPolicy::default(),
+                reconcile_for: HumanDuration::default(),
+                then: DoubtPolicy::Resend,
                 suspend_for: HumanDuration::from_secs(900),
                 replies: Arc::clone(&replies),
             };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::totals::{DeliveryTotals, SourceTotals};
+use crate::store::tokens::TokenTotals;
 
 /// Where a campaign stands.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +32,8 @@ pub struct Status {
     pub credentials: BTreeMap<String, u64>,
     /// Second line of promise 1.
     pub deliveries: DeliveryTotals,
+    /// Personal links; absent where none was issued, and while watching.
+    pub tokens: Option<TokenTotals>,
     /// Providers that rest.
     pub suspended: Vec<SuspendedLane>,
     /// Providers that go on more slowly for a while.
@@ -136,6 +139,23 @@ pub struct AttemptView {
     pub resolutions: Vec<ResolutionView>,
 }
 
+/// One personal link in a story: when, and never what.
+#[derive(Debug, Clone, Serialize)]
+pub struct TokenView {
+    /// Generation of the notice that carries it.
+    pub generation: u32,
+    /// `live`, `expired`, `consumed` or `revoked`.
+    pub state: &'static str,
+    /// The Date of the generation's first attempt.
+    pub issued_at: Option<String>,
+    /// When it stops working.
+    pub expires_at: Option<String>,
+    /// When it set a new password.
+    pub consumed_at: Option<String>,
+    /// When it was taken back.
+    pub revoked_at: Option<String>,
+}
+
 /// How a doubt ended.
 #[derive(Debug, Clone, Serialize)]
 pub struct ResolutionView {
@@ -166,6 +186,8 @@ pub struct Story {
     pub credentials: Vec<CredentialView>,
     /// Their attempts.
     pub attempts: Vec<AttemptView>,
+    /// Their personal links.
+    pub tokens: Vec<TokenView>,
 }
 
 /// One credential in a listing.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::classes::{Moved, change_rows, move_counters};
 use super::lanes::LaneColumns;
-use super::{SqliteStore, StoreError, row};
+use super::{SqliteStore, StoreError, row, tokens};
 use crate::store::deliveries::{
     Claimant, Deliveries, DueDoubt, Ended, Flush, Flushed, Lane, LaneRow, Lease, LoadedRow, Move,
     Resolution, Slowing, Suspension, Unpaired,
@@ -223,6 +223,8 @@ impl Deliveries for SqliteStore {
         let all: Vec<&Move> = moves.iter().collect();
         change_rows(write.conn(), campaign, &all, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
+        let changed = moves.iter().filter(|change| moved.numbers.contains(&change.number));
+        tokens::revoke_older(write.conn(), campaign, changed, now).await?;
         let kept: Vec<Value> = resolutions
             .iter()
             .filter(|resolution| moved.numbers.contains(&resolution.key.number))

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::classes::{Moved, change_rows, move_counters};
 use super::pace::count_begun;
-use super::{SqliteStore, StoreError, row};
+use super::{SqliteStore, StoreError, row, tokens};
 use crate::domain::chunk::chunk_of;
 use crate::domain::delivery::AttemptKey;
 use crate::domain::pace::day_of;
@@ -214,8 +214,8 @@ async fn keep_late(
     Ok(())
 }
 
-/// Inserts intents; the key is the gate against double sends, and a row that is no longer in the class it
-/// was loaded in starts nothing.
+/// Inserts intents with their tokens; the key is the gate against double sends, and a row that is no
+/// longer in the class and generation it was loaded in starts nothing.
 async fn insert_intents(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -254,6 +254,7 @@ async fn insert_intents(
          LEFT JOIN delivery AS d
            ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'number' AS INTEGER)
          WHERE COALESCE(d.class, 'queued') = j.value ->> 'from'
+           AND COALESCE(d.generation, 1) = j.value ->> 'generation'
          ON CONFLICT DO NOTHING
          RETURNING number, generation, n",
     )
@@ -261,12 +262,14 @@ async fn insert_intents(
     .bind(campaign)
     .bind(row::int(claimant.incarnation))
     .bind(&claimant.worker)
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await
     .map_err(StoreError::on("insert intents"))?;
     let started: HashSet<AttemptKey> = inserted.into_iter().map(key).collect();
-    for intent in intents.iter().filter(|intent| started.contains(&intent.key)) {
+    let begun = || intents.iter().copied().filter(|intent| started.contains(&intent.key));
+    for intent in begun() {
         moved.flight(intent.key.number, &intent.from, 1);
     }
+    tokens::issue(conn, campaign, begun()).await?;
     Ok(started)
 }

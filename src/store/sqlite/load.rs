@@ -67,6 +67,8 @@ struct UnpairedColumns {
 struct DoubtColumns {
     number: i64,
     n: i64,
+    dated_at: i64,
+    has_token: i64,
     salt: Vec<u8>,
     body: Option<Vec<u8>>,
     #[sqlx(flatten)]
@@ -102,12 +104,14 @@ impl SqliteStore {
         .map_err(StoreError::on("load a chunk"))?;
         let tries = self.tries(campaign, range).await?;
         let mut credentials = self.credential_words(campaign, range).await?;
+        let tokens = self.stored_tokens(campaign, range).await?;
         people
             .into_iter()
             .map(|person| {
                 let number = person.number;
                 let state = person.state.read(number)?;
-                let tried = tries.get(&(number, i64::from(state.generation)));
+                let generation = (number, i64::from(state.generation));
+                let tried = tries.get(&generation);
                 Ok(LoadedRow {
                     number: row::uint(number),
                     salt: row::bytes(&person.salt, "recipient", "salt", number)?,
@@ -116,6 +120,7 @@ impl SqliteStore {
                     last_n: tried.map_or(0, |(n, _)| *n),
                     repeats: tried.and_then(|(_, repeats)| *repeats),
                     credentials: credentials.remove(&number).unwrap_or_default(),
+                    token: tokens.get(&generation).copied(),
                     state,
                 })
             })
@@ -226,14 +231,20 @@ impl SqliteStore {
         let seal = self.seal_of(campaign).await?;
         let rows: Vec<DoubtColumns> = sqlx::query_as(
             "SELECT d.number, r.salt, r.body, d.class, d.reason, d.generation, d.doubts, d.attempts,
-                    d.first_attempt_at, d.due_at,
-                    (SELECT MAX(o.n) FROM outcome AS o
-                     WHERE o.campaign_id = d.campaign_id AND o.number = d.number
-                       AND o.generation = d.generation AND o.result = 'in-doubt') AS n
+                    d.first_attempt_at, d.due_at, i.n, i.dated_at,
+                    EXISTS (SELECT 1 FROM reset_token AS t
+                            WHERE t.campaign_id = d.campaign_id AND t.number = d.number
+                              AND t.generation = d.generation) AS has_token
              FROM chunk AS c
              CROSS JOIN delivery AS d
                ON d.campaign_id = $1 AND d.number BETWEEN c.first_number AND c.last_number
              JOIN recipient AS r ON r.seal_id = c.seal_id AND r.number = d.number
+             JOIN intent AS i
+               ON i.campaign_id = d.campaign_id AND i.number = d.number
+              AND i.generation = d.generation
+              AND i.n = (SELECT MAX(o.n) FROM outcome AS o
+                         WHERE o.campaign_id = d.campaign_id AND o.number = d.number
+                           AND o.generation = d.generation AND o.result = 'in-doubt')
              WHERE c.seal_id = $2 AND c.in_doubt > 0
                AND d.class = 'in-doubt' AND d.reason = 'due' AND d.due_at <= $3
              LIMIT $4",
@@ -254,6 +265,8 @@ impl SqliteStore {
                         generation: state.generation,
                         n: row::small(found.n),
                     },
+                    dated_at: row::instant(found.dated_at),
+                    has_token: found.has_token == 1,
                     state,
                     salt: row::bytes(&found.salt, "recipient", "salt", found.number)?,
                     body: found.body.unwrap_or_default(),

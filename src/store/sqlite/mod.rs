@@ -18,6 +18,7 @@ mod publish;
 mod reports;
 mod seals;
 mod staging;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

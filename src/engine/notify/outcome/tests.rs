@@ -7,7 +7,8 @@ fn rules() -> Rules {
     let replies = ReplyRules::new(toml::from_str(RULES).unwrap(), None).unwrap();
     Rules {
         retry: RetryPolicy::default(),
-        in_doubt: InDoubtPolicy::default(),
+        reconcile_for: HumanDuration::default(),
+        then: DoubtPolicy::Resend,
         suspend_for: HumanDuration::from_secs(15 * 60),
         replies: Arc::new(replies),
     }

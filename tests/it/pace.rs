@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::{CAMPAIGN, House, Plan, campaign_file};
 
 /// How long anything here may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn run(engine: &Engine, soft: &CancellationToken) -> JoinHandle<Result<RunReport, EngineError>> {
     let (engine, soft) = (engine.clone(), soft.clone());

@@ -9,6 +9,7 @@ use forthwith::mail::settings::RelaySettings;
 use forthwith::mail::tls::TlsMode;
 use forthwith::secret::relay::RelaySecret;
 use forthwith::sink::{self, CertificateSource, Certificates, MailStore, Settings, Sink};
+use forthwith::store::reports::DeliveryFilter;
 use tokio_util::sync::CancellationToken;
 
 use super::{CAMPAIGN, House, INCIDENT, Plan, campaign_file, write};
@@ -106,7 +107,8 @@ impl Stage {
 
     /// The first person's class with its reason, and how many attempts count.
     pub async fn class(&self) -> (String, u32) {
-        let all = self.house.engine.deliveries(CAMPAIGN, &Default::default(), None, 10).await;
+        let all =
+            self.house.engine.deliveries(CAMPAIGN, &DeliveryFilter::default(), None, 10).await;
         let person = all.unwrap().remove(0);
         let class = match person.reason.as_str() {
             "" => person.class.to_owned(),

@@ -153,6 +153,10 @@ impl Connection {
             Ok(()) => self.hand_over(wire, before_dot).await,
             Err(end) => end,
         };
+        if self.messages > 1 && is_about_the_session(&end) {
+            // Some servers take so many messages a session, and say so from then on.
+            self.messages = self.messages_at_most;
+        }
         if matches!(end, Transaction::Refused { .. }) && !self.dialogue.is_over() {
             self.reset().await;
         }
@@ -313,6 +317,11 @@ async fn log_in_as(
     let bound = settings.timeouts.of(Phase::Auth);
     log_in(dialogue, mechanism, &auth.user, &secret, bound).await?;
     Ok(Some(mechanism))
+}
+
+/// Whether a refusal may be one of this connection alone: a 4yz to MAIL, before anybody was named.
+fn is_about_the_session(end: &Transaction) -> bool {
+    matches!(end, Transaction::Refused { phase: Phase::Mail, reply } if reply.code() < 500)
 }
 
 /// A break before the message can have been written.

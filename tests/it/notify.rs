@@ -8,6 +8,8 @@ use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
 use forthwith::engine::resolve::Verdict;
 use forthwith::journal::WorkerLock;
+use forthwith::sink::{MailStore, Settings, Sink};
+use forthwith::store::reports::DeliveryFilter;
 use mail_parser::MessageParser;
 use tokio_util::sync::CancellationToken;
 
@@ -139,13 +141,19 @@ async fn a_hostile_name_arrives_as_harmless_text() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_refusal_suspends_the_provider_and_blames_nobody() {
-    let house = House::ready(Plan {
+    let mut house = House::furnished(Plan {
         customers: 40,
         faults: vec!["dot:554:times=1:text=5.7.1 Message refused by policy"],
         campaign: campaign_file("suspend_for = \"1s\""),
         ..Plan::default()
     })
     .await;
+    let domains = r#"["mail.example", "post.example", "inbox.example", "letters.example"]"#;
+    let providers = toml::from_str(&format!("[provider.shop]\ndomains = {domains}\n"));
+    house.engine.providers = Arc::new(providers.unwrap());
+    house.seal().await;
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
     let report = house.run().await.unwrap();
     assert!(report.is_finished, "{report:?}");
     assert_eq!(report.totals.reasons.get("fallback/bounced"), None, "{report:?}");
@@ -153,6 +161,85 @@ async fn a_policy_refusal_suspends_the_provider_and_blames_nobody() {
     let lines = house.engine.store.ledger_lines(0, 10_000).await.unwrap();
     let suspended = lines.iter().any(|(_, line)| line.contains(r#""kind":"lane""#));
     assert!(suspended, "the suspension stands in the ledger");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_of_many_that_refuses_us_rests_alone() {
+    let house = House::ready(Plan {
+        customers: 40,
+        faults: vec!["dot:554:to=*@post.example:text=5.7.1 Message refused by policy"],
+        campaign: campaign_file("suspend_for = \"1h\""),
+        ..Plan::default()
+    })
+    .await;
+    let (running, soft) = (house.engine.clone(), CancellationToken::new());
+    let stop = soft.clone();
+    let run = tokio::spawn(async move { running.run(CAMPAIGN, &Silent, &stop).await });
+    let told = async || house.engine.status(CAMPAIGN).await.unwrap().deliveries;
+    let waited = tokio::time::timeout(Duration::from_secs(30), async {
+        while told().await.queued + told().await.told < told().await.sealed - 12 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    });
+    waited.await.unwrap();
+    let deliveries = told().await;
+    soft.cancel();
+    run.await.unwrap().unwrap();
+    let refused = house.sink.counts().refused_dot;
+    let elsewhere = house.taken().iter().filter(|(_, to, _)| !to.ends_with("@post.example"));
+    assert_eq!(deliveries.told, elsewhere.count() as u64, "all others are told: {deliveries:?}");
+    assert!((1..=8).contains(&refused), "{refused} were on their way, and no more were tried");
+    assert!(deliveries.queued > 0 && deliveries.balances(), "{deliveries:?}");
+    let status = house.engine.status(CAMPAIGN).await.unwrap();
+    assert!(status.suspended.is_empty(), "the lane of all others runs on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_takes_so_many_a_session_costs_a_connection_and_no_waiting() {
+    let mut house = House::furnished(Plan {
+        customers: 40,
+        campaign: campaign_file("").replace("schedule = [\"1s\"]", "schedule = [\"1h\"]"),
+        ..Plan::default()
+    })
+    .await;
+    let settings = Settings {
+        store: MailStore::Maildir(house.path("maildir")),
+        faults: ["mail:452:share=0.2:text=4.5.3 Too many messages sent".parse().unwrap()]
+            .into_iter()
+            .collect(),
+        seed: 5,
+        ..Settings::counting("127.0.0.1:0".parse().unwrap())
+    };
+    let sink = Sink::start(settings).await.unwrap();
+    house.engine.relay.port = sink.addr().port();
+    house.engine.relay.connections = 1;
+    house.seal().await;
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
+    let (running, soft) = (house.engine.clone(), CancellationToken::new());
+    let stop = soft.clone();
+    let run = tokio::spawn(async move { running.run(CAMPAIGN, &Silent, &stop).await });
+    let waited = tokio::time::timeout(Duration::from_secs(30), async {
+        while house.engine.status(CAMPAIGN).await.unwrap().deliveries.queued > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    waited.await.unwrap();
+    soft.cancel();
+    run.await.unwrap().unwrap();
+    let counts = sink.counts();
+    assert!(counts.refused_mail > 0);
+    assert!(counts.connections > 1, "a session that is used up is left");
+    // Whoever met it is due within a minute, not in the hour of the schedule.
+    let filter = DeliveryFilter { class: Some("deferred".into()), ..DeliveryFilter::default() };
+    let deferred = house.engine.deliveries(CAMPAIGN, &filter, None, 100).await.unwrap();
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(2);
+    for person in &deferred {
+        let due: jiff::Timestamp = person.due_at.as_ref().unwrap().parse().unwrap();
+        assert!(due < soon, "{due}");
+    }
+    assert_eq!(deferred.len() as u64, counts.refused_mail);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

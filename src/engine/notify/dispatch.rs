@@ -1,11 +1,10 @@
 //! The dispatcher: claims chunks, loads and checks them, renders, and hands attempts to the recorder.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -13,8 +12,8 @@ use super::concurrency::Concurrency;
 use super::control::Control;
 use super::halt::Halt;
 use super::job::{Job, Record};
-use super::lane::{Chunks, Finished, Waiting};
-use super::pace::{Pace, Slot};
+use super::lane::{Chunks, Waiting};
+use super::pace::Pace;
 use super::quota::DayQuota;
 use crate::domain::delivery::{AttemptKey, DeliveryClass, HeldReason};
 use crate::domain::pace::PaceTable;
@@ -26,13 +25,11 @@ use crate::engine::{Engine, EngineError};
 use crate::journal::Journal;
 use crate::mail::envelope::{Envelope, ReportRequest};
 use crate::mail::wire::wire_form;
-use crate::store::deliveries::{Claimant, DeliveryState, Lane, LaneRow, Lease, Move, NewIntent};
+use crate::store::deliveries::{Claimant, DeliveryState, Lane, Move, NewIntent};
 use crate::store::tokens::NewToken;
 
 /// How often the dispatcher looks around when nothing wakes it.
-const TICK: Duration = Duration::from_millis(250);
-/// A released chunk is looked at again on a multiple of this, so that many rows come due together.
-const ROUND_UP: Duration = Duration::from_mins(5);
+pub(super) const TICK: Duration = Duration::from_millis(250);
 
 /// What the dispatcher needs.
 pub struct Dispatcher {
@@ -152,71 +149,9 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Gives back the chunks that have nothing more to do now.
-    async fn release(&self) -> Result<(), EngineError> {
-        let mut finished = self.chunks.take_finished(false);
-        for chunk in &mut finished {
-            chunk.due_at = chunk.due_at.map(|due| self.round_up(due));
-        }
-        let worker = (self.claimant)().worker;
-        give_back(&self.engine, self.people.campaign, &worker, finished).await
-    }
-
-    /// Rounds an instant up, by no more than the shortest retry interval.
-    fn round_up(&self, due: Timestamp) -> Timestamp {
-        let step = self.shortest_retry.min(ROUND_UP).as_micros().max(1);
-        let step = i64::try_from(step).unwrap_or(1);
-        let micros = due.as_microsecond();
-        let up = micros.div_euclid(step).saturating_add(i64::from(micros.rem_euclid(step) > 0));
-        Timestamp::from_microsecond(up.saturating_mul(step)).unwrap_or(due)
-    }
-
     async fn is_finished(&self) -> Result<bool, EngineError> {
         let totals = self.engine.store.delivery_totals(self.people.campaign).await?;
         Ok(totals.machine_open() == 0)
-    }
-
-    async fn claim(&self, lane: &LaneRow, now: Timestamp) -> Result<(), EngineError> {
-        let room = self.chunks.room(&lane.lane);
-        if room == 0 {
-            return Ok(());
-        }
-        self.chunks.lane_runs(&lane.lane, SignedDuration::from_micros(lane.stood_still));
-        let limit = u32::try_from(room).unwrap_or(1);
-        let claimant = (self.claimant)();
-        let leases =
-            self.engine.store.claim(self.people.campaign, &lane.lane, &claimant, limit).await?;
-        for lease in leases {
-            self.load(lease, now).await?;
-        }
-        Ok(())
-    }
-
-    async fn load(&self, lease: Lease, now: Timestamp) -> Result<(), EngineError> {
-        let rows = self.engine.store.load(self.people.campaign, &lease).await?;
-        let mut people = Vec::with_capacity(rows.len());
-        for row in &rows {
-            people.push(Box::new(self.people.open(row.number, &row.body)?));
-        }
-        let leaves: Vec<_> = rows
-            .iter()
-            .zip(&people)
-            .map(|(row, recipient)| (row.number, row.salt, &**recipient))
-            .collect();
-        self.people.check_chunk(lease.chunk, &lease.root, &leaves)?;
-        let (mut waiting, mut earliest) = (VecDeque::new(), None::<Timestamp>);
-        for (row, recipient) in rows.into_iter().zip(people) {
-            let due = row.state.due_at.filter(|_| row.state.class == DeliveryClass::Deferred);
-            if !matches!(row.state.class, DeliveryClass::Queued | DeliveryClass::Deferred) {
-                continue;
-            }
-            match due.filter(|due| *due > now) {
-                Some(due) => earliest = Some(earliest.map_or(due, |known| known.min(due))),
-                None => waiting.push_back(Waiting { row, recipient, epoch: lease.epoch }),
-            }
-        }
-        self.chunks.open(lease, waiting, earliest);
-        Ok(())
     }
 
     /// One attempt, when a connection asks for one, the window has room and the pace allows it.
@@ -250,53 +185,6 @@ impl Dispatcher {
             }
         }
         Ok(())
-    }
-
-    /// The next row whose lane and domain have a slot now; else waits a little and gives none.
-    async fn pick(&self) -> Result<Option<(Lane, Waiting)>, EngineError> {
-        let mut soonest = TICK;
-        let limits = self.limits.load_full();
-        for lane in self.chunks.turns() {
-            // A few domains of lane `other` may have to wait; others behind them need not.
-            for _ in 0..16 {
-                let Some(waiting) = self.chunks.next(&lane) else { break };
-                let domain = waiting.recipient.address.as_ref().map_or("", |a| a.domain());
-                if !self.concurrency.has_room(&limits, &lane.provider, domain) {
-                    self.chunks.put_back(waiting);
-                    continue;
-                }
-                match self.pace.provider_slot(&lane.provider, domain) {
-                    Slot::Now if self.day_has_one(&limits, &lane).await? => {
-                        return Ok(Some((lane, waiting)));
-                    }
-                    Slot::Now => {
-                        self.chunks.put_back(waiting);
-                        break;
-                    }
-                    Slot::In(wait) => {
-                        soonest = soonest.min(wait);
-                        self.chunks.put_back(waiting);
-                    }
-                }
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(soonest) => {}
-            // Whatever was recorded may have made room.
-            () = self.wake.notified() => {}
-        }
-        Ok(None)
-    }
-
-    /// Takes one of the day's notices; where none is left the lane rests until the next day, and its
-    /// retry windows stand still.
-    async fn day_has_one(&self, limits: &PaceTable, lane: &Lane) -> Result<bool, EngineError> {
-        let now = self.engine.clock.now();
-        let Err(spent) = self.quota.take(limits, &lane.provider, now) else { return Ok(true) };
-        let cause = format!("the day's quota of {} notices is used up", spent.per_day);
-        self.engine.suspend_lane(&self.people, lane, spent.until, cause, None).await?;
-        self.chunks.suspend(lane);
-        Ok(false)
     }
 
     /// Renders and builds; a person whose message cannot be made, or made again alike, is held.
@@ -393,17 +281,4 @@ impl Dispatcher {
         self.chunks.ended(waiting.row.number, None, false);
         Ok(())
     }
-}
-
-/// Gives chunks back to the database; each is claimable from its due instant on.
-pub(super) async fn give_back(
-    engine: &Engine,
-    campaign: i64,
-    worker: &str,
-    finished: Vec<Finished>,
-) -> Result<(), EngineError> {
-    for chunk in finished {
-        engine.store.release(campaign, &chunk.lease, worker, chunk.due_at).await?;
-    }
-    Ok(())
 }

@@ -9,10 +9,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::domain::delivery::Outcome;
-use crate::domain::reply::{After, Phase, ReplyClass, ReplyRules, SmtpReply};
+use crate::domain::reply::{After, Phase, ReplyClass};
 
-/// No provider's lane: what the relay says of itself.
-const RELAY: &str = "";
 /// So many refusals where the rule says nothing.
 const STRIKES: u32 = 3;
 
@@ -94,16 +92,6 @@ fn strike(
     strikes.len()
 }
 
-/// The cause of a halt where the relay refuses us at greeting, EHLO, TLS or AUTH, before any notice:
-/// none where trying again may help (a 4yz, a busy server, a block list).
-pub fn before_any_notice(replies: &ReplyRules, phase: Phase, reply: &SmtpReply) -> Option<String> {
-    let reading = replies.read(phase, RELAY, reply);
-    let is_final = reply.code() / 100 == 5 && phase.is_before_recipient() && reading.action.pause;
-    let status = reply.enhanced().map(|status| status.to_string());
-    is_final
-        .then(|| cause(None, phase.word(), Some(reply.code()), status.as_deref(), reading.class))
-}
-
 /// The cause of a halt in words for the operator: code, status and class, never the server's own
 /// words, and a hint. `provider` is none for what the relay says to everybody.
 pub fn cause(
@@ -126,7 +114,7 @@ pub fn cause(
 fn hint(class: ReplyClass) -> &'static str {
     match class {
         ReplyClass::RelayAuth => {
-            "check the login in `[relay]`, and that the relay sends for it to any domain"
+            "check `[relay.auth]`, and that the relay sends for that user to any domain"
         }
         ReplyClass::Sender => {
             "check `notice.from` and `notice.bounce_domain`, and that the relay lets you send as them"
@@ -205,27 +193,6 @@ mod tests {
         assert!(!faults.refused(GMAIL, &at(0, "dot", 550), Some(after)));
         assert!(!faults.refused(GMAIL, &at(61, "dot", 550), Some(after)));
         assert!(faults.refused(GMAIL, &at(100, "dot", 550), Some(after)));
-    }
-
-    #[test]
-    fn a_refused_login_halts_before_any_notice_and_a_busy_relay_does_not() {
-        let table = include_str!("../../../config/replies.toml");
-        let replies = ReplyRules::new(toml::from_str(table).unwrap(), None).unwrap();
-        let halts = |phase, reply: &str| {
-            before_any_notice(&replies, phase, &SmtpReply::parse(reply).unwrap())
-        };
-        let login = halts(Phase::Auth, "535 5.7.8 Error: authentication failed").unwrap();
-        assert!(login.starts_with("the relay answered 535 5.7.8 at auth, which is relay-auth: "));
-        assert!(login.contains("; hint: check the login in `[relay]`"), "{login}");
-        assert!(halts(Phase::Ehlo, "530 5.7.0 Must issue a STARTTLS command first").is_some());
-        for (phase, reply) in [
-            (Phase::Auth, "454 4.7.0 Temporary authentication failure"),
-            (Phase::Greeting, "421 4.3.2 too many connections"),
-            (Phase::Greeting, "554 5.7.1 blocked using zen.example"),
-            (Phase::Rcpt, "550 5.7.1 relaying denied"),
-        ] {
-            assert_eq!(halts(phase, reply), None, "{reply}");
-        }
     }
 
     #[test]

@@ -119,6 +119,11 @@ impl Chunks {
         }
     }
 
+    /// A row whose domain rests until `due`: its chunk need not be kept open for it.
+    pub fn snooze(&self, row: &Waiting, due: Timestamp) {
+        self.ended(row.row.number, Some(due), false);
+    }
+
     /// Lanes with waiting rows, the one after the last served first.
     pub fn turns(&self) -> Vec<Lane> {
         let inner = self.lock();

@@ -4,6 +4,7 @@
 //! its intent is committed, and nothing counts before its outcome is.
 
 pub mod brake;
+pub mod claim;
 pub mod concurrency;
 pub mod connections;
 pub mod control;
@@ -14,6 +15,7 @@ pub mod job;
 pub mod lane;
 pub mod outcome;
 pub mod pace;
+pub mod pick;
 pub mod policy;
 pub mod quota;
 pub mod reaction;

@@ -199,15 +199,7 @@ impl Rules {
                 }
             }
             AttemptResult::Deferred => {
-                let action = self.action(outcome);
-                let by_schedule = self.retry.interval(attempts);
-                let wait = match action.wait.map(HumanDuration::signed) {
-                    // The server asks for a little patience, not for more than anybody else does.
-                    Some(own) if outcome.class == Some(ReplyClass::Greylisted) => {
-                        own.min(by_schedule)
-                    }
-                    own => own.unwrap_or(by_schedule),
-                };
+                let wait = self.wait(outcome, attempts);
                 if outcome.class.is_some_and(|class| class.blame() == Blame::Sender) {
                     our_fault(&mut state, first, at, self.retry.stretched(wait, jitter));
                     DeliveryClass::Deferred
@@ -229,6 +221,22 @@ impl Rules {
             }
         };
         Some(state)
+    }
+
+    /// How long a deferred person waits, before jitter.
+    fn wait(&self, outcome: &Outcome, attempts: u32) -> SignedDuration {
+        let by_schedule = self.retry.interval(attempts);
+        match self.action(outcome).wait.map(HumanDuration::signed) {
+            // The server asks for a little patience, not for more than anybody else does.
+            Some(own) if outcome.class == Some(ReplyClass::Greylisted) => own.min(by_schedule),
+            Some(own) => own,
+            // Before anybody was named it is the relay's trouble.
+            None if outcome.phase == Phase::Mail.word() => {
+                let soon = SignedDuration::try_from(BROKEN_WAIT * attempts);
+                by_schedule.min(soon.unwrap_or(SignedDuration::MAX))
+            }
+            None => by_schedule,
+        }
     }
 
     /// A first doubt is re-sent by policy; a second one, or a policy of holding, waits for a person.

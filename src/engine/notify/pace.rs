@@ -29,11 +29,14 @@ pub struct Pace {
 }
 
 /// Whether a message may go now, or how long it has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
     /// It may.
     Now,
     /// Not before this much time has passed.
     In(Duration),
+    /// Nothing goes to its domain for so long: whoever waits for it need not be kept at hand.
+    Rests(Duration),
 }
 
 /// What a limiter was made of.
@@ -122,6 +125,11 @@ impl Pace {
     /// A slot of this provider, and of this domain where the provider is `other`.
     pub fn provider_slot(&self, provider: &str, domain: &str) -> Slot {
         let waits = |wait: governor::NotUntil<_>| Slot::In(wait.wait_time_from(self.clock.now()));
+        // The brakes first: a domain that rests takes no slot of its provider's.
+        let braked = self.brakes.slot(provider, domain);
+        if braked != Slot::Now {
+            return braked;
+        }
         let limits = self.limits.load();
         if let Some((_, limiter)) = limits.providers.get(provider)
             && let Err(wait) = limiter.check()
@@ -134,12 +142,17 @@ impl Pace {
         {
             return waits(wait);
         }
-        self.brakes.wait(provider, domain).map_or(Slot::Now, Slot::In)
+        Slot::Now
     }
 
     /// Holds a provider, or one domain of it, to a pace for a while from now on.
     pub fn slow(&self, provider: &str, domain: Option<&str>, per_second: f64, lasting: Duration) {
         self.brakes.set(provider, domain, per_second, lasting);
+    }
+
+    /// Lets a domain of a provider rest for a while from now on.
+    pub fn rest(&self, provider: &str, domain: &str, lasting: Duration) {
+        self.brakes.rest(provider, domain, lasting);
     }
 
     /// Forgets domains that have not been mailed lately.

@@ -147,7 +147,11 @@ impl Recorder {
         let (lane, domain) = (&done.job.lane, done.job.envelope.to.domain());
         let reaction = self.reactions.to(&lane.provider, domain, &done.outcome);
         if let Some(rest) = reaction.suspend {
-            self.suspend(lane, rest, &done.outcome).await?;
+            if self.reactions.is_many(&lane.provider) {
+                self.rest(lane, domain, rest, &done.outcome);
+            } else {
+                self.suspend(lane, rest, &done.outcome).await?;
+            }
         }
         if let Some(slowed) = reaction.slow {
             self.slow(lane, domain, slowed, &done.outcome).await?;
@@ -156,6 +160,18 @@ impl Recorder {
             self.halt.call(cause);
         }
         Ok(())
+    }
+
+    /// One domain of many rests, and the others go on. In memory: the next worker asks it once more.
+    fn rest(&self, lane: &Lane, domain: &str, rest: Duration, outcome: &Outcome) {
+        self.pace.rest(&lane.provider, domain, rest);
+        tracing::warn!(
+            lane.provider = %lane.provider,
+            "a domain of provider `{}` rests for {} s: {}",
+            lane.provider,
+            rest.as_secs(),
+            in_words(outcome)
+        );
     }
 
     /// Our own fault at a provider: the lane rests, and its retry windows stand still.

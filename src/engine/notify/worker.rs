@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::brake;
+use super::claim::give_back;
 use super::concurrency::Concurrency;
 use super::connections::Line;
 use super::control::{Control, poll};
-use super::dispatch::{Dispatcher, Ended, give_back};
+use super::dispatch::{Dispatcher, Ended};
 use super::halt::Halt;
 use super::lane::Chunks;
 use super::outcome::Rules;

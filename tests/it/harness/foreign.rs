@@ -16,13 +16,54 @@ use super::{ANN, BOB, copy_templates, engine, person};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What `scripts/test` and `.ci/run` tell the tests.
-fn told(key: &str) -> Option<PathBuf> {
+pub fn told(key: &str) -> Option<PathBuf> {
     std::env::var_os(key).map(PathBuf::from)
 }
 
 /// The folder with real data, where there is one.
 pub fn real_data() -> Option<PathBuf> {
     told("FORTHWITH_DATA")
+}
+
+/// The Python with the packages of `tests/peers/requirements.txt`.
+fn python() -> PathBuf {
+    told("FORTHWITH_TEST_PYTHON").expect(
+        "FORTHWITH_TEST_PYTHON is not set: this test speaks to a mail program written in Python; run \
+         it with `scripts/test chinook peers`, which prepares one",
+    )
+}
+
+/// Sends by Python's smtplib, one mail a recipient; `user` is `name:password` or empty. Returns a line
+/// for the log-in and each recipient: whom it is about, the code that decided, the server's words.
+pub fn smtplib(port: u16, tls: SmtplibTls<'_>, user: &str, text: &str, to: &[&str]) -> Vec<String> {
+    let (mode, authorities) = match tls {
+        SmtplibTls::None => ("plain", Path::new("")),
+        SmtplibTls::Starttls(authorities) => ("starttls", authorities),
+        SmtplibTls::Implicit(authorities) => ("implicit", authorities),
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/smtplib_client.py");
+    let output = Command::new(python())
+        .arg(script)
+        .args([&port.to_string(), mode])
+        .arg(authorities)
+        .args([user, SENDER, text])
+        .args(to)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said.lines().map(str::to_owned).collect()
+}
+
+/// Who sends what smtplib sends.
+pub const SENDER: &str = "client@sender.example";
+
+/// How smtplib secures its connection, and the file with the authorities it trusts.
+#[derive(Clone, Copy)]
+pub enum SmtplibTls<'a> {
+    None,
+    Starttls(&'a Path),
+    Implicit(&'a Path),
 }
 
 /// aiosmtpd in a process of its own, on loopback and a port it chose; ends with this value.
@@ -36,10 +77,7 @@ impl Aiosmtpd {
     /// Starts the server with a folder of its own for Maildir and log. Without the Python that
     /// `scripts/test` prepares this fails: a test that passed by not running would say nothing.
     pub fn start() -> Self {
-        let python = told("FORTHWITH_TEST_PYTHON").expect(
-            "FORTHWITH_TEST_PYTHON is not set: this test speaks to a mail server written in Python; \
-             run it with `scripts/test chinook`, which prepares one",
-        );
+        let python = python();
         let folder = tempfile::tempdir().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/aiosmtpd_maildir.py");
         let mut child = Command::new(&python)

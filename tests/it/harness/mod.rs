@@ -1,6 +1,11 @@
 //! A whole house per test: workspace, shop, sink, engine, two founders.
 
+pub mod confined;
+pub mod exim;
 pub mod foreign;
+pub mod guests;
+pub mod opensmtpd;
+pub mod postfix;
 pub mod stage;
 pub mod tampering;
 
@@ -231,7 +236,9 @@ impl House {
 /// The binary, without the variables that steer the tests: it refuses settings it does not know.
 pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forthwith"));
-    command.env_remove("FORTHWITH_DATA").env_remove("FORTHWITH_TEST_PYTHON");
+    for steering in ["FORTHWITH_DATA", "FORTHWITH_TEST_PYTHON", "FORTHWITH_TEST_SERVERS"] {
+        command.env_remove(steering);
+    }
     command
 }
 

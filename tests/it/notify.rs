@@ -177,10 +177,15 @@ async fn a_domain_of_many_that_refuses_us_rests_alone() {
     let run = tokio::spawn(async move { running.run(CAMPAIGN, &Silent, &stop).await });
     let told = async || house.engine.status(CAMPAIGN).await.unwrap().deliveries;
     let waited = tokio::time::timeout(Duration::from_secs(30), async {
-        while told().await.queued + told().await.told < told().await.sealed - 12 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut before = told().await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            let now = told().await;
+            if now == before && now.told > 0 && now.in_flight == 0 {
+                break;
+            }
+            before = now;
         }
-        tokio::time::sleep(Duration::from_millis(700)).await;
     });
     waited.await.unwrap();
     let deliveries = told().await;

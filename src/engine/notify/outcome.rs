@@ -226,12 +226,13 @@ impl Rules {
     /// How long a deferred person waits, before jitter.
     fn wait(&self, outcome: &Outcome, attempts: u32) -> SignedDuration {
         let by_schedule = self.retry.interval(attempts);
+        let is_ours = outcome.class.is_some_and(|class| class.blame() == Blame::Sender);
         match self.action(outcome).wait.map(HumanDuration::signed) {
             // The server asks for a little patience, not for more than anybody else does.
             Some(own) if outcome.class == Some(ReplyClass::Greylisted) => own.min(by_schedule),
             Some(own) => own,
-            // Before anybody was named it is the relay's trouble.
-            None if outcome.phase == Phase::Mail.word() => {
+            // Before anybody was named, and not for something we did, it is the relay's own trouble.
+            None if outcome.phase == Phase::Mail.word() && !is_ours => {
                 let soon = SignedDuration::try_from(BROKEN_WAIT * attempts);
                 by_schedule.min(soon.unwrap_or(SignedDuration::MAX))
             }

@@ -74,6 +74,7 @@ fn the_class_decides_how_long_a_person_waits() {
         (Phase::Dot, "gmail", "421 4.7.28 an unusual rate of unsolicited mail", 30),
         (Phase::Mail, "yahoo", "451 4.3.9 later", 240),
         (Phase::Mail, "yahoo", "421 4.7.0 [TSS04] unexpected volume", 30),
+        (Phase::Mail, "other", "452 4.5.3 Too many messages sent", 1),
         // a 5yz of ours: when the lane's suspension ends
         (Phase::Dot, "gmail", "554 5.7.1 not you", 15),
         (Phase::Mail, "yahoo", "553 5.7.1 [BL21] listed", 120),

@@ -9,3 +9,6 @@ CREATE TABLE pace (
     set_at INTEGER NOT NULL,
     PRIMARY KEY (campaign_id, scope)
 ) STRICT, WITHOUT ROWID;
+
+-- Since when the notice track is paused: nobody's retry window runs on meanwhile.
+ALTER TABLE campaign ADD COLUMN paused_at INTEGER;

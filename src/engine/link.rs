@@ -12,6 +12,7 @@ use crate::domain::delivery::DeliveryClass;
 use crate::domain::duration::HumanDuration;
 use crate::domain::incident::{Incident, SiteUrl};
 use crate::domain::recipient::Recipient;
+use crate::domain::track::Environment;
 use crate::render::{CredentialContext, Reset};
 use crate::secret::token::PlainToken;
 use crate::store::deliveries::DeliveryState;
@@ -44,6 +45,12 @@ impl Links {
     ) -> Result<Option<Self>, EngineError> {
         if campaign.notice.mode != Mode::Link {
             return Ok(None);
+        }
+        if campaign.environment == Environment::Live {
+            return Err(EngineError::refused(format!(
+                "`{campaign_name}` is live and has `notice.mode = \"link\"`, but nothing redeems \
+                 personal links yet; hint: `mode = \"site\"`, or rehearse it"
+            )));
         }
         let page = incident.brand().reset_url.clone().ok_or_else(|| {
             EngineError::refused(format!(
@@ -104,6 +111,22 @@ mod tests {
 
     use super::*;
     use crate::domain::delivery::Doubt;
+
+    #[test]
+    fn nobody_living_is_sent_a_link_that_nothing_redeems() {
+        let file = include_str!("../../templates/scaffold/campaign.toml")
+            .replace("mode = \"site\"", "mode = \"link\"");
+        let incident = include_str!("../../templates/scaffold/incident.toml");
+        let incident = Incident::parse(incident, "incidents/spring/incident.toml").unwrap();
+        for (environment, word) in [("rehearsal", "brand.reset_url"), ("live", "nothing redeems")] {
+            let file = file.replace("\"rehearsal\"\n", &format!("\"{environment}\"\n"));
+            let campaign = CampaignFile::parse(&file, "campaigns/c.toml").unwrap();
+            assert_eq!(campaign.environment.word(), environment);
+            let refused = Links::of(&campaign, "campaigns/c.toml", &incident, "incident.toml");
+            let said = refused.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(said.contains(word) || said.is_empty() && environment == "rehearsal", "{said}");
+        }
+    }
 
     #[test]
     fn a_doubt_becomes_a_re_notice_past_half_its_tokens_life_and_never_without_a_token() {

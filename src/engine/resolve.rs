@@ -154,8 +154,9 @@ impl Engine {
         let (from, to) = (found.state.class.clone(), verdict.class(reason));
         let entry = people.moved(
             people.person(found.salt, &recipient),
-            from.word().to_owned(),
-            to.word().to_owned(),
+            from.label(),
+            // The operator's words are no class, and stand in the resolution.
+            if verdict == Verdict::Waive { to.word().to_owned() } else { to.label() },
             &signer.ledger_name(),
         );
         let state = if verdict == Verdict::NotSent {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use forthwith::domain::clock::ManualClock;
 use forthwith::domain::pace::PaceSetting;
+use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
 use forthwith::engine::tracks::RunReport;
 use forthwith::engine::{Engine, EngineError};
@@ -126,6 +127,51 @@ async fn a_provider_suspended_by_an_operator_gets_nothing_until_it_is_resumed() 
     assert!(finished(run).await.is_finished);
     let again = engine.resume_provider(CAMPAIGN, "other").await.unwrap_err().to_string();
     assert!(again.contains("not suspended"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_makes_nobodys_retry_window_shorter() {
+    let clock = Arc::new(ManualClock::at("2026-11-26T21:00:00Z".parse().unwrap()));
+    let house = House::ready(Plan {
+        faults: vec!["rcpt:450:to=customer4@*:text=4.2.1 Mailbox busy"],
+        clock: Arc::<ManualClock>::clone(&clock),
+        ..Plan::default()
+    })
+    .await;
+    let engine = &house.engine;
+    let deferred = async || engine.status(CAMPAIGN).await.unwrap().deliveries.deferred;
+    let soft = CancellationToken::new();
+    let first = run(engine, &soft);
+    until("one is deferred", async || deferred().await == 1).await;
+    soft.cancel();
+    finished(first).await;
+    engine.pause(CAMPAIGN, Track::Notice, "test").await.unwrap();
+    // Ten times the whole window.
+    clock.advance(SignedDuration::from_hours(10));
+    engine.resume(CAMPAIGN, Track::Notice, "test").await.unwrap();
+    let before = house.sink.counts().refused_rcpt;
+    let soft = CancellationToken::new();
+    let second = run(engine, &soft);
+    until("it was tried again", async || house.sink.counts().refused_rcpt > before).await;
+    until("and recorded", async || {
+        engine.status(CAMPAIGN).await.unwrap().deliveries.in_flight == 0
+    })
+    .await;
+    let after = engine.status(CAMPAIGN).await.unwrap().deliveries;
+    assert_eq!(after.reasons.get("fallback/gave-up"), None, "{after:?}");
+    assert_eq!(after.deferred, 1);
+    // The hour that is left is counted from there.
+    let gave_up = async || {
+        let deliveries = engine.status(CAMPAIGN).await.unwrap().deliveries;
+        deliveries.reasons.contains_key("fallback/gave-up")
+    };
+    until("the window ends after all", async || {
+        clock.advance(SignedDuration::from_mins(1));
+        gave_up().await
+    })
+    .await;
+    soft.cancel();
+    finished(second).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

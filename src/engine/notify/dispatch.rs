@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -137,8 +137,9 @@ impl Dispatcher {
         let token_for = self.writer.links().map(Links::token_for);
         self.engine.requeue_doubts(&self.people, token_for, now).await?;
         for lane in self.engine.store.lanes(self.people.campaign).await? {
+            // Both may have changed elsewhere: an operator suspends a provider, or ends a pause.
+            self.chunks.stood(&lane.lane, SignedDuration::from_micros(lane.stood_still));
             if lane.suspended.is_some_and(|suspension| suspension.until > now) {
-                // Also by another process: an operator suspends a provider while we run.
                 self.chunks.suspend(&lane.lane);
             }
         }

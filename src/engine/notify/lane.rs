@@ -81,6 +81,11 @@ impl Chunks {
         inner.lanes.insert(lane.clone(), LaneState { is_suspended: false, stood_still });
     }
 
+    /// Notes how long a lane's retry windows have stood still.
+    pub fn stood(&self, lane: &Lane, stood_still: SignedDuration) {
+        self.lock().lanes.entry(lane.clone()).or_default().stood_still = stood_still;
+    }
+
     /// How many more chunks this lane may open.
     pub fn room(&self, lane: &Lane) -> usize {
         let inner = self.lock();

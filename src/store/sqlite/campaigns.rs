@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{SqliteStore, StoreError, row};
@@ -255,10 +256,15 @@ impl Campaigns for SqliteStore {
         lines: Vec<String>,
     ) -> Result<bool, StoreError> {
         let from: Vec<&str> = change.from.iter().map(|state| state.word()).collect();
+        let now = row::micros(self.now());
         let mut write = self.write().await?;
+        let paused_at = paused_at(write.conn(), campaign).await?;
         let changed = sqlx::query(
             "UPDATE campaign
-             SET notice_state = $2, pause_cause = $3, pause_note = $4
+             SET notice_state = $2,
+                 pause_cause = $3,
+                 pause_note = $4,
+                 paused_at = CASE $2 WHEN 'paused' THEN COALESCE(paused_at, $6) END
              WHERE id = $1 AND notice_state IN (SELECT value FROM json_each($5))",
         )
         .bind(campaign)
@@ -266,11 +272,15 @@ impl Campaigns for SqliteStore {
         .bind(change.cause.map(PauseCause::word))
         .bind(&change.note)
         .bind(serde_json::to_string(&from).unwrap_or_default())
+        .bind(now)
         .execute(write.conn())
         .await
         .map_err(StoreError::on("move the notice track"))?
         .rows_affected();
         if changed == 1 {
+            if let Some(since) = paused_at.filter(|_| change.to != NoticeState::Paused) {
+                stand_still(write.conn(), campaign, (now - since).max(0)).await?;
+            }
             self.log(&mut write, &lines).await?;
         }
         self.commit(write).await?;
@@ -282,4 +292,35 @@ impl Campaigns for SqliteStore {
         self.log(&mut write, &lines).await?;
         self.commit(write).await
     }
+}
+
+/// Since when the notice track is paused.
+async fn paused_at(conn: &mut SqliteConnection, campaign: i64) -> Result<Option<i64>, StoreError> {
+    sqlx::query_scalar("SELECT paused_at FROM campaign WHERE id = $1")
+        .bind(campaign)
+        .fetch_one(conn)
+        .await
+        .map_err(StoreError::on("look how long the track was paused"))
+}
+
+/// Makes the retry windows of every lane longer by a pause: nobody is given up for it.
+async fn stand_still(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    micros: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO lane (campaign_id, wave, provider, send_window, stood_still)
+         SELECT DISTINCT c.id, k.wave, k.provider, k.send_window, $2
+         FROM campaign AS c JOIN chunk AS k ON k.seal_id = c.seal_id
+         WHERE c.id = $1
+         ON CONFLICT (campaign_id, wave, provider, send_window) DO UPDATE
+         SET stood_still = stood_still + excluded.stood_still",
+    )
+    .bind(campaign)
+    .bind(micros)
+    .execute(conn)
+    .await
+    .map_err(StoreError::on("lengthen the retry windows by a pause"))?;
+    Ok(())
 }

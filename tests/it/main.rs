@@ -21,3 +21,4 @@ mod seal;
 mod sink;
 mod tampering;
 mod trust;
+mod walk;

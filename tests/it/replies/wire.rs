@@ -218,7 +218,7 @@ async fn over_the_wire_only_a_true_unknown_user_is_dead_too() {
         play(&house, &signers, &name, cues).await;
         let status = engine.status(&name).await.unwrap();
         let well: usize = cues.iter().map(|cue| cue.well().len()).sum();
-        assert_eq!((status.notice, status.deliveries.told), ("running", well as u64), "{status:?}");
+        assert_eq!((status.pause_cause, status.deliveries.told), (None, well as u64), "{status:?}");
         told += well as u64;
         for cue in cues {
             let [number] = engine.find(&name, &cue.address()).await.unwrap()[..] else {

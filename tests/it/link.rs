@@ -1,8 +1,7 @@
 //! Mode `link`: whose notice carries a link, what is kept of its token, and how long it lives.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use forthwith::domain::clock::{Clock as _, ManualClock, SystemClock};
 use forthwith::domain::credential::{CredentialClass, CredentialKind};
@@ -15,33 +14,20 @@ use forthwith::store::deliveries::{Claimant, Flush, NewIntent};
 use forthwith::store::reports::DeliveryFilter;
 use forthwith::store::tokens::{NewToken, StoredToken};
 use jiff::{SignedDuration, Timestamp};
-use mail_parser::{Message, MessageParser};
+use mail_parser::MessageParser;
 
 use crate::crash::{log_of, spawn_run, write_settings};
-use crate::end_to_end::files_under;
+use crate::harness::link::{
+    Log, PAGE, Row, found_in, furnished, is_digest_of, link_file, link_of, none_holds, number_of,
+    papers, ready, rows, token_in,
+};
 use crate::harness::tampering::{hours, query, standing_clock};
-use crate::harness::{CAMPAIGN, House, INCIDENT, Plan, campaign_file, person, write};
+use crate::harness::{CAMPAIGN, House, Plan, person};
 
-const PAGE: &str = "https://www.northwind.example/account/new-password";
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
-
-/// A row of `reset_token` beside its delivery's generation.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-struct Row {
-    number: i64,
-    generation: i64,
-    salt: Vec<u8>,
-    digest: Vec<u8>,
-    expires_at: i64,
-    revoked_at: Option<i64>,
-}
 
 /// An intent's number, generation, n and Date.
 type Intent = (i64, i64, i64, i64);
-
-fn link_file(more: &str) -> String {
-    campaign_file(more).replace("template =", "mode = \"link\"\ntemplate =")
-}
 
 fn linked(customers: u32, faults: &[&'static str], clock: &Arc<ManualClock>, more: &str) -> Plan {
     Plan {
@@ -53,54 +39,9 @@ fn linked(customers: u32, faults: &[&'static str], clock: &Arc<ManualClock>, mor
     }
 }
 
-/// A house whose incident names the page that links lead to.
-async fn furnished(plan: Plan) -> House {
-    let house = House::furnished(plan).await;
-    let incident =
-        INCIDENT.replace("support_email", &format!("reset_url = \"{PAGE}\"\nsupport_email"));
-    write(&house.path("incidents/cold-night/incident.toml"), &incident);
-    house
-}
-
-async fn ready(plan: Plan) -> House {
-    let house = furnished(plan).await;
-    house.seal().await;
-    house.approve(Track::Containment).await;
-    house.approve(Track::Notice).await;
-    house
-}
-
-async fn rows(house: &House) -> Vec<Row> {
-    let sql = "SELECT number, generation, salt, digest, expires_at, revoked_at FROM reset_token
-               ORDER BY number, generation";
-    query(&house.database(), sql).await
-}
-
 async fn intents(house: &House) -> Vec<Intent> {
     let sql = "SELECT number, generation, n, dated_at FROM intent ORDER BY number, generation, n";
     query(&house.database(), sql).await
-}
-
-/// The one link of a mail, the same in both parts; none where there is none.
-fn link_of(mail: &Message<'_>) -> Option<String> {
-    let (text, html) = (mail.body_text(0).unwrap(), mail.body_html(0).unwrap());
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("https://")).collect();
-    let hrefs: Vec<&str> = html
-        .match_indices("<a href=\"")
-        .map(|(at, opening)| html[at + opening.len()..].split('"').next().unwrap())
-        .collect();
-    assert_eq!(text.matches("fw1_").count(), lines.len(), "{text}");
-    assert_eq!(html.matches("fw1_").count(), hrefs.len(), "{html}");
-    assert_eq!(lines, hrefs, "text and HTML lead to the same place");
-    assert!(lines.len() <= 1, "{lines:?}");
-    assert!(!mail.subject().unwrap().contains("fw1_"));
-    lines.first().map(|line| (*line).to_owned())
-}
-
-fn token_in(link: &str) -> PlainToken {
-    let (page, token) = link.split_once('#').unwrap();
-    assert_eq!(page, PAGE);
-    PlainToken::parse(token).unwrap()
 }
 
 /// Each mail the sink keeps: to whom, its Message-ID, its bytes after the sink's own headers, its link.
@@ -125,12 +66,6 @@ fn mails(house: &House) -> Vec<Mail> {
     house.mails().into_iter().map(read).collect()
 }
 
-async fn number_of(house: &House, address: &str) -> i64 {
-    let found = house.engine.find(CAMPAIGN, address).await.unwrap();
-    assert_eq!(found.len(), 1, "{address}");
-    i64::try_from(found[0]).unwrap()
-}
-
 fn address_of(house: &House, start: &str) -> String {
     let text = std::fs::read_to_string(house.path("affected.csv")).unwrap();
     let line = text.lines().find(|line| line.contains(&format!(",{start}@"))).unwrap();
@@ -143,30 +78,10 @@ async fn resolve(house: &House, number: i64, verdict: Verdict) -> Resolved {
     house.engine.resolve(CAMPAIGN, &number, verdict, "relay log", &signer).await.unwrap()
 }
 
-/// What every log line of this thread says, from the most talkative level on.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// One thread, so that the log of this test is the whole log of its engine.
 #[tokio::test]
 async fn everybody_with_a_password_to_replace_gets_one_link_and_no_paper_holds_it() {
-    let log = Log::default();
-    let kept = log.clone();
-    let logging = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || kept.clone());
-    let _logging = tracing::subscriber::set_default(logging.finish());
+    let (log, _listening) = Log::listen();
     let clock = standing_clock();
     let house = ready(linked(60, &[], &clock, "")).await;
     house.run().await.unwrap();
@@ -183,7 +98,7 @@ async fn everybody_with_a_password_to_replace_gets_one_link_and_no_paper_holds_i
         assert_eq!(row.is_some(), mail.link.is_some(), "{}", mail.to);
         let (Some(row), Some(link)) = (row, &mail.link) else { continue };
         let token = token_in(link);
-        assert_eq!(token.digest(house.engine.keys.digest()).as_bytes()[..], row.digest[..]);
+        assert!(is_digest_of(&house, row, &token));
         let latest = intents.iter().rfind(|intent| intent.0 == number).unwrap();
         assert_eq!(row.expires_at, latest.3 + DAY, "24 h from the latest intent");
         assert_eq!((row.generation, row.revoked_at), (1, None));
@@ -201,51 +116,8 @@ async fn everybody_with_a_password_to_replace_gets_one_link_and_no_paper_holds_i
     let links = house.status().await.tokens.unwrap();
     assert_eq!((links.live, links.expired), (0, rows.len() as u64), "a day later");
 
-    nothing_holds(&house, &log, &tokens).await;
-}
-
-/// No token, and no piece of one that could be one's, in any file, ledger entry, story or log line.
-async fn nothing_holds(house: &House, log: &Log, tokens: &BTreeSet<String>) {
-    let mut papers = Vec::new();
-    for folder in ["data", "journal", "state", "rejects"] {
-        for file in files_under(&house.path(folder)) {
-            papers.push((file.display().to_string(), std::fs::read(&file).unwrap()));
-        }
-    }
-    for part in ["forthwith.db", "forthwith.db-wal", "/journal/", "/state/"] {
-        assert!(papers.iter().any(|(name, _)| name.contains(part)), "{part}");
-    }
-    for (batch, line) in house.engine.store.ledger_lines(0, 100_000).await.unwrap() {
-        papers.push((format!("ledger batch {batch}"), line.into_bytes()));
-    }
-    for row in rows(house).await {
-        let number = u64::try_from(row.number).unwrap();
-        let story = house.engine.story(CAMPAIGN, number).await.unwrap();
-        let text = serde_json::to_string(&story).unwrap();
-        assert!(
-            !text.contains(&hex::encode(&row.digest)) && !text.contains(&hex::encode(&row.salt))
-        );
-        papers.push((format!("story of {number}"), text.into_bytes()));
-    }
-    tracing::info!("the log is kept");
-    let said = log.0.lock().unwrap().clone();
-    assert!(String::from_utf8_lossy(&said).contains("the log is kept"));
-    papers.push(("the log".into(), said));
-    let mails = house.mails().concat().replace("=\r\n", "");
-    // only a run of characters that a token is made of can hold one
-    let is_of_a_token = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let mut searched = 0;
-    for (name, paper) in &papers {
-        let runs = paper.split(|byte| !is_of_a_token(byte)).filter(|run| run.len() >= 43);
-        for run in runs.map(|run| std::str::from_utf8(run).unwrap()) {
-            searched += 1;
-            // the part after prefix and key id, which is all a thief would need
-            let found = tokens.iter().any(|token| run.contains(&token[6..]));
-            assert!(!found, "{name} holds a token");
-        }
-    }
-    assert!(searched > 100, "{searched} runs: the search is broken");
-    assert!(tokens.iter().all(|token| mails.contains(token)), "the search finds what is there");
+    none_holds(&papers(&house, &log).await, &tokens);
+    assert_eq!(found_in(&house.mails(), &tokens), tokens, "the search finds what is there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! Campaigns of 500 people through Postfix, OpenSMTPD and Exim: everybody who can be told is told once,
 //! over few connections, and what a relay refuses is booked where it belongs.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use forthwith::domain::track::Track;
@@ -10,15 +11,17 @@ use forthwith::mail::settings::RelaySettings;
 use forthwith::mail::tls::TlsMode;
 use forthwith::secret::relay::RelaySecret;
 use forthwith::sink::{CertificateKind, Certificates};
+use mail_parser::MessageParser;
 use tempfile::TempDir;
 
-use crate::harness::CAMPAIGN;
 use crate::harness::confined::MailServer;
 use crate::harness::exim::Exim;
 use crate::harness::foreign::workspace;
 use crate::harness::guests::{BOUNCE_DOMAIN, CONNECTIONS, Fates, GUESTS, Guests, MARKER};
+use crate::harness::link::{self, Log};
 use crate::harness::opensmtpd::OpenSmtpd;
 use crate::harness::postfix::{Postfix, PostfixPlan};
+use crate::harness::{CAMPAIGN, House, Plan};
 
 const PASSWORD: &str = "the right one";
 
@@ -88,12 +91,21 @@ impl Trust {
 }
 
 fn postfix(trust: &Trust, fates: Fates) -> Postfix {
+    postfix_for(trust, fates.reached(), fates.failing(), BOUNCE_DOMAIN)
+}
+
+fn postfix_for(
+    trust: &Trust,
+    known: Vec<String>,
+    failing: Vec<String>,
+    bounces: &'static str,
+) -> Postfix {
     Postfix::start(&PostfixPlan {
         certificates: Some(trust.certificates.clone()),
         user: Some(("campaigns", PASSWORD)),
-        known: fates.reached(),
-        failing: fates.failing(),
-        bounces: BOUNCE_DOMAIN,
+        known,
+        failing,
+        bounces,
     })
 }
 
@@ -148,6 +160,77 @@ async fn postfix_tells_500_and_neither_its_log_nor_its_bounces_hold_the_notice()
     assert!(!log.contains("Security notice"), "no subject either");
 }
 
+/// The house's people by their row of the list, in two: those whose mail arrives, and every tenth, whose
+/// mail bounces. A row without an account is nobody's.
+fn known_and_failing(house: &House) -> (Vec<String>, Vec<String>) {
+    let listed = std::fs::read_to_string(house.path("affected.csv")).unwrap();
+    let rows = listed.lines().skip(1).filter(|row| row.contains('@') && !row.starts_with(','));
+    rows.map(|row| row.rsplit(',').next().unwrap().to_owned()).partition(|to| !to.contains("5@"))
+}
+
+/// The tokens of delivered mails: each is the one link of its mail, and the one its row is of.
+async fn delivered(house: &House, mails: &[Vec<u8>]) -> BTreeSet<String> {
+    let (rows, mut tokens) = (link::rows(house).await, BTreeSet::new());
+    for mail in mails {
+        let mail = MessageParser::default().parse(mail).unwrap();
+        let to = mail.to().unwrap().first().unwrap().address().unwrap();
+        let number = link::number_of(house, to).await;
+        let row = rows.iter().find(|row| row.number == number);
+        let link = link::link_of(&mail);
+        assert_eq!(row.is_some(), link.is_some(), "{to}");
+        let (Some(row), Some(link)) = (row, link) else { continue };
+        let token = link::token_in(&link);
+        assert!(link::is_digest_of(house, row, &token), "{to}");
+        tokens.insert(token.expose().to_owned());
+    }
+    tokens
+}
+
+/// One thread, so that the log of this test is the whole log of its engine.
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
+async fn postfix_delivers_one_link_each_and_no_paper_of_ours_or_its_own_holds_a_token() {
+    const BOUNCES: &str = "bounce.northwind.example";
+    let (log, _listening) = Log::listen();
+    let bouncing = format!("bounce_domain = \"{BOUNCES}\"\nfrom =");
+    let campaign = link::link_file("").replace("from =", &bouncing);
+    let mut house = link::furnished(Plan { customers: 60, campaign, ..Plan::default() }).await;
+    let (known, failing) = known_and_failing(&house);
+    let trust = Trust::new();
+    let server = postfix_for(&trust, known.clone(), failing.clone(), BOUNCES);
+    house.engine.relay.port = server.port();
+    trust.logged_in(PASSWORD)(&mut house.engine.relay);
+    link::make_ready(&house).await;
+    assert!(house.run().await.unwrap().is_finished);
+    assert_eq!(house.status().await.deliveries.told, (known.len() + failing.len()) as u64);
+
+    let (mails, bounces) = (server.mails(known.len()), server.bounces(failing.len()));
+    assert_eq!((mails.len(), bounces.len()), (known.len(), failing.len()));
+    let delivered = delivered(&house, &mails).await;
+    // Whose mail bounced has a token too, which nobody got to see: all are made anew.
+    let mut tokens = BTreeSet::new();
+    for row in link::rows(&house).await {
+        tokens.insert(link::token_of(&house, &row).await.expose().to_owned());
+    }
+    assert_eq!(link::found_in(&mails, &tokens), delivered, "the search finds what is there");
+    let lost = tokens.len() - delivered.len();
+    println!("{} of {} mails with a link, {lost} links bounced", delivered.len(), mails.len());
+    assert!(delivered.len() > 40 && lost > 3);
+
+    let mut papers = link::papers(&house, &log).await;
+    for bounce in bounces {
+        let text = String::from_utf8_lossy(&bounce);
+        assert!(text.contains("Content-Type: text/rfc822-headers"), "{text}");
+        assert!(text.contains("X-Notice-Reference: FW-"), "our headers come back: {text}");
+        papers.push(("a bounce".into(), bounce));
+    }
+    papers.extend(server.logs());
+    for part in ["/mail.log", "/dovecot.log"] {
+        assert!(papers.iter().any(|(name, text)| name.ends_with(part) && !text.is_empty()));
+    }
+    link::none_holds(&papers, &tokens);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opensmtpd_tells_440_and_60_bounce_at_once() {
     let trust = Trust::new();
@@ -163,6 +246,38 @@ async fn opensmtpd_tells_500() {
     let server = OpenSmtpd::start(&trust.certificates, &Fates::ALL_WELL.reached());
     Guests::sealed(server.port(), trust.implicit()).await.tell(&server, Fates::ALL_WELL).await;
     each_connection_was_used_up(&server);
+}
+
+/// From the 101st mail of a session on it answers 452 4.5.3 to every MAIL. Whoever meets that waits a
+/// minute at most; the others are told meanwhile, each over a connection that still takes mail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
+async fn opensmtpd_takes_100_a_session_and_the_101st_holds_up_nobody_else() {
+    let trust = Trust::new();
+    let server = OpenSmtpd::start(&trust.certificates, &Fates::ALL_WELL.reached());
+    let guests = Guests::sealed(server.port(), trust.by(TlsMode::Implicit)).await;
+    let began = guests.engine.clock.now();
+    guests.run_until_nobody_is_queued().await;
+    let ended = guests.engine.clock.now();
+    let waiting = guests.waiting().await;
+    let status = guests.status().await.deliveries;
+    assert_eq!((status.told + status.deferred, status.in_flight), (GUESTS as u64, 0), "{status:?}");
+    // At most one person a session meets its end.
+    assert!((1..=5).contains(&waiting.len()), "{waiting:?}:\n{}", server.log());
+    assert_eq!(waiting.len() as u64, status.deferred);
+    let retry = guests.engine.campaign_file(CAMPAIGN).unwrap().retry;
+    let longest = retry.stretched(jiff::SignedDuration::from_mins(1), 1.0);
+    for (code, enhanced, phase, due) in &waiting {
+        assert_eq!((*code, enhanced.as_str(), phase.as_str()), (452, "4.5.3", "mail"));
+        assert!((began..=ended + longest).contains(due), "{due} is not within {longest:#}");
+    }
+    let log = server.log();
+    let refused = log.matches("result=\"452 4.5.3").count();
+    assert_eq!(refused, waiting.len(), "{log}");
+    let connections = server.connections();
+    println!("{refused} refused, {connections} connections, {} told", status.told);
+    assert!((5..=CONNECTIONS + refused).contains(&connections), "{connections}:\n{log}");
+    assert_eq!(server.mails(GUESTS - refused).len(), GUESTS - refused);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 //! worker reads it: nobody with a policy 5yz is written off, everybody with a true 5.1.1 is.
 
 mod texts;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -59,6 +59,11 @@ pub trait MailServer {
         self.confined().log(Self::LOG)
     }
 
+    /// Everything it wrote about its work: each file with its name.
+    fn logs(&self) -> Vec<(String, Vec<u8>)> {
+        self.confined().logs()
+    }
+
     /// How many connections it took.
     fn connections(&self) -> usize {
         self.log().matches(Self::CONNECTED).count()
@@ -123,14 +128,17 @@ impl Confined {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// What it said before its log was open, and all its logs.
+    /// What it said before its log was open, and all its logs, by their files.
+    fn logs(&self) -> Vec<(String, Vec<u8>)> {
+        let said = [self.folder.path().join("said")];
+        let logs = std::fs::read_dir(self.var("log")).into_iter().flatten();
+        let files = said.into_iter().chain(logs.map(|entry| entry.unwrap().path()));
+        files.map(|file| (file.display().to_string(), std::fs::read(&file).unwrap())).collect()
+    }
+
     fn last_words(&self) -> String {
-        let mut words = std::fs::read_to_string(self.folder.path().join("said")).unwrap();
-        let Ok(logs) = std::fs::read_dir(self.var("log")) else { return words };
-        for entry in logs {
-            words += &self.log(&entry.unwrap().file_name().to_string_lossy());
-        }
-        words
+        let logs = self.logs();
+        logs.iter().map(|(_, words)| String::from_utf8_lossy(words).into_owned()).collect()
     }
 
     /// Every mail in one of its Maildirs, once so many are there.

@@ -10,6 +10,8 @@ use forthwith::engine::report::Status;
 use forthwith::engine::tracks::RunReport;
 use forthwith::engine::{Engine, EngineError};
 use forthwith::mail::settings::RelaySettings;
+use forthwith::store::reports::DeliveryFilter;
+use jiff::Timestamp;
 use mail_parser::MessageParser;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -134,6 +136,40 @@ impl Guests {
         let stop = CancellationToken::new();
         let run = self.engine.run(CAMPAIGN, &Silent, &stop);
         tokio::time::timeout(PATIENCE, run).await.expect("a campaign of 500 ends")
+    }
+
+    /// Runs the campaign until everybody was tried once, and stops it then: what is deferred is not
+    /// waited for.
+    pub async fn run_until_nobody_is_queued(&self) {
+        let stop = CancellationToken::new();
+        let (engine, soft) = (self.engine.clone(), stop.clone());
+        let run = tokio::spawn(async move { engine.run(CAMPAIGN, &Silent, &soft).await });
+        let tried = tokio::time::timeout(PATIENCE, async {
+            let is_open = async || {
+                let now = self.status().await.deliveries;
+                now.queued + now.in_flight > 0
+            };
+            while !run.is_finished() && is_open().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        tried.await.expect("everybody is tried once");
+        stop.cancel();
+        run.await.unwrap().unwrap();
+    }
+
+    /// Those who are deferred: code, status and phase of what deferred them, and when they are due.
+    pub async fn waiting(&self) -> Vec<(u16, String, String, Timestamp)> {
+        let those = DeliveryFilter { class: Some("deferred".into()), ..DeliveryFilter::default() };
+        let those = self.engine.deliveries(CAMPAIGN, &those, None, u32::MAX).await.unwrap();
+        let mut waiting = Vec::new();
+        for one in those {
+            let last =
+                self.engine.story(CAMPAIGN, one.number).await.unwrap().attempts.pop().unwrap();
+            let due = one.due_at.unwrap().parse().unwrap();
+            waiting.push((last.code.unwrap(), last.enhanced.unwrap(), last.phase, due));
+        }
+        waiting
     }
 
     pub async fn status(&self) -> Status {

@@ -4,6 +4,7 @@ pub mod confined;
 pub mod exim;
 pub mod foreign;
 pub mod guests;
+pub mod link;
 pub mod opensmtpd;
 pub mod postfix;
 pub mod stage;

@@ -233,27 +233,12 @@ fn add_map(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::domain::clock::SystemClock;
-    use crate::store::sqlite::SqliteStore;
+    use crate::store::sqlite::query_plan::steps;
 
     #[tokio::test]
     async fn a_flush_looks_rows_up_by_key_and_never_walks_the_campaign() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("plan.db");
-        let clock = Arc::new(SystemClock);
-        let store = SqliteStore::open(&path, true, clock, Arc::new(|_| {}), "test").await.unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {CHANGE_ROWS}");
-        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind("[]")
-            .bind(1)
-            .bind(1)
-            .fetch_all(&store.reader)
-            .await
-            .unwrap();
-        let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
+        let steps = steps(CHANGE_ROWS).await;
         let by_key = "SEARCH d USING PRIMARY KEY (campaign_id=? AND number=?)";
         assert!(steps.iter().any(|step| step.starts_with(by_key)), "{steps:?}");
         assert!(!steps.iter().any(|step| step.starts_with("SCAN d")), "{steps:?}");

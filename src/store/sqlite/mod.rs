@@ -15,6 +15,8 @@ mod operators;
 mod pace;
 mod plans;
 mod publish;
+#[cfg(test)]
+mod query_plan;
 mod reports;
 mod seals;
 mod staging;

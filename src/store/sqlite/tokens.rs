@@ -187,26 +187,8 @@ impl Tokens for SqliteStore {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::domain::clock::SystemClock;
-
-    async fn steps(sql: &str) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("plan.db");
-        let clock = Arc::new(SystemClock);
-        let store = SqliteStore::open(&path, true, clock, Arc::new(|_| {}), "test").await.unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {sql}");
-        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind("[]")
-            .bind(1)
-            .bind(1)
-            .fetch_all(&store.reader)
-            .await
-            .unwrap();
-        steps.into_iter().map(|(.., step)| step).collect()
-    }
+    use crate::store::sqlite::query_plan::steps;
 
     #[tokio::test]
     async fn issuing_walks_the_flush_and_revoking_looks_tokens_up_by_key() {

@@ -222,10 +222,12 @@ impl Line {
         }
         let mut wait = Duration::from_millis(100);
         while connection.is_none() {
-            if !self.may_start() || job.queued_at.elapsed() > WAIT_FOR_CONNECTION {
+            let patience = WAIT_FOR_CONNECTION.saturating_sub(job.queued_at.elapsed());
+            if !self.may_start() || patience.is_zero() {
                 return None;
             }
-            *connection = self.connect().await;
+            // A silent relay, or the turn to try it, may take minutes; the intent does not wait so long.
+            *connection = tokio::time::timeout(patience, self.connect()).await.ok().flatten();
             if connection.is_none() {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(5));

@@ -8,7 +8,7 @@ use forthwith::store::reports::DeliveryFilter;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::harness::{CAMPAIGN, House, Plan, binary, campaign_file, write};
+use crate::harness::{CAMPAIGN, House, Plan, binary, campaign_file, terminate, write};
 
 const KILLS: usize = 5;
 const PEOPLE: u32 = 5_000;
@@ -154,8 +154,7 @@ async fn a_first_signal_lets_what_is_open_finish_and_leaves_no_doubt() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(run.try_wait().unwrap().is_none(), "{}", log_of(&house));
     }
-    let pid = run.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    terminate(&run);
     let ended = tokio::task::spawn_blocking(move || run.wait().unwrap()).await.unwrap();
     assert!(ended.success(), "{}", log_of(&house));
     let status = house.engine.status(CAMPAIGN).await.unwrap();

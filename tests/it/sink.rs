@@ -3,10 +3,10 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::harness::{binary, write};
+use crate::harness::{binary, terminate, write};
 
 /// A running `forthwith sink`.
 struct Running {
@@ -41,8 +41,7 @@ impl Running {
 
     /// Stops it as a service manager does; its counters.
     fn stop(mut self) -> serde_json::Value {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        terminate(&self.child);
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).unwrap();
         assert!(self.child.wait().unwrap().success());

@@ -243,6 +243,13 @@ pub fn binary() -> Command {
     command
 }
 
+/// Asks a process to stop, as a service manager does: by the shell's own `kill`, since not every machine
+/// has the program.
+pub fn terminate(child: &std::process::Child) {
+    let kill = format!("kill -TERM {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
 pub fn person(name: &str) -> Person {
     Person { name: name.into(), password: Password::new(format!("the long password of {name}")) }
 }

@@ -5,6 +5,7 @@ use crate::directory::Directory;
 use crate::directory::sql::SqlDirectory;
 use crate::domain::track::Environment;
 use crate::engine::campaign_file::DirectorySection;
+use crate::mail::settings::is_this_machine;
 
 impl Engine {
     /// Opens a directory for a campaign of this environment, if it is of the same world.
@@ -62,7 +63,7 @@ impl Engine {
             ))
         })?;
         for address in resolved {
-            if !address.ip().to_canonical().is_loopback() {
+            if !is_this_machine(address) {
                 return Err(EngineError::refused(format!(
                     "a rehearsal sends to loopback only, and relay `{}` resolves to {}; \
                      hint: start `forthwith sink` and set relay.host = \"127.0.0.1\"",

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
 use super::dialogue::Dialogue;
-use super::tls::path_or_none;
+use super::settings::text_or_none;
 use super::transaction::BreakCause;
 use crate::domain::reply::SmtpReply;
 use crate::secret::relay::{RelaySecret, RelaySecretError};
@@ -30,7 +30,7 @@ pub struct AuthSettings {
     #[serde(deserialize_with = "plain_text")]
     pub user: String,
     /// The file whose first line is the secret, read anew for every connection.
-    #[serde(deserialize_with = "path_or_none")]
+    #[serde(deserialize_with = "text_or_none")]
     pub secret_file: Option<PathBuf>,
     /// The secret from the environment; used where no file is named. Not for files.
     #[serde(skip)]

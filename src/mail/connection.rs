@@ -17,7 +17,7 @@ use super::dialogue::{Dialogue, unasked};
 use super::envelope::Envelope;
 use super::opening::{Opened, open};
 use super::relay::Relay;
-use super::settings::{RelaySettings, Timeouts};
+use super::settings::{RelaySettings, Timeouts, is_this_machine};
 use super::stream::NodelayStream;
 use super::tls::Security;
 use super::transaction::{BreakCause, ConnectFault, Transaction};
@@ -75,7 +75,7 @@ impl Connection {
         let mut dialogue = Dialogue::take_over(stream).await.map_err(|cause| {
             ConnectFault::Broken { relay: settings.relay(), phase: Phase::Ehlo, cause }
         })?;
-        let is_private = security.is_private() || Relay::is_this_machine(address);
+        let is_private = security.is_private() || is_this_machine(address);
         let logged_in = log_in_as(&mut dialogue, settings, offered, security, is_private)
             .await
             .map_err(|cause| ConnectFault::Auth { relay: settings.relay(), cause })?;
@@ -340,7 +340,7 @@ async fn resolve(
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let addresses: Vec<SocketAddr> =
         found.map_err(|source| ConnectFault::Resolve { host: host(), source })?.collect();
-    let abroad = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback());
+    let abroad = addresses.iter().find(|address| !is_this_machine(**address));
     match abroad.filter(|_| settings.loopback_only) {
         Some(&address) => Err(ConnectFault::NotLoopback { host: host(), address }),
         None => Ok(addresses),

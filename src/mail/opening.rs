@@ -39,14 +39,11 @@ pub(super) async fn open(
     relay: &Relay,
 ) -> Result<Opened, ConnectFault> {
     let mode = relay.settings().tls.at(address);
-    let mut security = Security::Clear;
-    let mut opening = if mode == TlsMode::Implicit {
-        let (stream, found) = secure(stream, relay, true).await?;
-        security = found;
-        Opening::on(stream, relay)
-    } else {
-        Opening::on(stream, relay)
+    let (stream, mut security) = match mode {
+        TlsMode::Implicit => secure(stream, relay, true).await?,
+        _ => (stream, Security::Clear),
     };
+    let mut opening = Opening::on(stream, relay);
     opening.greeting().await?;
     let mut offered = opening.hello().await?;
     let wants = matches!(mode, TlsMode::Starttls | TlsMode::Opportunistic);

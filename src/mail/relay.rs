@@ -1,6 +1,5 @@
 //! One relay with what is made once for all connections to it.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use super::settings::RelaySettings;
@@ -28,11 +27,6 @@ impl Relay {
     /// Its settings.
     pub fn settings(&self) -> &RelaySettings {
         &self.0.settings
-    }
-
-    /// Whether a connection to `address` would be one that only the relay can overhear.
-    pub(super) fn is_this_machine(address: SocketAddr) -> bool {
-        address.ip().to_canonical().is_loopback()
     }
 
     /// TLS with or without a look at the certificate. The authorities are read at the first use.

@@ -1,12 +1,12 @@
 //! How to reach one relay: the settings this module owns, read from files by `config`.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::auth::AuthSettings;
-use super::tls::{TlsMode, path_or_none};
+use super::tls::TlsMode;
 use crate::domain::duration::HumanDuration;
 use crate::domain::reply::Phase;
 
@@ -26,10 +26,10 @@ pub struct RelaySettings {
     pub tls: TlsMode,
     /// A PEM file with the only authorities whose certificates are taken; the machine's own where it
     /// is not given (an empty text).
-    #[serde(default, deserialize_with = "path_or_none")]
+    #[serde(default, deserialize_with = "text_or_none")]
     pub authorities: Option<PathBuf>,
     /// The name its certificate must have; the host where it is not given (an empty text).
-    #[serde(default, deserialize_with = "name_or_none")]
+    #[serde(default, deserialize_with = "text_or_none")]
     pub certificate_name: Option<String>,
     /// How we log in.
     #[serde(default)]
@@ -183,11 +183,17 @@ impl TryFrom<String> for HelloName {
     }
 }
 
-/// The name where a file gives one; an empty text is none.
-fn name_or_none<'de, D: serde::Deserializer<'de>>(
+/// Whether an address is this machine's own, also where IPv6 wraps it: nobody can listen on the way.
+pub fn is_this_machine(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+/// A name or a path where a file gives one; an empty text is none.
+pub(super) fn text_or_none<'de, T: From<String>, D: serde::Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
+) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(Some(text).filter(|text| !text.is_empty()).map(T::from))
 }
 
 /// Port 25.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,6 +23,8 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use super::settings::is_this_machine;
 
 /// How a connection is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -49,7 +51,7 @@ impl TlsMode {
     pub fn at(self, address: SocketAddr) -> Self {
         match self {
             Self::Auto if address.port() == 465 => Self::Implicit,
-            Self::Auto if address.ip().to_canonical().is_loopback() => Self::Opportunistic,
+            Self::Auto if is_this_machine(address) => Self::Opportunistic,
             Self::Auto => Self::Starttls,
             named => named,
         }
@@ -294,14 +296,6 @@ fn roots_of_machine() -> Result<RootCertStore, TlsFault> {
         });
     }
     Ok(roots)
-}
-
-/// The path where a file names one; an empty text is none.
-pub(super) fn path_or_none<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<PathBuf>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Ok(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
 }
 
 /// Takes any certificate whose key really signed the handshake.

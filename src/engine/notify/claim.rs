@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::dispatch::Dispatcher;
 use super::lane::{Finished, Waiting};
@@ -40,7 +40,7 @@ impl Dispatcher {
         if room == 0 {
             return Ok(());
         }
-        self.chunks.lane_runs(&lane.lane, SignedDuration::from_micros(lane.stood_still));
+        self.chunks.lane_runs(&lane.lane);
         let limit = u32::try_from(room).unwrap_or(1);
         let claimant = (self.claimant)();
         let leases =

@@ -75,10 +75,9 @@ impl Chunks {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes how long a lane's retry windows have stood still, and that it may run.
-    pub fn lane_runs(&self, lane: &Lane, stood_still: SignedDuration) {
-        let mut inner = self.lock();
-        inner.lanes.insert(lane.clone(), LaneState { is_suspended: false, stood_still });
+    /// Notes that a lane may run.
+    pub fn lane_runs(&self, lane: &Lane) {
+        self.lock().lanes.entry(lane.clone()).or_default().is_suspended = false;
     }
 
     /// Notes how long a lane's retry windows have stood still.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::foreign::told;
+use super::foreign::{end_by_stdin, told};
 
 /// How long a server may take to come up, to deliver what it accepted, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -164,18 +164,8 @@ impl Confined {
 
 impl Drop for Confined {
     fn drop(&mut self) {
-        // It stops when its standard input ends.
-        drop(self.child.stdin.take());
-        let asked = Instant::now();
-        while asked.elapsed() < PATIENCE {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(BETWEEN_LOOKS);
-        }
-        // `unshare --kill-child`: the first process ends with it, and takes all others along.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // The hard way works too: `unshare --kill-child` takes all others along.
+        end_by_stdin(&mut self.child, PATIENCE);
     }
 }
 

@@ -124,17 +124,22 @@ impl Aiosmtpd {
 
 impl Drop for Aiosmtpd {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let asked = Instant::now();
-        while asked.elapsed() < PATIENCE {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end_by_stdin(&mut self.child, PATIENCE);
     }
+}
+
+/// Ends a server that stops when its standard input ends, and one that does not, the hard way.
+pub fn end_by_stdin(child: &mut Child, patience: Duration) {
+    drop(child.stdin.take());
+    let asked = Instant::now();
+    while asked.elapsed() < patience {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// A workspace with two founders and the shipped templates, its relay on loopback at `port`.

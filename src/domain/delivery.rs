@@ -28,6 +28,8 @@ pub enum HeldReason {
     Content,
     /// An operator's amendment.
     Operator,
+    /// More accounts share this address than mail should serve unseen: a person looks first.
+    Shared,
 }
 
 /// Why another channel than mail has to reach this person.
@@ -45,6 +47,8 @@ pub enum FallbackReason {
     Suppressed,
     /// The person complained about the notice.
     Complaint,
+    /// An operator chose another channel for this person.
+    Channel,
 }
 
 /// How a person came to be told.
@@ -113,6 +117,7 @@ impl DeliveryClass {
                 HeldReason::Credential => "credential",
                 HeldReason::Content => "content",
                 HeldReason::Operator => "operator",
+                HeldReason::Shared => "shared",
             }
             .into(),
             Self::Fallback(reason) => match reason {
@@ -122,6 +127,7 @@ impl DeliveryClass {
                 FallbackReason::NeedsSmtputf8 => "needs-smtputf8".into(),
                 FallbackReason::Suppressed => "suppressed".into(),
                 FallbackReason::Complaint => "complaint".into(),
+                FallbackReason::Channel => "channel".into(),
             },
             Self::Told(by) => match by {
                 ToldBy::Accepted => "accepted",
@@ -146,6 +152,7 @@ impl DeliveryClass {
             ("held", "credential") => Self::Held(HeldReason::Credential),
             ("held", "content") => Self::Held(HeldReason::Content),
             ("held", "operator") => Self::Held(HeldReason::Operator),
+            ("held", "shared") => Self::Held(HeldReason::Shared),
             ("told", "accepted") => Self::Told(ToldBy::Accepted),
             ("told", "post") => Self::Told(ToldBy::Post),
             ("told", "carrier") => Self::Told(ToldBy::Carrier),
@@ -154,6 +161,7 @@ impl DeliveryClass {
             ("fallback", "needs-smtputf8") => Self::Fallback(FallbackReason::NeedsSmtputf8),
             ("fallback", "suppressed") => Self::Fallback(FallbackReason::Suppressed),
             ("fallback", "complaint") => Self::Fallback(FallbackReason::Complaint),
+            ("fallback", "channel") => Self::Fallback(FallbackReason::Channel),
             ("fallback", other) if other.starts_with("address:") => {
                 Self::Fallback(FallbackReason::Address(other["address:".len()..].into()))
             }

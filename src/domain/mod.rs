@@ -18,4 +18,5 @@ pub mod retry;
 pub mod snapshot;
 pub mod totals;
 pub mod track;
+pub mod variant;
 pub mod zoned;

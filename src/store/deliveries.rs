@@ -102,6 +102,12 @@ pub struct LoadedRow {
     pub credentials: BTreeMap<String, String>,
     /// The token of this generation, once one was issued.
     pub token: Option<StoredToken>,
+    /// How many sealed accounts use this address, this one included.
+    pub at_address: u64,
+    /// The credentials, as above, of each account this row's notice stands for besides its own.
+    pub carried: Vec<BTreeMap<String, String>>,
+    /// The recipient of whom this row is a second address.
+    pub copy_of: Option<u64>,
 }
 
 /// A delivery row, or what its absence implies.

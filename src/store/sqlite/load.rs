@@ -121,6 +121,9 @@ impl SqliteStore {
                     repeats: tried.and_then(|(_, repeats)| *repeats),
                     credentials: credentials.remove(&number).unwrap_or_default(),
                     token: tokens.get(&generation).copied(),
+                    at_address: 1,
+                    carried: Vec::new(),
+                    copy_of: None,
                     state,
                 })
             })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::control::ControlFault;
 use super::sql::bind::BindError;
 use crate::domain::credential::CredentialKind;
 
@@ -146,6 +147,14 @@ pub enum DirectoryError {
         /// Sessions counted before, in the same transaction.
         counted: u64,
     },
+    /// A control account did not come out as it went in; inside a write: rolled back.
+    #[error("control account {place} of directory.control_accounts {fault}")]
+    ControlChanged {
+        /// Its place in `directory.control_accounts`, from 1.
+        place: usize,
+        /// What became of it.
+        fault: ControlFault,
+    },
     /// The statement replaces a value that is not the one it was told to expect.
     #[error("{key} replaced a value that was not `current`: it is no compare-and-set")]
     NotCompareAndSet {
@@ -203,6 +212,10 @@ impl DirectoryError {
             Self::TooManySessions { .. } => {
                 Some("let its WHERE name the accounts in `:rows` and live sessions only")
             }
+            Self::ControlChanged { .. } => Some(
+                "a statement reaches further than the accounts in `:rows`, or somebody changed that \
+                 account: find out which before anything goes on",
+            ),
             Self::NotCompareAndSet { .. } => {
                 Some("add `AND password = r.value ->> 'current'` to the statement's WHERE")
             }
@@ -219,6 +232,18 @@ impl DirectoryError {
             | Self::NamedTwice { .. }
             | Self::NoChange { .. } => None,
         }
+    }
+
+    /// Whether a statement does something else than it was written for: nothing may go on with it
+    /// before somebody has looked.
+    pub fn is_alarming(&self) -> bool {
+        matches!(
+            self,
+            Self::ControlChanged { .. }
+                | Self::TooManyRows { .. }
+                | Self::TooManySessions { .. }
+                | Self::NotCompareAndSet { .. }
+        )
     }
 
     /// Whether the same call may succeed a little later with nothing mended.

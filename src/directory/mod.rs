@@ -4,6 +4,7 @@
 //! expired, what the replacement is and what a read-back proves is the engine's. Raw values pass
 //! through memory only; no error and no log line ever holds one.
 
+mod control;
 mod error;
 pub mod shop;
 pub mod sql;
@@ -14,9 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::credential::CredentialKind;
 use crate::secret::replacement::{Scheme, SecretValue, UnknownScheme};
 
+pub use control::{ControlFault, Controls};
 pub use error::{AnswerFault, DirectoryError};
 
-/// An account's credential as the directory holds it now.
+/// An account's credential as the directory holds it now. Where an account may have several values of
+/// a kind ([`CredentialKind::has_several`]), each comes as a `Current` of its own with the same
+/// account and sessions, and an account without any as one without a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Current {
     /// The account reference, exactly as asked for.
@@ -30,7 +34,7 @@ pub struct Current {
     pub changed_at: Option<Timestamp>,
 }
 
-/// One compare-and-set.
+/// One compare-and-set of one value; an account with several values has one of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
     /// The account reference.
@@ -65,6 +69,8 @@ pub struct CheckReport {
     pub sessions_ended: u64,
     /// Sessions counted afterwards.
     pub sessions_left: u64,
+    /// Control accounts that were read afterwards and had not changed.
+    pub controls: u64,
 }
 
 /// What becomes of sessions.
@@ -89,7 +95,7 @@ pub struct Capabilities {
     pub counts_sessions: bool,
     /// What becomes of sessions.
     pub ends_sessions: SessionEnd,
-    /// The most accounts it takes in one call.
+    /// The most accounts it takes in one call, each with all its values.
     pub batch: usize,
 }
 
@@ -100,7 +106,12 @@ impl Capabilities {
     }
 }
 
-/// The company's identity store. No account may be named twice in one call.
+/// The company's identity store. No account may be named twice in one call, but for the values of one
+/// that has several.
+///
+/// Whatever writes takes the control accounts: they are read in the transaction before its first
+/// and after its last statement, and any change ([`Controls::check_values`],
+/// [`Controls::check_sessions`]) is an error that rolls everything back.
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// The database id in the rehearsal marker; `None` where there is no marker. A marker that
@@ -119,15 +130,22 @@ pub trait Directory: Send + Sync {
     /// Sets each replacement where the account still has `current`, and ends the sessions of all
     /// these accounts, in one transaction. Returns how many rows the directory says it changed:
     /// a bound, no proof; [`Self::confirm`] proves. More than asked, or more sessions ended than
-    /// these accounts had, is rolled back and an error.
+    /// these accounts had, is rolled back and an error, and so is a control account that changed.
     async fn replace(
         &self,
         kind: CredentialKind,
         rows: &[Replacement],
+        controls: &Controls,
     ) -> Result<u64, DirectoryError>;
 
-    /// Ends the sessions of accounts whose value stays, in one transaction; returns how many.
-    async fn end_sessions(&self, accounts: &[String]) -> Result<u64, DirectoryError>;
+    /// Ends the sessions of accounts whose value of this kind stays, in one transaction; returns
+    /// how many.
+    async fn end_sessions(
+        &self,
+        kind: CredentialKind,
+        accounts: &[String],
+        controls: &Controls,
+    ) -> Result<u64, DirectoryError>;
 
     /// As [`Self::read`], on a connection opened for this call, to where writes go.
     async fn confirm(
@@ -137,12 +155,14 @@ pub trait Directory: Send + Sync {
     ) -> Result<Vec<Current>, DirectoryError>;
 
     /// Runs every statement of this kind on real accounts in one transaction, tries a
-    /// compare-and-set that must not match, and rolls everything back.
+    /// compare-and-set that must not match, looks whether a control account changed, and rolls
+    /// everything back.
     async fn check(
         &self,
         kind: CredentialKind,
         accounts: &[String],
         forge: Forge<'_>,
+        controls: &Controls,
     ) -> Result<CheckReport, DirectoryError>;
 
     /// What this directory can do.
@@ -150,4 +170,10 @@ pub trait Directory: Send + Sync {
 
     /// How stored values of a kind are understood when replacements are forged.
     fn scheme(&self, kind: CredentialKind) -> Scheme;
+
+    /// The name this adapter logs in to the directory by, where it has one: it must never be one of
+    /// the accounts to be expired.
+    fn logs_in_as(&self) -> Option<String> {
+        None
+    }
 }

@@ -23,7 +23,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use self::statement::{JsonRow, Statement, failed, json_rows};
-use super::{Current, DirectoryError, Replacement, SessionEnd};
+use super::{Controls, Current, DirectoryError, Replacement, SessionEnd};
 use crate::domain::credential::CredentialKind;
 use crate::secret::replacement::Scheme;
 
@@ -211,12 +211,47 @@ impl SqlDirectory {
             return Ok(accounts.iter().map(|account| current(account, None, None)).collect());
         }
         let read = &self.of(kind, "read")?.read;
-        let mut held = answer::held(read.key(), accounts, &read.fetch(conn, &rows).await?)?;
-        let answered = accounts.iter().filter_map(|account| {
-            let held = held.remove(account)?;
-            Some(current(account, held.value, held.changed_at))
+        let several = kind.has_several();
+        let mut held =
+            answer::held(read.key(), accounts, &read.fetch(conn, &rows).await?, several)?;
+        let answered = accounts.iter().flat_map(|account| {
+            let held = held.remove(account).unwrap_or_default();
+            held.into_iter().map(|held| current(account, held.value, held.changed_at))
         });
         Ok(answered.collect())
+    }
+
+    /// One transaction's writes between two looks at the control accounts: values, if any, then the
+    /// sessions of all these accounts. Returns the rows changed, or where only sessions were to end,
+    /// how many ended.
+    async fn write_on(
+        &self,
+        conn: &mut SqliteConnection,
+        kind: CredentialKind,
+        rows: &[Replacement],
+        accounts: &[String],
+        controls: &Controls,
+    ) -> Result<u64, DirectoryError> {
+        let before = self.read_controls(conn, kind, controls).await?;
+        controls.check_values(&before)?;
+        let changed = self.expire(conn, kind, rows).await?;
+        let ended = self.end_on(conn, accounts).await?;
+        let after = self.read_controls(conn, kind, controls).await?;
+        controls.check_values(&after)?;
+        controls.check_sessions(&before, &after)?;
+        Ok(if rows.is_empty() { ended } else { changed })
+    }
+
+    async fn read_controls(
+        &self,
+        conn: &mut SqliteConnection,
+        kind: CredentialKind,
+        controls: &Controls,
+    ) -> Result<Vec<Current>, DirectoryError> {
+        if controls.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read_on(conn, kind, controls.accounts()).await
     }
 
     /// Compare-and-set inside the caller's transaction.
@@ -277,6 +312,16 @@ impl SqlDirectory {
 enum Access {
     Read,
     Write,
+}
+
+/// The accounts of a call, each once where it may have several values.
+fn accounts_of(kind: CredentialKind, rows: &[Replacement]) -> Vec<String> {
+    let mut accounts: Vec<String> = rows.iter().map(|row| row.account.clone()).collect();
+    if kind.has_several() {
+        accounts.sort_unstable();
+        accounts.dedup();
+    }
+    accounts
 }
 
 fn refuse_unchanged(rows: &[Replacement]) -> Result<(), DirectoryError> {

@@ -29,6 +29,13 @@ pub enum CredentialKind {
     SecurityAnswer,
 }
 
+impl CredentialKind {
+    /// Whether an account may have several values of this kind at once: keys, tokens, codes.
+    pub fn has_several(self) -> bool {
+        !matches!(self, Self::Password | Self::Session)
+    }
+}
+
 /// How far a credential of a sealed account has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -185,6 +192,14 @@ mod tests {
     fn an_unknown_word_is_answered_with_the_known_ones() {
         let error = "lenient".parse::<ExpiryPolicy>().unwrap_err().to_string();
         assert_eq!(error, "`lenient` is no expiry policy; hint: one of expire-anyway, respect");
+    }
+
+    #[test]
+    fn a_person_has_one_password_and_any_number_of_keys() {
+        let several: Vec<_> =
+            CredentialKind::ALL.iter().filter(|kind| kind.has_several()).collect();
+        assert_eq!(several.len(), 5);
+        assert!(!CredentialKind::Password.has_several() && !CredentialKind::Session.has_several());
     }
 
     #[test]

@@ -6,9 +6,9 @@ use sqlx::{Connection, Sqlite, Transaction};
 
 use super::answer::{Cell, cell};
 use super::statement::failed;
-use super::{Access, SqlDirectory, refuse_unchanged};
+use super::{Access, SqlDirectory, accounts_of, refuse_unchanged};
 use crate::directory::{
-    Capabilities, CheckReport, Current, Directory, DirectoryError, Forge, Replacement,
+    Capabilities, CheckReport, Controls, Current, Directory, DirectoryError, Forge, Replacement,
 };
 use crate::domain::credential::CredentialKind;
 use crate::secret::replacement::Scheme;
@@ -48,25 +48,28 @@ impl Directory for SqlDirectory {
         &self,
         kind: CredentialKind,
         rows: &[Replacement],
+        controls: &Controls,
     ) -> Result<u64, DirectoryError> {
-        self.admit(rows.iter().map(|row| row.account.as_str()))?;
+        let accounts = accounts_of(kind, rows);
+        self.admit(accounts.iter().map(String::as_str))?;
         refuse_unchanged(rows)?;
         if rows.is_empty() {
             return Ok(0);
         }
-        let accounts: Vec<String> = rows.iter().map(|row| row.account.clone()).collect();
         let mut conn = self.connect(Access::Write).await?;
         let mut tx = begin(&mut conn).await?;
-        let outcome = match self.expire(&mut tx, kind, rows).await {
-            Ok(changed) => self.end_on(&mut tx, &accounts).await.map(|_| changed),
-            Err(error) => Err(error),
-        };
+        let outcome = self.write_on(&mut tx, kind, rows, &accounts, controls).await;
         let outcome = settle(tx, outcome).await;
         conn.close().await.ok();
         outcome
     }
 
-    async fn end_sessions(&self, accounts: &[String]) -> Result<u64, DirectoryError> {
+    async fn end_sessions(
+        &self,
+        kind: CredentialKind,
+        accounts: &[String],
+        controls: &Controls,
+    ) -> Result<u64, DirectoryError> {
         self.admit(accounts.iter().map(String::as_str))?;
         if self.end.is_none() {
             return Err(DirectoryError::NotSet { key: "directory.sql.sessions.end".to_owned() });
@@ -76,7 +79,7 @@ impl Directory for SqlDirectory {
         }
         let mut conn = self.connect(Access::Write).await?;
         let mut tx = begin(&mut conn).await?;
-        let outcome = self.end_on(&mut tx, accounts).await;
+        let outcome = self.write_on(&mut tx, kind, &[], accounts, controls).await;
         let outcome = settle(tx, outcome).await;
         conn.close().await.ok();
         outcome
@@ -95,11 +98,12 @@ impl Directory for SqlDirectory {
         kind: CredentialKind,
         accounts: &[String],
         forge: Forge<'_>,
+        controls: &Controls,
     ) -> Result<CheckReport, DirectoryError> {
         self.admit(accounts.iter().map(String::as_str))?;
         let mut conn = self.connect(Access::Write).await?;
         let mut tx = begin(&mut conn).await?;
-        let report = self.check_on(&mut tx, kind, accounts, forge).await;
+        let report = self.check_on(&mut tx, kind, accounts, forge, controls).await;
         let undone = tx.rollback().await.map_err(|error| failed("ROLLBACK", &error));
         // Closing undoes what is still open, so that even a failed rollback leaves nothing.
         conn.close().await.ok();

@@ -1,5 +1,5 @@
-//! The rows a statement answers with, held against what was asked: every account once, and none
-//! that nobody asked for.
+//! The rows a statement answers with, held against what was asked: every account once (or once a
+//! value, where it may have several), and none that nobody asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,14 @@ pub struct Held {
     pub changed_at: Option<Timestamp>,
 }
 
-/// The answer of a `read` statement, by account.
+/// The answer of a `read` statement, by account; where it may have `several` values, a row each.
 pub fn held(
     key: &str,
     accounts: &[String],
     rows: &[SqliteRow],
-) -> Result<BTreeMap<String, Held>, DirectoryError> {
-    by_account(key, accounts, rows, |row| {
+    several: bool,
+) -> Result<BTreeMap<String, Vec<Held>>, DirectoryError> {
+    by_account(key, accounts, rows, several, |row| {
         let value = match cell(row, "current") {
             Cell::Null => None,
             Cell::Text(text) => Some(SecretValue::new(text)),
@@ -48,20 +49,22 @@ pub fn sessions(
     accounts: &[String],
     rows: &[SqliteRow],
 ) -> Result<BTreeMap<String, u64>, DirectoryError> {
-    by_account(key, accounts, rows, |row| match cell(row, "sessions") {
+    let counted = by_account(key, accounts, rows, false, |row| match cell(row, "sessions") {
         Cell::Integer(count) => u64::try_from(count).map_err(|_| AnswerFault::SessionsType),
         _ => Err(AnswerFault::SessionsType),
-    })
+    })?;
+    Ok(counted.into_iter().map(|(account, counts)| (account, counts.into_iter().sum())).collect())
 }
 
 fn by_account<T>(
     key: &str,
     accounts: &[String],
     rows: &[SqliteRow],
+    several: bool,
     read: impl Fn(&SqliteRow) -> Result<T, AnswerFault>,
-) -> Result<BTreeMap<String, T>, DirectoryError> {
+) -> Result<BTreeMap<String, Vec<T>>, DirectoryError> {
     let asked: BTreeSet<&str> = accounts.iter().map(String::as_str).collect();
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<String, Vec<T>> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
         let checked = || {
             let account = match cell(row, "account") {
@@ -72,7 +75,7 @@ fn by_account<T>(
             if !asked.contains(account.as_str()) {
                 return Err(AnswerFault::Unasked);
             }
-            if found.contains_key(&account) {
+            if !several && found.contains_key(&account) {
                 return Err(AnswerFault::AnsweredTwice);
             }
             Ok((account, read(row)?))
@@ -82,7 +85,7 @@ fn by_account<T>(
             row: at + 1,
             fault,
         })?;
-        found.insert(account, value);
+        found.entry(account).or_default().push(value);
     }
     Ok(found)
 }

@@ -1,9 +1,11 @@
 //! The trial run of every statement on real accounts, in a transaction its caller rolls back.
 
+use std::collections::BTreeMap;
+
 use sqlx::sqlite::SqliteConnection;
 
 use super::{SqlDirectory, refuse_unchanged};
-use crate::directory::{CheckReport, DirectoryError, Forge, Replacement};
+use crate::directory::{CheckReport, Controls, Current, DirectoryError, Forge, Replacement};
 use crate::domain::credential::CredentialKind;
 
 impl SqlDirectory {
@@ -35,12 +37,15 @@ impl SqlDirectory {
         kind: CredentialKind,
         accounts: &[String],
         forge: Forge<'_>,
+        controls: &Controls,
     ) -> Result<CheckReport, DirectoryError> {
+        let watched = self.read_controls(conn, kind, controls).await?;
+        controls.check_values(&watched)?;
         let before = self.read_on(conn, kind, accounts).await?;
         let mut report = CheckReport {
             asked: accounts.len() as u64,
             read: before.len() as u64,
-            sessions: before.iter().map(|current| current.sessions).sum(),
+            sessions: sessions_of(&before),
             ..CheckReport::default()
         };
         let mut rows = Vec::new();
@@ -58,15 +63,34 @@ impl SqlDirectory {
         refuse_unchanged(&rows)?;
         self.try_stale(conn, kind, &rows).await?;
         report.changed = self.expire(conn, kind, &rows).await?;
-        let known: Vec<String> = before.into_iter().map(|current| current.account).collect();
+        let mut known: Vec<String> = before.into_iter().map(|current| current.account).collect();
+        known.dedup();
         report.sessions_ended = self.end_on(conn, &known).await?;
         let after = self.read_on(conn, kind, accounts).await?;
-        report.sessions_left = after.iter().map(|current| current.sessions).sum();
+        report.sessions_left = sessions_of(&after);
+        // Where an account may have several values, a statement may also take one away for good.
         let took = |row: &&Replacement| {
-            let now = after.iter().find(|current| current.account == row.account);
-            now.is_some_and(|now| now.value.as_ref() == Some(&row.replacement))
+            let of = |value| {
+                let is =
+                    |now: &Current| now.account == row.account && now.value.as_ref() == Some(value);
+                after.iter().any(is)
+            };
+            of(&row.replacement) || (kind.has_several() && !of(&row.current))
         };
         report.read_back = rows.iter().filter(took).count() as u64;
+        let untouched = self.read_controls(conn, kind, controls).await?;
+        controls.check_values(&untouched)?;
+        controls.check_sessions(&watched, &untouched)?;
+        report.controls = controls.len() as u64;
         Ok(report)
     }
+}
+
+/// Their sessions, those of an account with several values counted once.
+fn sessions_of(rows: &[Current]) -> u64 {
+    let mut counted = BTreeMap::new();
+    for now in rows {
+        counted.insert(&now.account, now.sessions);
+    }
+    counted.values().sum()
 }

@@ -168,7 +168,11 @@ async fn whole_number_and_text_ids_are_read_replaced_and_confirmed_alike() {
         assert_eq!(before.iter().map(|now| now.sessions).collect::<Vec<_>>(), [2, 1, 1]);
 
         let rows = [replacement("1", &hash(1)), replacement("2", &hash(2))];
-        assert_eq!(directory.replace(PASSWORD, &rows).await.unwrap(), 2, "{id_type}");
+        assert_eq!(
+            directory.replace(PASSWORD, &rows, &Controls::none()).await.unwrap(),
+            2,
+            "{id_type}"
+        );
         let after = directory.confirm(PASSWORD, &asked).await.unwrap();
         for (now, row) in after.iter().zip(&rows) {
             assert_eq!(now.value.as_ref(), Some(&row.replacement));
@@ -184,7 +188,7 @@ async fn a_value_that_moved_is_left_and_its_sessions_still_end() {
     let shop = Shop::new().await;
     let directory = shop.directory().await;
     let rows = [replacement("1", &hash(1)), replacement("2", &hash(9))];
-    assert_eq!(directory.replace(PASSWORD, &rows).await.unwrap(), 1);
+    assert_eq!(directory.replace(PASSWORD, &rows, &Controls::none()).await.unwrap(), 1);
     assert_eq!(shop.password(1).await, rows[0].replacement.expose());
     assert_eq!(shop.password(2).await, hash(2));
     let ended = "SELECT count(*) FROM session WHERE customer_id IN (1, 2)";
@@ -200,7 +204,10 @@ async fn a_value_and_its_sessions_change_together_or_not_at_all() {
     )
     .await;
     let directory = shop.directory().await;
-    let error = directory.replace(PASSWORD, &[replacement("1", &hash(1))]).await.unwrap_err();
+    let error = directory
+        .replace(PASSWORD, &[replacement("1", &hash(1))], &Controls::none())
+        .await
+        .unwrap_err();
     assert!(error.to_string().starts_with("directory.sql.sessions.end failed"), "{error}");
     assert_eq!(shop.password(1).await, hash(1), "the value went back with the sessions");
     assert_eq!(shop.number("SELECT count(*) FROM session").await, 5);
@@ -213,7 +220,7 @@ async fn more_rows_than_asked_are_rolled_back() {
                   FROM json_each(:rows) AS r WHERE r.value ->> 'account' <> ''";
     let directory = shop.open(&settings_with(READ, greedy)).await.unwrap();
     let rows = [replacement("1", &hash(1)), replacement("2", &hash(2))];
-    let error = directory.replace(PASSWORD, &rows).await.unwrap_err();
+    let error = directory.replace(PASSWORD, &rows, &Controls::none()).await.unwrap_err();
     assert!(matches!(error, DirectoryError::TooManyRows { changed: 4, asked: 2, .. }), "{error}");
     for id in 1..=3 {
         assert_eq!(shop.password(i64::from(id)).await, hash(id));
@@ -227,14 +234,18 @@ async fn more_sessions_than_counted_are_rolled_back_with_the_values() {
     let mut settings = settings();
     settings.sessions.end = Some("DELETE FROM session WHERE json_valid(:rows)".to_owned());
     let directory = shop.open(&settings).await.unwrap();
-    let error = directory.replace(PASSWORD, &[replacement("1", &hash(1))]).await.unwrap_err();
+    let error = directory
+        .replace(PASSWORD, &[replacement("1", &hash(1))], &Controls::none())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, DirectoryError::TooManySessions { ended: 5, counted: 2, .. }),
         "{error}"
     );
     assert_eq!(shop.password(1).await, hash(1));
     assert_eq!(shop.number("SELECT count(*) FROM session").await, 5);
-    let error = directory.end_sessions(&accounts(&["4"])).await.unwrap_err();
+    let error =
+        directory.end_sessions(PASSWORD, &accounts(&["4"]), &Controls::none()).await.unwrap_err();
     assert!(matches!(error, DirectoryError::TooManySessions { ended: 5, counted: 1, .. }));
     assert_eq!(shop.number("SELECT count(*) FROM session").await, 5);
 }
@@ -255,10 +266,12 @@ async fn a_view_that_swallows_the_change_is_seen_by_confirm() {
         .await
         .unwrap();
     let rows = [replacement("1", &hash(1))];
-    directory.replace(PASSWORD, &rows).await.unwrap();
+    directory.replace(PASSWORD, &rows, &Controls::none()).await.unwrap();
     let after = directory.confirm(PASSWORD, &accounts(&["1"])).await.unwrap();
     assert_eq!(after[0].value, Some(secret(&hash(1))), "nothing was replaced");
-    let report = directory.check(PASSWORD, &accounts(&["1"]), &|now| Ok(forged(now))).await;
+    let report = directory
+        .check(PASSWORD, &accounts(&["1"]), &|now| Ok(forged(now)), &Controls::none())
+        .await;
     assert_eq!(report.unwrap().read_back, 0);
 }
 
@@ -271,7 +284,10 @@ async fn a_trigger_that_claims_success_and_puts_the_value_back_is_seen_by_confir
     )
     .await;
     let directory = shop.directory().await;
-    let changed = directory.replace(PASSWORD, &[replacement("1", &hash(1))]).await.unwrap();
+    let changed = directory
+        .replace(PASSWORD, &[replacement("1", &hash(1))], &Controls::none())
+        .await
+        .unwrap();
     assert_eq!(changed, 1, "the engine claims success");
     let after = directory.confirm(PASSWORD, &accounts(&["1"])).await.unwrap();
     assert_eq!(after[0].value, Some(secret(&hash(1))));
@@ -284,7 +300,13 @@ async fn confirm_sees_a_file_that_was_restored_behind_our_back() {
     let backup = shop.folder.path().join("backup.db");
     std::fs::copy(&file, &backup).unwrap();
     let directory = shop.directory().await;
-    assert_eq!(directory.replace(PASSWORD, &[replacement("1", &hash(1))]).await.unwrap(), 1);
+    assert_eq!(
+        directory
+            .replace(PASSWORD, &[replacement("1", &hash(1))], &Controls::none())
+            .await
+            .unwrap(),
+        1
+    );
     std::fs::rename(&backup, &file).unwrap();
     let after = directory.confirm(PASSWORD, &accounts(&["1"])).await.unwrap();
     assert_eq!(after[0].value, Some(secret(&hash(1))), "the old value came back");
@@ -297,7 +319,7 @@ async fn check_runs_everything_and_leaves_nothing() {
     let directory = shop.directory().await;
     let asked = accounts(&["1", "2", "3", "4", "99"]);
     let report = directory
-        .check(PASSWORD, &asked, &|now| forge(now, &mut |slice| slice.fill(7)))
+        .check(PASSWORD, &asked, &|now| forge(now, &mut |slice| slice.fill(7)), &Controls::none())
         .await
         .unwrap();
     let wanted = CheckReport {
@@ -310,6 +332,7 @@ async fn check_runs_everything_and_leaves_nothing() {
         sessions: 5,
         sessions_ended: 5,
         sessions_left: 0,
+        controls: 0,
     };
     assert_eq!(report, wanted);
     assert_eq!(shop.password(1).await, hash(1));
@@ -323,7 +346,9 @@ async fn check_refuses_a_statement_that_does_not_compare() {
     let blind = "UPDATE customer SET password_hash = r.value ->> 'replacement' \
                  FROM json_each(:rows) AS r WHERE customer.id = r.value ->> 'account'";
     let directory = shop.open(&settings_with(READ, blind)).await.unwrap();
-    let error = directory.check(PASSWORD, &accounts(&["1"]), &|now| Ok(forged(now))).await;
+    let error = directory
+        .check(PASSWORD, &accounts(&["1"]), &|now| Ok(forged(now)), &Controls::none())
+        .await;
     assert!(matches!(error, Err(DirectoryError::NotCompareAndSet { .. })), "{error:?}");
     assert_eq!(shop.password(1).await, hash(1));
 }
@@ -411,7 +436,11 @@ async fn no_failure_quotes_a_stored_value() {
     )
     .await;
     let row = replacement("1", &hash(1));
-    let error = shop.directory().await.replace(PASSWORD, std::slice::from_ref(&row)).await;
+    let error = shop
+        .directory()
+        .await
+        .replace(PASSWORD, std::slice::from_ref(&row), &Controls::none())
+        .await;
     let error = error.unwrap_err();
     let said = format!("{error} {error:?}");
     assert!(said.contains("a trigger refused it"), "{said}");
@@ -447,12 +476,17 @@ async fn a_locked_database_is_busy_and_nothing_else() {
 async fn sessions_end_for_accounts_without_a_password() {
     let shop = Shop::new().await;
     let directory = shop.directory().await;
-    assert_eq!(directory.end_sessions(&accounts(&["4", "99"])).await.unwrap(), 1);
+    assert_eq!(
+        directory.end_sessions(PASSWORD, &accounts(&["4", "99"]), &Controls::none()).await.unwrap(),
+        1
+    );
     let left = directory.confirm(CredentialKind::Session, &accounts(&["1", "4"])).await.unwrap();
     let left: Vec<_> = left.iter().map(|now| (now.account.as_str(), now.sessions)).collect();
     assert_eq!(left, [("1", 2), ("4", 0)]);
-    let error =
-        directory.replace(CredentialKind::Session, &[replacement("1", "x")]).await.unwrap_err();
+    let error = directory
+        .replace(CredentialKind::Session, &[replacement("1", "x")], &Controls::none())
+        .await
+        .unwrap_err();
     assert!(matches!(error, DirectoryError::NoValue { .. }));
 }
 
@@ -511,11 +545,11 @@ async fn a_call_is_refused_before_it_touches_anything() {
     let error = directory.read(PASSWORD, &accounts(&["1", "2", "3"])).await.unwrap_err();
     assert!(matches!(error, DirectoryError::BatchTooLarge { rows: 3, batch: 2 }));
     let twice = [replacement("1", &hash(1)), replacement("1", &hash(1))];
-    let error = directory.replace(PASSWORD, &twice).await.unwrap_err();
+    let error = directory.replace(PASSWORD, &twice, &Controls::none()).await.unwrap_err();
     assert!(matches!(error, DirectoryError::NamedTwice { place: 2 }));
     let mut same = replacement("1", &hash(1));
     same.replacement = same.current.clone();
-    let error = directory.replace(PASSWORD, &[same]).await.unwrap_err();
+    let error = directory.replace(PASSWORD, &[same], &Controls::none()).await.unwrap_err();
     assert!(matches!(error, DirectoryError::NoChange { place: 1 }));
     let error = directory.read(CredentialKind::ApiKey, &accounts(&["1"])).await.unwrap_err();
     assert_eq!(error.to_string(), "directory.sql.api-key.read is not set");
@@ -562,7 +596,10 @@ async fn values_with_quotes_and_other_tongues_pass_unharmed() {
     let before = directory.read(PASSWORD, &asked).await.unwrap();
     assert_eq!(before[0].value, Some(secret(odd)));
     let row = replacement(odd, odd);
-    assert_eq!(directory.replace(PASSWORD, std::slice::from_ref(&row)).await.unwrap(), 1);
+    assert_eq!(
+        directory.replace(PASSWORD, std::slice::from_ref(&row), &Controls::none()).await.unwrap(),
+        1
+    );
     let after = directory.confirm(PASSWORD, &asked).await.unwrap();
     assert_eq!(after[0].value, Some(row.replacement));
 }

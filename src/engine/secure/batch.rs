@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Containment, replacement};
-use crate::directory::{Current, Directory, Replacement, SessionEnd};
+use crate::directory::{Controls, Current, Directory, Replacement, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind, ExpiryPolicy};
 use crate::domain::delivery::{DeliveryClass, HeldReason};
 use crate::domain::ledger::Entry;
@@ -22,6 +22,7 @@ pub(super) struct Batch<'a> {
     pub directory: &'a dyn Directory,
     pub containment: &'a Containment,
     pub kind: CredentialKind,
+    pub controls: &'a Controls,
 }
 
 /// An account on its way through a batch.
@@ -89,10 +90,10 @@ impl Batch<'_> {
             self.engine.store.record_writes(self.people.campaign, self.kind, work.writes).await?;
         }
         if !work.replace.is_empty() {
-            self.directory.replace(self.kind, &work.replace).await?;
+            self.directory.replace(self.kind, &work.replace, self.controls).await?;
         }
         if !work.end_sessions.is_empty() && self.ends_sessions() == SessionEnd::Ended {
-            self.directory.end_sessions(&work.end_sessions).await?;
+            self.directory.end_sessions(self.kind, &work.end_sessions, self.controls).await?;
         }
         let touched: Vec<String> =
             work.replace.into_iter().map(|row| row.account).chain(work.end_sessions).collect();

@@ -15,7 +15,7 @@ use super::people::People;
 use super::plan::{Files, Parts};
 use super::progress::Progress;
 use super::{Engine, EngineError};
-use crate::directory::{CheckReport, Directory, SessionEnd};
+use crate::directory::{CheckReport, Controls, Directory, SessionEnd};
 use crate::domain::credential::{CredentialKind, ExpiryPolicy};
 use crate::domain::track::{ContainmentState, Track};
 use crate::secret::campaign_key::CampaignKey;
@@ -114,7 +114,7 @@ impl Engine {
         for kind in &files.incident.exposed().credentials {
             let forge =
                 |current: &str| replacement(&people.key, &directory, *kind, "check", current);
-            reports.push(directory.check(*kind, &accounts, &forge).await?);
+            reports.push(directory.check(*kind, &accounts, &forge, &Controls::none()).await?);
         }
         Ok(reports)
     }
@@ -236,6 +236,7 @@ impl Engine {
                 directory: &directory,
                 containment: &containment,
                 kind: *kind,
+                controls: &Controls::none(),
             };
             settled += self.sweep(&batch, pick, progress, stop).await?;
         }

@@ -40,6 +40,9 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
                 let plan = engine.plan(&campaign, TRACK, check).await?;
                 let environment = engine.campaign(&campaign).await?.environment;
                 context.printer.data(&describe(&campaign, &plan, environment))?;
+                for note in &plan.notes {
+                    context.printer.say(&format!("Note: {note}."));
+                }
                 if !check {
                     context.printer.say(&format!(
                         "Next: two operators run `forthwith containment approve {campaign} \

@@ -1,11 +1,14 @@
 //! `forthwith credential`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
+use super::ask::Signing;
 use super::context::Context;
+use super::delivery::find;
 use super::listing::Listing;
+use super::output::count;
 use super::{AsJson, CliError};
-use crate::domain::credential::CredentialClass;
+use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::engine::Engine;
 use crate::engine::report::CredentialView;
 
@@ -24,16 +27,68 @@ pub(super) enum Verb {
         #[command(flatten)]
         form: AsJson,
     },
+    /// Leave one kind of credential of somebody as it is, before the pass; signed, and their notice
+    /// says so
+    Exempt(ExemptArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExemptArgs {
+    /// The campaign
+    campaign: String,
+    /// Numbers, accounts or addresses; `-` asks for one, so that an address stays off the command line
+    #[arg(value_name = "WHO", required = true)]
+    who: Vec<String>,
+    /// Which kind stays as it is
+    #[arg(long, value_name = "KIND")]
+    kind: CredentialKind,
+    /// Why; kept with the signature
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    signing: Signing,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
-    let Verb::List { campaign, class, form } = verb;
+    let (campaign, class, form) = match verb {
+        Verb::List { campaign, class, form } => (campaign, class, form),
+        Verb::Exempt(args) => return exempt(&args, context).await,
+    };
     context
         .with_engine(async |engine| {
             let columns = ["number", "account", "kind", "class", "reason", "changed_at"];
             let mut listing = Listing::new(context.printer, &columns, form.json);
             each_page(&engine, &campaign, class, |page| listing.page(page)).await?;
             listing.finish("no credentials of that kind");
+            Ok(())
+        })
+        .await
+}
+
+async fn exempt(args: &ExemptArgs, context: &Context<'_>) -> Result<(), CliError> {
+    context
+        .with_engine(async |engine| {
+            let mut numbers = Vec::new();
+            for who in &args.who {
+                numbers.extend(find(&engine, &args.campaign, &context.who(who)?).await?);
+            }
+            numbers.sort_unstable();
+            numbers.dedup();
+            let (people, kind) = (count(numbers.len() as u64), args.kind);
+            context.confirm(
+                &format!("The {kind} of {people} people will go on working as it is. Go on?"),
+                args.yes,
+            )?;
+            let signer = context.signer(&engine, &args.signing.wanted()).await?;
+            let exempted =
+                engine.exempt(&args.campaign, &numbers, kind, &args.reason, &signer).await?;
+            context.printer.say(&format!(
+                "The {kind} of {} people is exempt; their notices say that it still works.",
+                count(exempted)
+            ));
             Ok(())
         })
         .await

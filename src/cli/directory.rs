@@ -11,7 +11,8 @@ use crate::domain::credential::CredentialKind;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Try every statement on three sealed accounts and roll back; nothing is kept
+    /// Try every statement on three sealed accounts, look at the control accounts, and roll back;
+    /// nothing is kept
     Check {
         /// The campaign
         campaign: String,
@@ -35,6 +36,7 @@ struct CheckView {
     sessions: u64,
     sessions_ended: u64,
     sessions_left: u64,
+    controls: u64,
 }
 
 impl From<(CredentialKind, CheckReport)> for CheckView {
@@ -50,6 +52,7 @@ impl From<(CredentialKind, CheckReport)> for CheckView {
             sessions: report.sessions,
             sessions_ended: report.sessions_ended,
             sessions_left: report.sessions_left,
+            controls: report.controls,
         }
     }
 }
@@ -70,6 +73,7 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
         "sessions",
         "sessions_ended",
         "sessions_left",
+        "controls",
     ];
     let nothing = "the incident exposed no credentials, so there was nothing to try";
     Listing::print(context.printer, &columns, form.json, &rows, nothing)?;

@@ -1,47 +1,168 @@
 //! `forthwith secure`.
 
-use clap::Subcommand;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
 use super::output::count;
 use super::status::credential_lines;
 use super::{Bars, CliError};
-use crate::domain::track::Environment;
+use crate::domain::duration::HumanDuration;
+use crate::domain::track::{Environment, NoticeState};
 use crate::engine::Engine;
-use crate::engine::secure::SecureReport;
+use crate::engine::secure::{RecheckReport, SecureReport};
 use crate::lifecycle::until_stopped;
 use crate::store::credentials::Pick;
+use crate::store::rechecks::RecheckCounts;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Expire every pending credential under the approved containment, read back, end sessions
-    Run {
+    Run(RunArgs),
+    /// Read again what was expired; say, and expire again, whatever came back
+    Recheck {
         /// The campaign
         campaign: String,
-        /// Take those that failed before instead
-        #[arg(long)]
-        retry_failed: bool,
-        /// Do not ask before a live campaign
-        #[arg(long)]
-        yes: bool,
+        /// Go on until the campaign is closed, so often; such as `1d`
+        #[arg(long, value_name = "TIME")]
+        every: Option<HumanDuration>,
     },
 }
 
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The campaign
+    campaign: String,
+    /// Take those that failed before instead
+    #[arg(long)]
+    retry_failed: bool,
+    /// Only read and show what would change; works before any approval
+    #[arg(long, conflicts_with = "retry_failed")]
+    dry_run: bool,
+    /// Look at so many accounts, spread over all, instead of at everybody
+    #[arg(long, value_name = "N", requires = "dry_run")]
+    sample: Option<u32>,
+    /// Do not ask before a live campaign
+    #[arg(long)]
+    yes: bool,
+}
+
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
-    let Verb::Run { campaign, retry_failed, yes } = verb;
-    let pick = if retry_failed { Pick::Failed } else { Pick::Pending };
+    match verb {
+        Verb::Run(args) if args.dry_run => dry_run(&args, context).await,
+        Verb::Run(args) => pass(&args, context).await,
+        Verb::Recheck { campaign, every } => recheck(&campaign, every, context).await,
+    }
+}
+
+async fn pass(args: &RunArgs, context: &Context<'_>) -> Result<(), CliError> {
+    let campaign = &args.campaign;
+    let pick = if args.retry_failed { Pick::Failed } else { Pick::Pending };
     let report = context
         .with_engine(async |engine| {
-            ask_if_live(&engine, &campaign, "expire credentials", yes, context).await?;
+            ask_if_live(&engine, campaign, "expire credentials", args.yes, context).await?;
             let bars = Bars::new(context.printer);
             let told = stopping(context);
-            let work = async |soft| engine.secure_alone(&campaign, pick, &bars, &soft).await;
+            let work = async |soft| engine.secure_alone(campaign, pick, &bars, &soft).await;
             Ok(until_stopped(told, work).await.map_err(CliError::Runtime)??)
         })
         .await?;
     context.printer.data(&credential_lines(&report.totals))?;
-    context.printer.say(&outcome(&report, &campaign));
+    context.printer.say(&outcome(&report, campaign));
     Ok(())
+}
+
+async fn dry_run(args: &RunArgs, context: &Context<'_>) -> Result<(), CliError> {
+    let found = context
+        .with_engine(async |engine| {
+            let bars = Bars::new(context.printer);
+            Ok(engine.secure_dry_run(&args.campaign, args.sample, &bars).await?)
+        })
+        .await?;
+    context.printer.data(&credential_lines(&found.counts))?;
+    let by = if found.is_approved { "the approved containment" } else { "the files as they are" };
+    let accounts = count(found.accounts);
+    context.printer.say(&format!("{accounts} accounts read by {by}; nothing was changed."));
+    for note in &found.notes {
+        context.printer.say(&format!("The pass would not begin: {note}"));
+    }
+    Ok(())
+}
+
+async fn recheck(
+    campaign: &str,
+    every: Option<HumanDuration>,
+    context: &Context<'_>,
+) -> Result<(), CliError> {
+    let every = match every {
+        Some(every) if every.unsigned() < Duration::from_secs(60) => {
+            return Err(CliError::refused(
+                "`--every` is shorter than a minute; hint: `--every 1d`",
+            ));
+        }
+        other => other,
+    };
+    let came_back = context
+        .with_engine(async |engine| {
+            let told = stopping(context);
+            let work = async |soft| rechecks(&engine, campaign, every, &soft, context).await;
+            until_stopped(told, work).await.map_err(CliError::Runtime)?
+        })
+        .await?;
+    if came_back.regressed == 0 {
+        return Ok(());
+    }
+    Err(CliError::refused(format!(
+        "ALARM: {} expired credentials had come back, and {} of them are expired again; hint: was the \
+         directory restored from a backup? Whoever did it should know; `forthwith credential list \
+         {campaign} --class regressed` shows who is still open",
+        count(came_back.regressed),
+        count(came_back.mended)
+    )))
+}
+
+/// One re-check, or one after another until the campaign is closed; the alarms of all.
+async fn rechecks(
+    engine: &Engine,
+    campaign: &str,
+    every: Option<HumanDuration>,
+    soft: &CancellationToken,
+    context: &Context<'_>,
+) -> Result<RecheckCounts, CliError> {
+    let bars = Bars::new(context.printer);
+    let mut all = RecheckCounts::default();
+    loop {
+        let report = engine.recheck(campaign, &bars, soft).await?;
+        context.printer.data(&found(&report))?;
+        all.add(report.counts);
+        let Some(every) = every else { return Ok(all) };
+        if report.counts.regressed > 0 {
+            context.printer.say("ALARM: expired credentials had come back.");
+        }
+        let waits = tokio::time::sleep(every.unsigned());
+        if soft.run_until_cancelled(waits).await.is_none() {
+            return Ok(all);
+        }
+        let notice = engine.campaign(campaign).await?.control.notice;
+        if matches!(notice, NoticeState::Closed | NoticeState::Cancelled) {
+            return Ok(all);
+        }
+    }
+}
+
+fn found(report: &RecheckReport) -> String {
+    let counts = &report.counts;
+    let more = if report.is_whole { "" } else { "; stopped, the next one goes on" };
+    format!(
+        "{} checked = {} fine + {} regressed ({} expired again) + {} set elsewhere{more}",
+        count(counts.checked),
+        count(counts.fine),
+        count(counts.regressed),
+        count(counts.mended),
+        count(counts.reset_elsewhere)
+    )
 }
 
 /// A live campaign is confirmed by name and head count.
@@ -67,7 +188,13 @@ pub(super) fn stopping(context: &Context<'_>) -> impl FnOnce() + Send + use<> {
 
 fn outcome(report: &SecureReport, campaign: &str) -> String {
     let settled = count(report.settled);
-    if report.is_done {
+    if let Some(note) = &report.paused {
+        format!(
+            "{settled} credentials settled now. Containment paused so that you look: {note}. \
+             `forthwith containment resume {campaign}` lets it go on, then `forthwith secure run \
+             {campaign}`."
+        )
+    } else if report.is_done {
         format!("{settled} credentials settled now; none is pending.")
     } else {
         format!(

@@ -98,17 +98,19 @@ fn with_doubt(sum: String, balances: bool) -> String {
 
 fn text(status: &Status) -> String {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
-    let cause = match (status.pause_cause, &status.pause_note) {
-        (Some(cause), Some(note)) => format!(" ({cause}: {note})"),
-        (Some(cause), None) => format!(" ({cause})"),
-        (None, _) => String::new(),
+    let with_cause = |state: &str, cause: Option<&str>, note: &Option<String>| match (cause, note) {
+        (Some(cause), Some(note)) => format!("{state} ({cause}: {note})"),
+        (Some(cause), None) => format!("{state} ({cause})"),
+        (None, _) => state.to_owned(),
     };
-    let notice = format!("{}{cause}", status.notice);
+    let notice = with_cause(status.notice, status.pause_cause, &status.pause_note);
+    let containment =
+        with_cause(status.containment, status.containment_cause, &status.containment_note);
     let worker = status.worker.map_or_else(|| "none runs".into(), |pid| format!("process {pid}"));
     let people = &status.deliveries;
     let mut parts = vec![facts(&[
         ("Campaign", format!("{} ({})", status.name, status.environment)),
-        ("Containment", status.containment.to_owned()),
+        ("Containment", containment),
         ("Notice", notice),
         ("Worker", worker),
         ("Next due", or_none(&status.next_due)),
@@ -128,7 +130,8 @@ fn text(status: &Status) -> String {
     ])];
     parts.push(format!("Deliveries\n{}", class_lines(people)));
     if status.credentials.values().any(|accounts| *accounts > 0) {
-        parts.push(format!("Credentials\n{}", credential_lines(&status.credentials)));
+        let lines = credential_lines(&status.credentials);
+        parts.push(format!("Credentials\n{lines}{}", recheck_lines(status)));
     }
     parts.extend(status.tokens.as_ref().map(link_lines));
     parts.extend(provider_lines(status));
@@ -140,6 +143,33 @@ fn text(status: &Status) -> String {
     let signed = if signed.is_empty() { "none yet".into() } else { signed.join("\n") };
     parts.push(format!("Signatures\n{signed}"));
     parts.join("\n\n")
+}
+
+/// What the last re-check found, and whether another is overdue.
+fn recheck_lines(status: &Status) -> String {
+    let mut text = String::new();
+    if let Some(last) = &status.recheck {
+        let when = last.ended_at.as_ref().map_or_else(
+            || format!("begun {} and not ended", last.started_at),
+            |ended| format!("ended {ended}"),
+        );
+        text = format!(
+            "\nLast re-check, {when}: {} checked = {} fine + {} regressed ({} expired again) + {} set \
+             elsewhere",
+            count(last.checked),
+            count(last.fine),
+            count(last.regressed),
+            count(last.mended),
+            count(last.reset_elsewhere)
+        );
+        if last.regressed > 0 {
+            text.push_str("\nALARM: expired credentials had come back");
+        }
+    }
+    if status.recheck_overdue {
+        text.push_str("\nA re-check is overdue: `forthwith secure recheck`");
+    }
+    text
 }
 
 /// How many personal links there are, and what became of them.
@@ -223,14 +253,26 @@ pub(super) fn credential_lines(totals: &BTreeMap<String, u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::report::{ApprovalView, SuspendedLane};
+    use crate::engine::report::{ApprovalView, RecheckView, SuspendedLane};
     use crate::store::tokens::TokenTotals;
 
     fn status() -> Status {
         Status {
             name: "spring".into(),
             environment: "rehearsal",
-            containment: "done",
+            containment: "paused",
+            containment_cause: Some("first-batch"),
+            containment_note: Some("its first batch came to 20 password/expired".into()),
+            recheck: Some(RecheckView {
+                started_at: "2026-01-01T00:00:00Z".into(),
+                ended_at: Some("2026-01-01T00:10:00Z".into()),
+                checked: 998,
+                fine: 980,
+                regressed: 8,
+                mended: 7,
+                reset_elsewhere: 10,
+            }),
+            recheck_overdue: true,
             notice: "paused",
             pause_cause: Some("operator"),
             pause_note: Some("by os:ann@host".into()),
@@ -292,6 +334,10 @@ mod tests {
             "1,000 = 900 told + 100 open + 0 withdrawn + 0 waived",
             "100 = 80 the machine will move + 20 somebody must act for",
             "paused (operator: by os:ann@host)",
+            "paused (first-batch: its first batch came to 20 password/expired)",
+            "998 checked = 980 fine + 8 regressed (7 expired again) + 10 set elsewhere",
+            "ALARM: expired credentials had come back",
+            "A re-check is overdue",
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
             "900 issued = 850 live + 8 expired + 40 used + 2 revoked",

@@ -82,6 +82,34 @@ pub enum Entry {
         /// Class now.
         to: &'static str,
     },
+    /// A credential was taken out of the pass by name; beside its change of class.
+    Exempted {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// `password`, `session`, …
+        credential: &'static str,
+        /// The signer's public key, hex.
+        key: String,
+        /// Their signature over campaign, number, kind and reason, hex.
+        signature: String,
+    },
+    /// What was expired was read again.
+    Rechecked {
+        /// The campaign.
+        campaign: String,
+        /// Credentials read.
+        checked: u64,
+        /// Still our own value, or gone.
+        fine: u64,
+        /// Old or unexplained values that had come back.
+        regressed: u64,
+        /// Those of them that are expired again.
+        mended: u64,
+        /// Set anew elsewhere, with evidence.
+        reset_elsewhere: u64,
+    },
     /// An attempt ended: intent facts and outcome in one.
     Attempt {
         /// The campaign.

@@ -35,7 +35,7 @@ pub enum ContainmentState {
     Approved,
     /// A secure pass began.
     Running,
-    /// An operator paused it.
+    /// An operator paused it, or it paused itself; the cause is beside it.
     Paused,
     /// Every sealed credential has a class other than pending.
     Done,
@@ -75,6 +75,22 @@ pub enum PauseCause {
     Configuration,
 }
 
+/// Why the containment track is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainmentPause {
+    /// Somebody said `containment pause`.
+    Operator,
+    /// The first batch is done and waits to be looked at.
+    FirstBatch,
+    /// A control account changed.
+    ControlAccount,
+    /// A statement changed more than it was given.
+    Statement,
+    /// Most of a first batch was not proved by its read-back.
+    ReadBack,
+}
+
 macro_rules! words {
     ($($type:ident { $($variant:ident => $word:literal),+ $(,)? })+) => {$(
         impl $type {
@@ -108,6 +124,10 @@ words! {
         Draft => "draft", Approved => "approved", Running => "running", Paused => "paused",
         AtGate => "at-gate", SendingFinished => "sending-finished", Closed => "closed",
         Cancelled => "cancelled",
+    }
+    ContainmentPause {
+        Operator => "operator", FirstBatch => "first-batch", ControlAccount => "control-account",
+        Statement => "statement", ReadBack => "read-back",
     }
     PauseCause { Operator => "operator", Breaker => "breaker", Configuration => "configuration" }
 }

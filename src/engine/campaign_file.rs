@@ -1,17 +1,19 @@
 //! `campaigns/<name>.toml`: whom to tell, how to secure them, what to send and how fast.
 
+mod directory;
+
 use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::{Engine, EngineError};
-use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::address::EmailAddress;
-use crate::domain::credential::ExpiryPolicy;
 use crate::domain::duration::HumanDuration;
 use crate::domain::pace::PaceSetting;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::track::Environment;
 use crate::source::SourceSettings;
+
+pub use directory::{DirectorySection, Protection};
 
 /// The shortest and the longest life of a personal link.
 const SHORTEST_TOKEN: SignedDuration = SignedDuration::from_mins(1);
@@ -50,19 +52,6 @@ pub struct CampaignFile {
     /// How fast; outside the approval, its changes are logged.
     #[serde(default)]
     pub pace: PaceSection,
-}
-
-/// The company's identity store.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DirectorySection {
-    /// Scopes account references; the same for every campaign on this directory.
-    pub name: String,
-    /// What happens to a credential that changed after the window.
-    #[serde(default)]
-    pub policy: ExpiryPolicy,
-    /// A SQL user table.
-    pub sql: SqlDirectorySettings,
 }
 
 /// What is sent.
@@ -229,6 +218,11 @@ impl CampaignFile {
         }
         if let Err(fault) = self.pace.setting().check() {
             return refuse(format!("[pace]: {fault}"));
+        }
+        if let Some(directory) = &self.directory
+            && let Err(fault) = directory.check()
+        {
+            return refuse(fault);
         }
         if self.waves.len() > 1 {
             return refuse(format!(

@@ -33,6 +33,8 @@ pub struct Plan {
     pub head_count: u64,
     /// What is exposed and will be expired.
     pub kinds: Vec<CredentialKind>,
+    /// What an operator should know before they sign.
+    pub notes: Vec<String>,
 }
 
 /// The digest of a snapshot: SHA-256 over the sorted list of (name, SHA-256), lengths before both.
@@ -152,7 +154,10 @@ impl Engine {
         let (row, people) = self.people(name).await?;
         let seal = self.store.live_seal(row.id).await?.ok_or_else(|| not_sealed(name))?;
         let (parts, files) = self.parts(&row, &people, track).await?;
+        let mut notes = Vec::new();
         if track == Track::Containment {
+            let section = files.campaign.directory.as_ref();
+            notes.extend(section.into_iter().flat_map(|it| Self::statement_notes(it, &files)));
             let reports = self.check_statements(&row, &people, &files).await?;
             let exposed = &files.incident.exposed().credentials;
             Self::check_trial(exposed, files.campaign.directory.as_ref(), &reports)?;
@@ -165,6 +170,7 @@ impl Engine {
             snapshot: snapshot.clone(),
             head_count: seal.totals.sealed,
             kinds: files.incident.exposed().credentials.clone(),
+            notes,
         };
         if check_only {
             return Ok(plan);

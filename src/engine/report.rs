@@ -5,8 +5,8 @@ mod views;
 use jiff::Timestamp;
 
 pub use views::{
-    ApprovalView, AttemptView, CredentialView, DeliveryView, ResolutionView, SlowedLane, Status,
-    Story, SuspendedLane, TokenView,
+    ApprovalView, AttemptView, CredentialView, DeliveryView, RecheckView, ResolutionView,
+    SlowedLane, Status, Story, SuspendedLane, TokenView,
 };
 
 use super::people::People;
@@ -15,12 +15,13 @@ use crate::domain::address::EmailAddress;
 use crate::domain::credential::CredentialClass;
 use crate::domain::recipient::Recipient;
 use crate::domain::reply::{ReplyClass, mask_addresses};
-use crate::domain::track::{PauseCause, Track};
+use crate::domain::track::{ContainmentPause, PauseCause, Track};
 use crate::journal::WorkerLock;
 use crate::secret::lookup::{account_digest, address_digest};
 use crate::secret::mail::reference;
 use crate::store::campaigns::CampaignRow;
 use crate::store::deliveries::LaneRow;
+use crate::store::rechecks::RecheckRow;
 use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing};
 use crate::store::tokens::TokenListing;
 
@@ -79,11 +80,16 @@ impl Engine {
         let kinds = self.secured_kinds(&row, &people).await?;
         let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
         let control = self.store.control(row.id).await?;
+        let (recheck, recheck_overdue) = self.recheck_stand(&row).await?;
         let lanes = self.store.lanes(row.id).await?;
         Ok(Status {
             name: row.name.clone(),
             environment: row.environment.word(),
             containment: control.containment.word(),
+            containment_cause: control.containment_cause.map(ContainmentPause::word),
+            containment_note: control.containment_note,
+            recheck: recheck.map(recheck_view),
+            recheck_overdue,
             notice: control.notice.word(),
             pause_cause: control.pause_cause.map(PauseCause::word),
             pause_note: control.pause_note,
@@ -247,6 +253,18 @@ fn credential_view(
         reason: found.reason,
         changed_at: text(found.changed_at),
     })
+}
+
+fn recheck_view(found: RecheckRow) -> RecheckView {
+    RecheckView {
+        started_at: text(found.started_at),
+        ended_at: found.ended_at.map(text),
+        checked: found.counts.checked,
+        fine: found.counts.fine,
+        regressed: found.counts.regressed,
+        mended: found.counts.mended,
+        reset_elsewhere: found.counts.reset_elsewhere,
+    }
 }
 
 fn token_view(token: TokenListing, now: Timestamp) -> TokenView {

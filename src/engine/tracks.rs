@@ -10,9 +10,10 @@ use super::progress::Progress;
 use super::secure::SecureReport;
 use super::{Engine, EngineError};
 use crate::domain::totals::DeliveryTotals;
-use crate::domain::track::{ContainmentState, NoticeState, PauseCause, Track};
+use crate::domain::track::{ContainmentPause, ContainmentState, NoticeState, PauseCause, Track};
 use crate::journal::{LockError, WorkerLock};
 use crate::store::campaigns::{CampaignRow, NoticeMove};
+use crate::store::containments::ContainmentStop;
 use crate::store::credentials::Pick;
 
 /// What a run came to.
@@ -48,7 +49,7 @@ impl Engine {
     }
 
     /// The worker's lock; a `status` that looks at it for an instant is waited for.
-    async fn worker_lock(&self) -> Result<WorkerLock, EngineError> {
+    pub(super) async fn worker_lock(&self) -> Result<WorkerLock, EngineError> {
         let path = self.workspace.worker_lock();
         for _ in 0..10 {
             match WorkerLock::acquire(&path) {
@@ -73,9 +74,9 @@ impl Engine {
         let mut notes = Vec::new();
         let mut secured = None;
         if row.containment_digest.is_some() {
-            let report = self.secure(name, Pick::Pending, progress, soft).await?;
+            let report = self.secure_for_run(name, progress, soft).await?;
             let failed: u64 = count(&report, "failed");
-            if failed > 0 {
+            if failed > 0 && !report.gave_up {
                 notes.push(format!(
                     "{failed} credentials could not be expired; their notices are held; hint: \
                      `forthwith credential list {name} --class failed`, then `forthwith secure run \
@@ -84,14 +85,22 @@ impl Engine {
             }
             secured = Some(report);
         }
+        let paused = secured.as_ref().and_then(|report| report.paused.clone());
         if row.notice_digest.is_none() {
             notes.push(format!(
                 "the notice is not approved yet, so nobody was told; hint: `forthwith campaign plan \
                  {name}`, then two `forthwith campaign approve {name}`"
             ));
-        } else if !soft.is_cancelled() {
+        } else if !soft.is_cancelled() && paused.is_none() {
+            let _rechecks = self.keep_rechecking(name, progress, soft).await?;
             self.notify(&row, &people, secured.as_ref(), progress, soft).await?;
         }
+        notes.extend(paused.map(|note| {
+            format!(
+                "containment paused so that you look: {note}; hint: `forthwith credential list \
+                 {name}`, then `forthwith containment resume {name}` and run again"
+            )
+        }));
         let totals = self.store.delivery_totals(row.id).await?;
         Ok(RunReport {
             secured,
@@ -240,7 +249,7 @@ impl Engine {
             return self.move_notice(&people, &from, NoticeState::Paused, pause, by).await;
         }
         let from = [ContainmentState::Approved, ContainmentState::Running];
-        self.move_containment(&row, &people, &from, ContainmentState::Paused, by).await
+        self.pause_containment(&row, &people, &from, by).await
     }
 
     /// Lets a paused track go on.
@@ -252,6 +261,28 @@ impl Engine {
         }
         let from = [ContainmentState::Paused];
         self.move_containment(&row, &people, &from, ContainmentState::Running, by).await
+    }
+
+    async fn pause_containment(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        from: &[ContainmentState],
+        by: &str,
+    ) -> Result<(), EngineError> {
+        let (now, to) = (row.control.containment, ContainmentState::Paused);
+        if !from.contains(&now) {
+            return self.move_containment(row, people, from, to, by).await;
+        }
+        let entry = people.track_moved(Track::Containment, now.word(), to.word(), by);
+        let stop = ContainmentStop {
+            from: vec![now],
+            cause: ContainmentPause::Operator,
+            note: format!("by {by}"),
+        };
+        let lines = vec![entry.line(self.clock.now())];
+        self.store.pause_containment(row.id, stop, lines).await?;
+        Ok(())
     }
 
     async fn move_containment(
@@ -292,7 +323,7 @@ fn check_barrier(
         return Ok(());
     }
     match secured {
-        Some(report) if report.is_done => Ok(()),
+        Some(report) if report.is_done || report.gave_up => Ok(()),
         Some(report) => Err(EngineError::refused(format!(
             "{} credentials of `{}` are still pending, and nobody is told before they are \
              settled; hint: run `forthwith campaign run {}` again",

@@ -43,6 +43,11 @@ impl Workspace {
         self.root.join("data").join("forthwith.worker")
     }
 
+    /// The lock of whoever re-checks what was expired.
+    pub fn recheck_lock(&self) -> PathBuf {
+        self.root.join("data").join("forthwith.recheck")
+    }
+
     /// Wire journals, a folder a worker.
     pub fn journals(&self) -> PathBuf {
         self.root.join("journal")

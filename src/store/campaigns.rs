@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{LedgerMark, StoreError};
-use crate::domain::track::{ContainmentState, Environment, NoticeState, PauseCause};
+use crate::domain::track::{
+    ContainmentPause, ContainmentState, Environment, NoticeState, PauseCause,
+};
 
 /// Who this database is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +84,10 @@ pub struct CampaignRow {
 pub struct Control {
     /// Where containment stands.
     pub containment: ContainmentState,
+    /// Why containment is paused, if it is.
+    pub containment_cause: Option<ContainmentPause>,
+    /// What it came to before, in words for the operator.
+    pub containment_note: Option<String>,
     /// Where the notice stands.
     pub notice: NoticeState,
     /// Why it is paused, if it is.
@@ -136,7 +142,8 @@ pub trait Campaigns {
     /// The control row.
     async fn control(&self, campaign: i64) -> Result<Control, StoreError>;
 
-    /// Moves the containment track if it stands in one of `from`; tells whether it did.
+    /// Moves the containment track if it stands in one of `from`; tells whether it did. For pauses see
+    /// [`super::Containments::pause_containment`].
     async fn move_containment(
         &self,
         campaign: i64,

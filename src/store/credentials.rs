@@ -18,8 +18,12 @@ pub struct SealedAccount {
     pub body: Vec<u8>,
     /// Its class now.
     pub class: CredentialClass,
+    /// When it got this class; `None` while pending.
+    pub changed_at: Option<Timestamp>,
     /// `HMAC(replacement)` of each of our own writes.
     pub planned: Vec<[u8; 32]>,
+    /// `HMAC(current)` of each value that such a write was to replace.
+    pub seen: Vec<[u8; 32]>,
     /// The delivery's class and reason words now.
     pub delivery: (String, String),
 }
@@ -69,13 +73,28 @@ pub struct CredentialListing {
     pub changed_at: Timestamp,
 }
 
-/// Which accounts a secure pass takes.
+/// Which accounts a pass takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
     /// Those without a class yet.
     Pending,
     /// Those that failed before.
     Failed,
+    /// Those that were ever expired, whatever became of them since: what a re-check reads.
+    Expired,
+    /// Everybody, whatever their class: what a dry run reads.
+    Everybody,
+}
+
+/// The signature beside a credential that is exempted.
+#[derive(Debug, Clone)]
+pub struct Exemption {
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// The operator's name.
+    pub by: String,
+    /// Their signature.
+    pub signature: [u8; 64],
 }
 
 /// Credentials of sealed accounts.
@@ -89,6 +108,14 @@ pub trait Credentials {
         pick: Pick,
         after: u64,
         limit: u32,
+    ) -> Result<Vec<SealedAccount>, StoreError>;
+
+    /// These accounts, where sealed, in number order.
+    async fn accounts_of(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        numbers: &[u64],
     ) -> Result<Vec<SealedAccount>, StoreError>;
 
     /// Any sealed accounts, for `directory check`.
@@ -113,6 +140,15 @@ pub trait Credentials {
         kind: CredentialKind,
         settlements: Vec<Settlement>,
     ) -> Result<u64, StoreError>;
+
+    /// Settles one credential as exempt, with the signature for it; tells whether it did.
+    async fn exempt(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        settlement: Settlement,
+        exemption: Exemption,
+    ) -> Result<bool, StoreError>;
 
     /// Credentials of one class (all where `None`) after `after`, by number.
     async fn list_credentials(

@@ -5,11 +5,13 @@
 //! changed, append the ledger batch, commit.
 
 pub mod campaigns;
+pub mod containments;
 pub mod credentials;
 pub mod deliveries;
 pub mod operators;
 pub mod pace;
 pub mod plans;
+pub mod rechecks;
 pub mod reports;
 mod row;
 pub mod seals;
@@ -19,11 +21,13 @@ pub mod tokens;
 use std::sync::Arc;
 
 pub use campaigns::Campaigns;
+pub use containments::Containments;
 pub use credentials::Credentials;
 pub use deliveries::Deliveries;
 pub use operators::Operators;
 pub use pace::Paces;
 pub use plans::Plans;
+pub use rechecks::Rechecks;
 pub use reports::Reports;
 pub use seals::Seals;
 pub use tokens::Tokens;
@@ -34,10 +38,12 @@ pub trait Store:
     + Campaigns
     + Plans
     + Seals
+    + Containments
     + Credentials
     + Deliveries
     + Tokens
     + Paces
+    + Rechecks
     + Reports
     + Send
     + Sync

@@ -16,6 +16,14 @@ pub struct Status {
     pub environment: &'static str,
     /// State of the containment track.
     pub containment: &'static str,
+    /// Why containment is paused.
+    pub containment_cause: Option<&'static str>,
+    /// In words.
+    pub containment_note: Option<String>,
+    /// The last re-check of what was expired.
+    pub recheck: Option<RecheckView>,
+    /// The last re-check is older than a day, and the campaign is not closed.
+    pub recheck_overdue: bool,
     /// State of the notice track.
     pub notice: &'static str,
     /// Why it is paused.
@@ -44,6 +52,25 @@ pub struct Status {
     pub worker: Option<u32>,
     /// When the machine has something to do next.
     pub next_due: Option<String>,
+}
+
+/// A re-check of what was expired.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecheckView {
+    /// When it began.
+    pub started_at: String,
+    /// When it had read everything.
+    pub ended_at: Option<String>,
+    /// Credentials read.
+    pub checked: u64,
+    /// Still our own value, or gone.
+    pub fine: u64,
+    /// What had come back.
+    pub regressed: u64,
+    /// What of that is expired again.
+    pub mended: u64,
+    /// Set anew elsewhere, with evidence.
+    pub reset_elsewhere: u64,
 }
 
 /// A provider that rests.

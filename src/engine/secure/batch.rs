@@ -1,28 +1,41 @@
 //! One batch of the kill: read, note, compare-and-set, read back on a new connection, settle.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::{Containment, replacement};
-use crate::directory::{Controls, Current, Directory, Replacement, SessionEnd};
-use crate::domain::credential::{CredentialClass, CredentialKind, ExpiryPolicy};
-use crate::domain::delivery::{DeliveryClass, HeldReason};
-use crate::domain::ledger::Entry;
-use crate::engine::people::People;
-use crate::engine::{Engine, EngineError};
-use crate::store::credentials::{OwnWrite, SealedAccount, Settlement};
-use crate::store::deliveries::{DeliveryState, Move};
+use super::reading::{Reader, Standing};
+use super::settle::Settling;
+use crate::directory::{Controls, Current, Replacement, SessionEnd};
+use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::engine::EngineError;
+use crate::store::credentials::{OwnWrite, SealedAccount};
 
 /// How often a value that moves under us is chased before the account counts as failed.
 const ROUNDS: u32 = 3;
 
+/// A first batch of fewer accounts than this proves nothing about a statement.
+const FEWEST: u64 = 3;
+
 /// What one batch needs.
+#[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
-    pub engine: &'a Engine,
-    pub people: &'a People,
-    pub directory: &'a dyn Directory,
-    pub containment: &'a Containment,
-    pub kind: CredentialKind,
+    pub reader: Reader<'a>,
+    pub settling: Settling<'a>,
     pub controls: &'a Controls,
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    /// Classes that changed.
+    pub settled: u64,
+    /// Accounts that were written to, or whose sessions were to end, in the first round.
+    pub touched: u64,
+    /// Of those, the ones the first read-back did not prove.
+    pub unproved: u64,
+    /// Accounts that could not be secured.
+    pub failed: u64,
+    /// Most of a first batch was not proved: nothing more was tried.
+    pub halted: bool,
 }
 
 /// An account on its way through a batch.
@@ -31,6 +44,8 @@ struct Account {
     reference: String,
     person: String,
     verdict: Option<(CredentialClass, String)>,
+    /// A value of no known form stays beside those that are replaced.
+    unknown: Option<String>,
 }
 
 /// What is to be done with accounts after they were read.
@@ -42,199 +57,210 @@ struct Work {
 }
 
 impl Batch<'_> {
-    /// Settles these accounts and returns how many classes changed.
-    pub(super) async fn run(&self, sealed: Vec<SealedAccount>) -> Result<u64, EngineError> {
+    fn kind(&self) -> CredentialKind {
+        self.reader.kind
+    }
+
+    /// Settles these accounts. `is_first`: no statement of this kind was seen to work yet, so that the
+    /// batch stops after one round where most of it is not proved.
+    pub(super) async fn run(
+        &self,
+        sealed: Vec<SealedAccount>,
+        is_first: bool,
+    ) -> Result<Tally, EngineError> {
+        let people = self.reader.people;
         let mut accounts = Vec::with_capacity(sealed.len());
         for found in sealed {
-            let recipient = self.people.open(found.number, &found.body)?;
+            let recipient = people.open(found.number, &found.body)?;
             accounts.push(Account {
-                person: self.people.person(found.salt, &recipient),
+                person: people.person(found.salt, &recipient),
                 reference: recipient.account.as_str().to_owned(),
                 sealed: found,
                 verdict: None,
+                unknown: None,
             });
         }
-        for _ in 0..ROUNDS {
-            if !self.round(&mut accounts).await? {
+        let mut tally = Tally::default();
+        for round in 0..ROUNDS {
+            let touched = self.round(&mut accounts).await?;
+            let open = accounts.iter().filter(|account| account.verdict.is_none()).count() as u64;
+            if round == 0 {
+                (tally.touched, tally.unproved) = (touched, open);
+                tally.halted = is_first && touched >= FEWEST && open * 2 > touched;
+            }
+            if open == 0 || tally.halted {
                 break;
             }
         }
-        for open in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
-            open.verdict = Some((
-                CredentialClass::Failed,
-                format!(
-                    "the directory still shows another value or a session after {ROUNDS} tries"
-                ),
-            ));
+        if !tally.halted {
+            for open in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
+                open.verdict = Some((
+                    CredentialClass::Failed,
+                    format!(
+                        "the directory still shows another value or a session after {ROUNDS} tries"
+                    ),
+                ));
+            }
         }
-        self.settle(&accounts).await
+        self.settle(&accounts, &mut tally).await?;
+        self.check_controls().await?;
+        Ok(tally)
     }
 
-    /// One read, write and read-back of whoever is still open; tells whether somebody is left.
-    async fn round(&self, accounts: &mut [Account]) -> Result<bool, EngineError> {
+    /// Looks at the control accounts where writes go, on a connection of its own.
+    pub(super) async fn check_controls(&self) -> Result<(), EngineError> {
+        let directory = self.reader.directory;
+        let mut now = Vec::new();
+        for part in self.controls.accounts().chunks(directory.capabilities().batch.max(1)) {
+            now.extend(directory.confirm(self.kind(), part).await?);
+        }
+        Ok(self.controls.check_values(&now)?)
+    }
+
+    /// One read, write and read-back of whoever is still open; how many accounts were touched.
+    async fn round(&self, accounts: &mut [Account]) -> Result<u64, EngineError> {
+        let (directory, kind) = (self.reader.directory, self.kind());
         let open: Vec<String> = accounts
             .iter()
             .filter(|account| account.verdict.is_none())
             .map(|account| account.reference.clone())
             .collect();
         if open.is_empty() {
-            return Ok(false);
+            return Ok(0);
         }
-        let read = by_account(self.directory.read(self.kind, &open).await?);
+        let read = by_account(directory.read(kind, &open).await?);
         let mut work = Work::default();
         for account in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
-            self.judge_read(account, read.get(&account.reference), &mut work);
+            self.judge_read(account, values_of(&read, &account.reference), &mut work);
         }
+        let touched: BTreeSet<String> = work
+            .replace
+            .iter()
+            .map(|row| row.account.clone())
+            .chain(work.end_sessions.iter().cloned())
+            .collect();
         // Committed before it is tried: a crash from here on never takes our write for a person's.
         if !work.writes.is_empty() {
-            self.engine.store.record_writes(self.people.campaign, self.kind, work.writes).await?;
+            let store = &self.settling.engine.store;
+            store.record_writes(self.reader.people.campaign, kind, work.writes).await?;
         }
         if !work.replace.is_empty() {
-            self.directory.replace(self.kind, &work.replace, self.controls).await?;
+            directory.replace(kind, &work.replace, self.controls).await?;
         }
         if !work.end_sessions.is_empty() && self.ends_sessions() == SessionEnd::Ended {
-            self.directory.end_sessions(self.kind, &work.end_sessions, self.controls).await?;
+            directory.end_sessions(kind, &work.end_sessions, self.controls).await?;
         }
-        let touched: Vec<String> =
-            work.replace.into_iter().map(|row| row.account).chain(work.end_sessions).collect();
         if touched.is_empty() {
-            return Ok(false);
+            return Ok(0);
         }
-        let confirmed = by_account(self.directory.confirm(self.kind, &touched).await?);
+        let touched: Vec<String> = touched.into_iter().collect();
+        let confirmed = by_account(directory.confirm(kind, &touched).await?);
         for account in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
-            self.judge_read_back(account, confirmed.get(&account.reference));
+            self.judge_read_back(account, values_of(&confirmed, &account.reference));
         }
-        Ok(accounts.iter().any(|account| account.verdict.is_none()))
+        Ok(touched.len() as u64)
     }
 
     /// What the first read says: settled at once, to be replaced, or only sessions to be ended.
-    fn judge_read(&self, account: &mut Account, current: Option<&Current>, work: &mut Work) {
-        let Some(current) = current else {
+    fn judge_read(&self, account: &mut Account, values: &[Current], work: &mut Work) {
+        if values.is_empty() {
             account.verdict = Some((CredentialClass::NotFound, String::new()));
             return;
-        };
-        let Some(value) = &current.value else {
-            work.end_sessions.push(account.reference.clone());
-            return;
-        };
-        let seen = self.people.key.seen(value.expose().as_bytes());
-        if account.sealed.planned.contains(seen.as_bytes()) {
-            work.end_sessions.push(account.reference.clone());
+        }
+        account.unknown = None;
+        let (mut ours, mut spared, mut replaced) = (0, 0, 0);
+        for current in values {
+            match self.reader.standing(&account.sealed, current) {
+                None => {}
+                Some(Standing::Ours) => ours += 1,
+                Some(Standing::Spared) => spared += 1,
+                Some(Standing::Unknown(why)) => account.unknown = Some(why),
+                Some(Standing::Replace(row)) => {
+                    let (row, write) = *row;
+                    replaced += 1;
+                    account.sealed.planned.push(write.planned);
+                    work.writes.push(write);
+                    work.replace.push(row);
+                }
+            }
+        }
+        if replaced > 0 {
             return;
         }
-        if self.is_spared(current) {
+        if let Some(why) = account.unknown.take() {
+            account.verdict = Some((CredentialClass::Failed, why));
+        } else if spared > 0 && ours == 0 {
             account.verdict = Some((CredentialClass::ChangedSince, String::new()));
-            return;
-        }
-        let forged = replacement(
-            &self.people.key,
-            self.directory,
-            self.kind,
-            &account.reference,
-            value.expose(),
-        );
-        match forged {
-            Ok(replacement) => {
-                let planned = *self.people.key.seen(replacement.expose().as_bytes()).as_bytes();
-                account.sealed.planned.push(planned);
-                work.writes.push(OwnWrite {
-                    number: account.sealed.number,
-                    planned,
-                    seen: *seen.as_bytes(),
-                });
-                work.replace.push(Replacement {
-                    account: account.reference.clone(),
-                    current: value.clone(),
-                    replacement,
-                });
-            }
-            Err(unknown) => {
-                account.verdict = Some((CredentialClass::Failed, unknown.to_string()));
-            }
+        } else {
+            work.end_sessions.push(account.reference.clone());
         }
     }
 
     fn ends_sessions(&self) -> SessionEnd {
-        self.directory.capabilities().ends_sessions
+        self.reader.directory.capabilities().ends_sessions
     }
 
     /// What the read-back proves; nothing proved leaves the account open for another round.
-    fn judge_read_back(&self, account: &mut Account, current: Option<&Current>) {
-        let Some(current) = current else { return };
+    fn judge_read_back(&self, account: &mut Account, values: &[Current]) {
+        let Some(first) = values.first() else { return };
         // Sessions that lapse by themselves are no proof missing: the operator said how long they live.
-        if current.sessions > 0 && !matches!(self.ends_sessions(), SessionEnd::LapseWithin(_)) {
+        if first.sessions > 0 && !matches!(self.ends_sessions(), SessionEnd::LapseWithin(_)) {
             return;
         }
-        let class = match &current.value {
-            None if self.kind == CredentialKind::Session => CredentialClass::Expired,
-            None => CredentialClass::NoPassword,
-            Some(value) => {
-                let seen = self.people.key.seen(value.expose().as_bytes());
-                if !account.sealed.planned.contains(seen.as_bytes()) {
-                    return;
-                }
-                CredentialClass::Expired
+        let (mut ours, mut held) = (0, 0);
+        for current in values {
+            match self.reader.standing(&account.sealed, current) {
+                None => continue,
+                Some(Standing::Ours) => ours += 1,
+                Some(Standing::Spared) => {}
+                Some(Standing::Unknown(_)) if account.unknown.is_some() => {}
+                Some(Standing::Replace(_) | Standing::Unknown(_)) => return,
             }
-        };
-        account.verdict = Some((class, String::new()));
+            held += 1;
+        }
+        account.verdict = Some(match account.unknown.take() {
+            Some(why) => (CredentialClass::Failed, why),
+            None => (self.proved(account, ours, held), String::new()),
+        });
     }
 
-    /// Policy `respect` spares a value only where the directory's own change time is after the window.
-    fn is_spared(&self, current: &Current) -> bool {
-        self.containment.section.policy == ExpiryPolicy::Respect
-            && current.changed_at.is_some_and(|changed| changed > self.containment.window_until)
+    /// The class of an account whose every value is ours or spared. One without a value that we were
+    /// about to replace lost it to the statement: it is gone for good.
+    fn proved(&self, account: &Account, ours: u32, held: u32) -> CredentialClass {
+        let was_written = !account.sealed.planned.is_empty();
+        match (ours, held) {
+            _ if self.kind() == CredentialKind::Session => CredentialClass::Expired,
+            (0, 0) if !was_written => CredentialClass::NoPassword,
+            (0, held) if held > 0 => CredentialClass::ChangedSince,
+            _ => CredentialClass::Expired,
+        }
     }
 
-    async fn settle(&self, accounts: &[Account]) -> Result<u64, EngineError> {
-        let now = self.engine.clock.now();
+    async fn settle(&self, accounts: &[Account], tally: &mut Tally) -> Result<(), EngineError> {
         let mut settlements = Vec::new();
         for account in accounts {
             let Some((to, reason)) = account.verdict.clone() else { continue };
-            if to == account.sealed.class {
-                continue;
-            }
-            let entry = Entry::Credential {
-                campaign: self.people.ledger_name(),
-                person: account.person.clone(),
-                credential: self.kind.word(),
-                from: account.sealed.class.word(),
-                to: to.word(),
-            };
-            settlements.push(Settlement {
-                number: account.sealed.number,
-                from: account.sealed.class,
-                to,
-                reason,
-                line: entry.line(now),
-                delivery: self.hold_or_release(account, to),
-            });
+            tally.failed += u64::from(to == CredentialClass::Failed);
+            // What had come back and could not be expired again is still what had come back.
+            let keeps = account.sealed.class == CredentialClass::Regressed
+                && matches!(to, CredentialClass::Failed | CredentialClass::ChangedSince);
+            let to = if keeps { CredentialClass::Regressed } else { to };
+            settlements.extend(self.settling.of(&account.sealed, &account.person, to, reason));
         }
-        Ok(self.engine.store.settle(self.people.campaign, self.kind, settlements).await?)
-    }
-
-    /// Who could not be secured is held; who is secured after all is queued again.
-    fn hold_or_release(&self, account: &Account, to: CredentialClass) -> Option<Move> {
-        let held = DeliveryClass::Held(HeldReason::Credential);
-        let (class, reason) = &account.sealed.delivery;
-        let now = DeliveryClass::parse(class, reason).ok()?;
-        let (from, to) = match (now, to) {
-            (DeliveryClass::Queued, CredentialClass::Failed) => (DeliveryClass::Queued, held),
-            (now, to) if now == held && to != CredentialClass::Failed => {
-                (held, DeliveryClass::Queued)
-            }
-            _ => return None,
-        };
-        let entry = self.people.moved(account.person.clone(), from.label(), to.label(), "secure");
-        Some(Move {
-            number: account.sealed.number,
-            from,
-            state: DeliveryState { class: to.clone(), ..DeliveryState::default() },
-            to,
-            line: entry.line(self.engine.clock.now()),
-        })
+        let (store, campaign) = (&self.settling.engine.store, self.reader.people.campaign);
+        tally.settled = store.settle(campaign, self.kind(), settlements).await?;
+        Ok(())
     }
 }
 
-fn by_account(rows: Vec<Current>) -> HashMap<String, Current> {
-    rows.into_iter().map(|current| (current.account.clone(), current)).collect()
+fn by_account(rows: Vec<Current>) -> HashMap<String, Vec<Current>> {
+    let mut found: HashMap<String, Vec<Current>> = HashMap::new();
+    for current in rows {
+        found.entry(current.account.clone()).or_default().push(current);
+    }
+    found
+}
+
+fn values_of<'r>(rows: &'r HashMap<String, Vec<Current>>, account: &str) -> &'r [Current] {
+    rows.get(account).map(Vec::as_slice).unwrap_or_default()
 }

@@ -2,6 +2,16 @@
 //! back (protocol §3). Resumable at any instant: what was committed says what is left.
 
 mod batch;
+mod dry_run;
+mod exempt;
+mod give_up;
+mod pass;
+mod reading;
+mod recheck;
+mod reset;
+mod safety;
+mod settle;
+mod statements;
 
 use std::collections::BTreeMap;
 
@@ -9,22 +19,23 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use self::batch::Batch;
+pub use dry_run::DryRun;
+pub use recheck::{OVERDUE_AFTER, RecheckReport};
+
+use self::pass::{Pass, Stop};
 use super::campaign_file::DirectorySection;
 use super::people::People;
 use super::plan::{Files, Parts};
 use super::progress::Progress;
 use super::{Engine, EngineError};
-use crate::directory::{CheckReport, Controls, Directory, SessionEnd};
-use crate::domain::credential::{CredentialKind, ExpiryPolicy};
-use crate::domain::track::{ContainmentState, Track};
+use crate::directory::Directory;
+use crate::domain::credential::CredentialKind;
+use crate::domain::track::{ContainmentPause, ContainmentState, Track};
 use crate::secret::campaign_key::CampaignKey;
 use crate::secret::replacement::{SecretValue, UnknownScheme, forge_as};
-use crate::store::campaigns::CampaignRow;
+use crate::store::campaigns::{CampaignRow, Control};
+use crate::store::containments::ContainmentStop;
 use crate::store::credentials::Pick;
-
-/// The first batch is small: a wrong statement shows on 20 accounts, not on 500.
-const FIRST_BATCH: usize = 20;
 
 /// What a pass came to.
 #[derive(Debug, Clone)]
@@ -35,6 +46,10 @@ pub struct SecureReport {
     pub settled: u64,
     /// Nobody is pending any more.
     pub is_done: bool,
+    /// The pass stopped after its first batch, which came to this.
+    pub paused: Option<String>,
+    /// `give_up_after` is over: whoever is not secured is told so.
+    pub gave_up: bool,
 }
 
 /// The approved containment, read back from its bytes.
@@ -51,6 +66,16 @@ struct ExposedPart {
 }
 
 impl Containment {
+    /// As the files are now, for who only looks.
+    fn of_files(files: &Files) -> Result<Self, EngineError> {
+        let section = files.campaign.directory.clone().ok_or_else(no_directory)?;
+        Ok(Self {
+            section,
+            kinds: files.incident.exposed().credentials.clone(),
+            window_until: files.incident.window().until.timestamp(),
+        })
+    }
+
     fn read(parts: &Parts) -> Result<Self, EngineError> {
         let part = |ending: &str| {
             parts.iter().find(|(name, _)| name.ends_with(ending)).map(|(_, bytes)| bytes.as_slice())
@@ -91,110 +116,23 @@ pub(super) fn replacement(
     })
 }
 
+fn no_directory() -> EngineError {
+    EngineError::refused("the campaign names no directory; hint: add [directory]")
+}
+
+/// The refusal while containment is paused: why, and how to go on.
+fn paused(name: &str, control: &Control) -> EngineError {
+    let cause = match (control.containment_cause, &control.containment_note) {
+        (Some(cause), Some(note)) => format!(" ({cause}: {note})"),
+        (Some(cause), None) => format!(" ({cause})"),
+        (None, _) => String::new(),
+    };
+    EngineError::refused(format!(
+        "containment of `{name}` is paused{cause}; hint: `forthwith containment resume {name}`"
+    ))
+}
+
 impl Engine {
-    /// Runs all statements on three sealed accounts and rolls back; refuses what would not work.
-    pub(super) async fn check_statements(
-        &self,
-        row: &CampaignRow,
-        people: &People,
-        files: &Files,
-    ) -> Result<Vec<CheckReport>, EngineError> {
-        let section = files.campaign.directory.as_ref().ok_or_else(|| {
-            EngineError::refused("the campaign names no directory; hint: add [directory]")
-        })?;
-        let directory = self.open_directory(section, row.environment).await?;
-        Self::check_kinds(&directory, section, &files.incident.exposed().credentials)?;
-        let mut accounts = Vec::new();
-        let few = directory.capabilities().batch.min(3);
-        let few = u32::try_from(few).unwrap_or(3);
-        for found in self.store.some_accounts(row.id, few).await? {
-            accounts.push(people.open(found.number, &found.body)?.account.as_str().to_owned());
-        }
-        let mut reports = Vec::new();
-        for kind in &files.incident.exposed().credentials {
-            let forge =
-                |current: &str| replacement(&people.key, &directory, *kind, "check", current);
-            reports.push(directory.check(*kind, &accounts, &forge, &Controls::none()).await?);
-        }
-        Ok(reports)
-    }
-
-    /// Refuses to plan with statements that a trial shows not to work.
-    pub(super) fn check_trial(
-        kinds: &[CredentialKind],
-        section: Option<&DirectorySection>,
-        reports: &[CheckReport],
-    ) -> Result<(), EngineError> {
-        let ends = section.is_some_and(|section| section.sql.sessions.end.is_some());
-        for (kind, report) in kinds.iter().zip(reports) {
-            let asked = report.read - report.without_value - report.unknown_scheme;
-            if *kind != CredentialKind::Session && report.read_back < asked {
-                return Err(EngineError::refused(format!(
-                    "of {asked} replacements tried with directory.sql.{kind}.expire, the directory \
-                     says it changed {} and shows {}; hint: `forthwith directory check`, and mend \
-                     the statement",
-                    report.changed, report.read_back
-                )));
-            }
-            if ends && report.sessions_left > 0 {
-                return Err(EngineError::refused(format!(
-                    "after directory.sql.sessions.end, {} of {} sessions were still there; \
-                     hint: `forthwith directory check`, and mend the statement",
-                    report.sessions_left, report.sessions
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_kinds(
-        directory: &dyn Directory,
-        section: &DirectorySection,
-        kinds: &[CredentialKind],
-    ) -> Result<(), EngineError> {
-        let can = directory.capabilities();
-        for kind in kinds {
-            if *kind == CredentialKind::Session {
-                // Sessions have no value to replace or to spare; they are ended or they are not.
-                if can.ends_sessions == SessionEnd::Ended {
-                    continue;
-                }
-                return Err(EngineError::refused(format!(
-                    "the incident exposed sessions, but directory `{}` cannot end them; \
-                     hint: add directory.sql.sessions.end and .count",
-                    section.name
-                )));
-            }
-            if !can.kinds.contains(kind) {
-                return Err(EngineError::refused(format!(
-                    "the incident exposed credentials of kind {kind}, but directory `{}` has no \
-                     statements for it; hint: add [directory.sql.{kind}]",
-                    section.name
-                )));
-            }
-            if section.policy == ExpiryPolicy::Respect && !can.reads_change_time(*kind) {
-                return Err(EngineError::refused(format!(
-                    "policy \"respect\" needs the directory's own change time of kind {kind}; hint: \
-                     let directory.sql.{kind}.read return a column `changed_at`, or use \
-                     \"expire-anyway\"",
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    /// `forthwith directory check`: opens the campaign's directory and tries its statements.
-    pub async fn check_directory(
-        &self,
-        name: &str,
-    ) -> Result<Vec<(CredentialKind, CheckReport)>, EngineError> {
-        let (row, people) = self.people(name).await?;
-        let files = self.files(name)?;
-        let reports = self.check_statements(&row, &people, &files).await?;
-        let kinds = files.incident.exposed().credentials.clone();
-        Ok(kinds.into_iter().zip(reports).collect())
-    }
-
     /// The kinds of credentials a campaign secures by its approved containment; none where it has none.
     pub(super) async fn secured_kinds(
         &self,
@@ -223,59 +161,79 @@ impl Engine {
         let directory = self.open_directory(&containment.section, row.environment).await?;
         Self::check_kinds(&directory, &containment.section, &containment.kinds)?;
         if row.control.containment == ContainmentState::Paused {
-            return Err(EngineError::refused(format!(
-                "containment of `{name}` is paused; hint: `forthwith containment resume {name}`"
-            )));
+            return Err(paused(name, &row.control));
         }
+        let (section, kinds) = (&containment.section, &containment.kinds);
+        let safety = self.safety(&people, section, &directory, kinds).await?;
         self.enter(&row, &people, ContainmentState::Running).await?;
+        self.store.begin_pass(row.id).await?;
+        let gave_up = self.gave_up(row.id, section).await?;
+        let (engine, people, directory) = (self, &people, &directory as &dyn Directory);
+        let (containment, safety) = (&containment, &safety);
+        let pass = Pass { engine, people, directory, containment, safety, progress, stop, gave_up };
         let mut settled = 0;
-        for kind in &containment.kinds {
-            let batch = Batch {
-                engine: self,
-                people: &people,
-                directory: &directory,
-                containment: &containment,
-                kind: *kind,
-                controls: &Controls::none(),
-            };
-            settled += self.sweep(&batch, pick, progress, stop).await?;
+        let ended = pass.run(pick, &mut settled).await;
+        let paused = match self.after(people, settled, ended).await? {
+            Some(stop) => {
+                self.pause_itself(people, &stop).await?;
+                Some(stop.note)
+            }
+            None => None,
+        };
+        if gave_up {
+            self.release_unsecured(people).await?;
         }
-        self.secure_report(&row, &people, &containment, settled).await
+        let report = self.secure_report(&row, people, containment, settled).await?;
+        Ok(SecureReport { paused, gave_up, ..report })
     }
 
-    async fn sweep(
+    /// What the end of a pass asks for: nothing, or a pause to look at the first batch. Whatever shows
+    /// that a statement is wrong pauses the track and is an error.
+    async fn after(
         &self,
-        batch: &Batch<'_>,
-        pick: Pick,
-        progress: &dyn Progress,
-        stop: &CancellationToken,
-    ) -> Result<u64, EngineError> {
-        let key = format!("{}/pending", batch.kind);
-        let campaign = batch.people.campaign;
-        let totals = self.store.credential_totals(campaign, &[batch.kind.word()]).await?;
-        let failed = totals.get(&format!("{}/failed", batch.kind)).copied().unwrap_or(0);
-        let total = match pick {
-            Pick::Pending => totals.get(&key).copied().unwrap_or(0),
-            Pick::Failed => failed,
-        };
-        progress.begin(&format!("Expiring each {}", batch.kind), Some(total), "accounts");
-        let most = batch.containment.section.sql.batch;
-        let (mut after, mut done, mut size) = (0, 0, FIRST_BATCH.min(most));
-        loop {
-            if stop.is_cancelled() || self.containment_paused(campaign).await? {
-                break;
+        people: &People,
+        settled: u64,
+        ended: Result<Option<Stop>, EngineError>,
+    ) -> Result<Option<Stop>, EngineError> {
+        let (stop, hint) = match ended {
+            Ok(Some(stop)) if stop.cause != ContainmentPause::FirstBatch => {
+                (stop, "`forthwith directory check` and `forthwith credential list` show more")
             }
-            let limit = u32::try_from(size).unwrap_or(u32::MAX);
-            let accounts =
-                self.store.next_accounts(campaign, batch.kind, pick, after, limit).await?;
-            let Some(last) = accounts.last() else { break };
-            after = last.number;
-            done += batch.run(accounts).await?;
-            progress.at(done);
-            size = most;
+            Ok(stop) => return Ok(stop),
+            Err(EngineError::Directory(error)) if error.is_alarming() => {
+                let cause = match &error {
+                    crate::directory::DirectoryError::ControlChanged { .. } => {
+                        ContainmentPause::ControlAccount
+                    }
+                    _ => ContainmentPause::Statement,
+                };
+                let hint = error.hint().unwrap_or("mend the statement");
+                (Stop { cause, note: error.to_string() }, hint)
+            }
+            Err(error) => return Err(error),
+        };
+        self.pause_itself(people, &stop).await?;
+        let name = &people.name;
+        Err(EngineError::refused(format!(
+            "containment of `{name}` has paused itself, {settled} credentials settled in this pass: {}; \
+             hint: {hint}; once you know why, `forthwith containment resume {name}`, then \
+             `forthwith secure run {name}`",
+            stop.note
+        )))
+    }
+
+    async fn pause_itself(&self, people: &People, stop: &Stop) -> Result<(), EngineError> {
+        let now = self.store.control(people.campaign).await?.containment;
+        let by = format!("engine:{}", stop.cause);
+        let to = ContainmentState::Paused;
+        let entry = people.track_moved(Track::Containment, now.word(), to.word(), &by);
+        let change =
+            ContainmentStop { from: vec![now], cause: stop.cause, note: stop.note.clone() };
+        if now != to {
+            let lines = vec![entry.line(self.clock.now())];
+            self.store.pause_containment(people.campaign, change, lines).await?;
         }
-        progress.end();
-        Ok(done)
+        Ok(())
     }
 
     async fn containment_paused(&self, campaign: i64) -> Result<bool, EngineError> {
@@ -295,7 +253,7 @@ impl Engine {
         if is_done {
             self.enter(row, people, ContainmentState::Done).await?;
         }
-        Ok(SecureReport { totals, settled, is_done })
+        Ok(SecureReport { totals, settled, is_done, paused: None, gave_up: false })
     }
 
     /// Moves the containment track forward; entering the state it stands in changes nothing.

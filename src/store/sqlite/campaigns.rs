@@ -6,7 +6,9 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{SqliteStore, StoreError, row};
-use crate::domain::track::{ContainmentState, Environment, NoticeState, PauseCause};
+use crate::domain::track::{
+    ContainmentPause, ContainmentState, Environment, NoticeState, PauseCause,
+};
 use crate::store::LedgerMark;
 use crate::store::campaigns::{
     CampaignRow, Campaigns, Control, DatabaseIdentity, KeyRow, NewCampaign, NoticeMove,
@@ -22,24 +24,48 @@ struct Row {
     environment: String,
     wrapped_key: Option<Vec<u8>>,
     seal_id: Option<i64>,
-    containment_state: String,
+    #[sqlx(flatten)]
+    control: ControlColumns,
     containment_digest: Option<Vec<u8>>,
-    notice_state: String,
     notice_digest: Option<Vec<u8>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ControlColumns {
+    containment_state: String,
+    containment_cause: Option<String>,
+    containment_note: Option<String>,
+    notice_state: String,
     pause_cause: Option<String>,
     pause_note: Option<String>,
 }
 
-impl Row {
-    fn control(&self) -> Result<Control, StoreError> {
-        control(
-            &self.containment_state,
-            &self.notice_state,
-            self.pause_cause.as_deref(),
-            self.pause_note.clone(),
-        )
+impl ControlColumns {
+    fn read(self) -> Result<Control, StoreError> {
+        let corrupt =
+            |column| StoreError::Corrupt { table: "campaign", column, row: String::new() };
+        Ok(Control {
+            containment: ContainmentState::parse(&self.containment_state)
+                .ok_or_else(|| corrupt("containment_state"))?,
+            containment_cause: self
+                .containment_cause
+                .map(|word| {
+                    ContainmentPause::parse(&word).ok_or_else(|| corrupt("containment_cause"))
+                })
+                .transpose()?,
+            containment_note: self.containment_note,
+            notice: NoticeState::parse(&self.notice_state)
+                .ok_or_else(|| corrupt("notice_state"))?,
+            pause_cause: self
+                .pause_cause
+                .map(|word| PauseCause::parse(&word).ok_or_else(|| corrupt("pause_cause")))
+                .transpose()?,
+            pause_note: self.pause_note,
+        })
     }
+}
 
+impl Row {
     fn read(self) -> Result<CampaignRow, StoreError> {
         let corrupt =
             |column| StoreError::Corrupt { table: "campaign", column, row: self.name.clone() };
@@ -51,7 +77,7 @@ impl Row {
             uuid: Uuid::from_slice(&self.uuid).map_err(|_| corrupt("uuid"))?,
             environment: Environment::parse(&self.environment)
                 .ok_or_else(|| corrupt("environment"))?,
-            control: self.control()?,
+            control: self.control.read()?,
             containment_digest: digest(&self.containment_digest, "containment_digest")?,
             notice_digest: digest(&self.notice_digest, "notice_digest")?,
             name: self.name,
@@ -63,31 +89,16 @@ impl Row {
     }
 }
 
-fn control(
-    containment: &str,
-    notice: &str,
-    cause: Option<&str>,
-    note: Option<String>,
-) -> Result<Control, StoreError> {
-    let corrupt = |column| StoreError::Corrupt { table: "campaign", column, row: String::new() };
-    Ok(Control {
-        containment: ContainmentState::parse(containment)
-            .ok_or_else(|| corrupt("containment_state"))?,
-        notice: NoticeState::parse(notice).ok_or_else(|| corrupt("notice_state"))?,
-        pause_cause: cause
-            .map(|word| PauseCause::parse(word).ok_or_else(|| corrupt("pause_cause")))
-            .transpose()?,
-        pause_note: note,
-    })
-}
-
-const BY_NAME: &str = "SELECT id, uuid, name, incident, directory, environment, wrapped_key, seal_id,
-            containment_state, containment_digest, notice_state, notice_digest, pause_cause, pause_note
+const BY_NAME: &str =
+    "SELECT id, uuid, name, incident, directory, environment, wrapped_key, seal_id,
+            containment_state, containment_cause, containment_note, containment_digest,
+            notice_state, notice_digest, pause_cause, pause_note
      FROM campaign
      WHERE name = $1";
 
 const ALL: &str = "SELECT id, uuid, name, incident, directory, environment, wrapped_key, seal_id,
-            containment_state, containment_digest, notice_state, notice_digest, pause_cause, pause_note
+            containment_state, containment_cause, containment_note, containment_digest,
+            notice_state, notice_digest, pause_cause, pause_note
      FROM campaign
      ORDER BY id";
 
@@ -208,17 +219,17 @@ impl Campaigns for SqliteStore {
     }
 
     async fn control(&self, campaign: i64) -> Result<Control, StoreError> {
-        let (containment, notice, cause, note): (String, String, Option<String>, Option<String>) =
-            sqlx::query_as(
-                "SELECT containment_state, notice_state, pause_cause, pause_note
-                 FROM campaign
-                 WHERE id = $1",
-            )
-            .bind(campaign)
-            .fetch_one(&self.reader)
-            .await
-            .map_err(StoreError::on("read the control row"))?;
-        control(&containment, &notice, cause.as_deref(), note)
+        let columns: ControlColumns = sqlx::query_as(
+            "SELECT containment_state, containment_cause, containment_note, notice_state, pause_cause,
+                    pause_note
+             FROM campaign
+             WHERE id = $1",
+        )
+        .bind(campaign)
+        .fetch_one(&self.reader)
+        .await
+        .map_err(StoreError::on("read the control row"))?;
+        columns.read()
     }
 
     async fn move_containment(
@@ -232,7 +243,7 @@ impl Campaigns for SqliteStore {
         let mut write = self.write().await?;
         let changed = sqlx::query(
             "UPDATE campaign
-             SET containment_state = $2
+             SET containment_state = $2, containment_cause = NULL, containment_note = NULL
              WHERE id = $1 AND containment_state IN (SELECT value FROM json_each($3))",
         )
         .bind(campaign)

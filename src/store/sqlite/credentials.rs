@@ -1,135 +1,19 @@
 //! `Credentials` on SQLite.
 
-use std::collections::HashMap;
+mod accounts;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::classes::{Moved, change_rows, move_counters};
-use super::{SqliteStore, StoreError, row};
+use super::{SqliteStore, StoreError, WriteTx, row};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::DeliveryClass;
 use crate::store::credentials::{
-    CredentialListing, Credentials, OwnWrite, Pick, SealedAccount, Settlement,
+    CredentialListing, Credentials, Exemption, OwnWrite, Pick, SealedAccount, Settlement,
 };
 use crate::store::deliveries::Move;
-
-#[derive(sqlx::FromRow)]
-struct AccountColumns {
-    number: i64,
-    salt: Vec<u8>,
-    body: Option<Vec<u8>>,
-    class: Option<String>,
-    delivery_class: Option<String>,
-    delivery_reason: Option<String>,
-}
-
-const PENDING: &str = "SELECT r.number, r.salt, r.body, c.class, d.class AS delivery_class,
-            d.reason AS delivery_reason
-     FROM recipient AS r
-     LEFT JOIN credential AS c
-       ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
-     LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-     WHERE r.seal_id = $2 AND r.number > $4 AND r.copy_of IS NULL AND c.class IS NULL
-     ORDER BY r.number
-     LIMIT $5";
-
-const FAILED: &str = "SELECT r.number, r.salt, r.body, c.class, d.class AS delivery_class,
-            d.reason AS delivery_reason
-     FROM recipient AS r
-     JOIN credential AS c
-       ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
-     LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-     WHERE r.seal_id = $2 AND r.number > $4 AND c.class = 'failed'
-     ORDER BY r.number
-     LIMIT $5";
-
-const ANY: &str = "SELECT r.number, r.salt, r.body, NULL AS class, NULL AS delivery_class,
-            NULL AS delivery_reason
-     FROM recipient AS r
-     WHERE r.seal_id = $2 AND r.number > $4
-     ORDER BY r.number
-     LIMIT $5";
-
-fn parse_class(word: &str, number: i64) -> Result<CredentialClass, StoreError> {
-    word.parse().map_err(|_| StoreError::Corrupt {
-        table: "credential",
-        column: "class",
-        row: number.to_string(),
-    })
-}
-
-impl SqliteStore {
-    async fn accounts(
-        &self,
-        sql: &'static str,
-        campaign: i64,
-        kind: CredentialKind,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<SealedAccount>, StoreError> {
-        let seal = self.seal_of(campaign).await?;
-        let rows: Vec<AccountColumns> = sqlx::query_as(sql)
-            .bind(campaign)
-            .bind(seal)
-            .bind(kind.to_string())
-            .bind(row::int(after))
-            .bind(i64::from(limit))
-            .fetch_all(&self.reader)
-            .await
-            .map_err(StoreError::on("find accounts to secure"))?;
-        let mut planned = self.own_writes(campaign, kind, &rows).await?;
-        rows.into_iter()
-            .map(|found| {
-                let class = match &found.class {
-                    Some(word) => parse_class(word, found.number)?,
-                    None => CredentialClass::Pending,
-                };
-                Ok(SealedAccount {
-                    number: row::uint(found.number),
-                    salt: row::bytes(&found.salt, "recipient", "salt", found.number)?,
-                    body: found.body.unwrap_or_default(),
-                    class,
-                    planned: planned.remove(&found.number).unwrap_or_default(),
-                    delivery: (
-                        found.delivery_class.unwrap_or_else(|| "queued".into()),
-                        found.delivery_reason.unwrap_or_default(),
-                    ),
-                })
-            })
-            .collect()
-    }
-
-    async fn own_writes(
-        &self,
-        campaign: i64,
-        kind: CredentialKind,
-        rows: &[AccountColumns],
-    ) -> Result<HashMap<i64, Vec<[u8; 32]>>, StoreError> {
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
-            return Ok(HashMap::new());
-        };
-        let found: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT number, planned
-             FROM credential_write
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3 AND kind = $4",
-        )
-        .bind(campaign)
-        .bind(first.number)
-        .bind(last.number)
-        .bind(kind.to_string())
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("read our own writes"))?;
-        let mut planned: HashMap<i64, Vec<[u8; 32]>> = HashMap::new();
-        for (number, blob) in found {
-            let digest = row::bytes(&blob, "credential_write", "planned", number)?;
-            planned.entry(number).or_default().push(digest);
-        }
-        Ok(planned)
-    }
-}
 
 #[async_trait]
 impl Credentials for SqliteStore {
@@ -141,11 +25,16 @@ impl Credentials for SqliteStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<SealedAccount>, StoreError> {
-        let sql = match pick {
-            Pick::Pending => PENDING,
-            Pick::Failed => FAILED,
-        };
-        self.accounts(sql, campaign, kind, after, limit).await
+        self.accounts(accounts::of(pick), campaign, kind, after, limit).await
+    }
+
+    async fn accounts_of(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        numbers: &[u64],
+    ) -> Result<Vec<SealedAccount>, StoreError> {
+        self.accounts_among(campaign, kind, numbers).await
     }
 
     async fn some_accounts(
@@ -153,7 +42,8 @@ impl Credentials for SqliteStore {
         campaign: i64,
         limit: u32,
     ) -> Result<Vec<SealedAccount>, StoreError> {
-        self.accounts(ANY, campaign, CredentialKind::Password, 0, limit).await
+        let everybody = accounts::of(Pick::Everybody);
+        self.accounts(everybody, campaign, CredentialKind::Password, 0, limit).await
     }
 
     async fn record_writes(
@@ -198,30 +88,42 @@ impl Credentials for SqliteStore {
         settlements: Vec<Settlement>,
     ) -> Result<u64, StoreError> {
         let seal = self.seal_of(campaign).await?;
-        let now = row::micros(self.now());
         let mut write = self.write().await?;
-        let mut moved = Moved::default();
-        let changed = change_classes(write.conn(), campaign, kind, &settlements, now).await?;
-        let mut lines = Vec::new();
-        let mut moves = Vec::new();
-        for settled in settlements.iter().filter(|s| changed.contains(&row::int(s.number))) {
-            let label = |class: CredentialClass| format!("{kind}/{class}");
-            let from = (settled.from != CredentialClass::Pending).then(|| label(settled.from));
-            moved.credential(settled.number, from, label(settled.to));
-            lines.push(settled.line.clone());
-            moves.extend(settled.delivery.as_ref());
-        }
-        keep_held(write.conn(), campaign, &mut moves).await?;
-        change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
-        move_counters(write.conn(), seal, &moved).await?;
-        lines.extend(
-            moves.iter().filter(|m| moved.numbers.contains(&m.number)).map(|m| m.line.clone()),
-        );
-        let released: Vec<_> = moves.into_iter().cloned().collect();
-        self.wake(&mut write, seal, &released, &moved).await?;
-        self.log(&mut write, &lines).await?;
+        let changed = self.settle_in(&mut write, (campaign, seal), kind, &settlements).await?;
         self.commit(write).await?;
-        Ok(changed.len() as u64)
+        Ok(changed)
+    }
+
+    async fn exempt(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        settlement: Settlement,
+        exemption: Exemption,
+    ) -> Result<bool, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let number = settlement.number;
+        let mut write = self.write().await?;
+        if self.settle_in(&mut write, (campaign, seal), kind, &[settlement]).await? == 0 {
+            return Ok(false);
+        }
+        sqlx::query(
+            "INSERT INTO exemption (campaign_id, number, kind, reason, exempted_by, signature,
+                                    exempted_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(campaign)
+        .bind(row::int(number))
+        .bind(kind.word())
+        .bind(&exemption.reason)
+        .bind(&exemption.by)
+        .bind(&exemption.signature[..])
+        .bind(row::micros(self.now()))
+        .execute(write.conn())
+        .await
+        .map_err(StoreError::on("keep an exemption"))?;
+        self.commit(write).await?;
+        Ok(true)
     }
 
     async fn list_credentials(
@@ -259,12 +161,47 @@ impl Credentials for SqliteStore {
                         column: "kind",
                         row: number.to_string(),
                     })?,
-                    class: parse_class(&class, number)?,
+                    class: accounts::parse_class(&class, number)?,
                     reason,
                     changed_at: row::instant(changed_at),
                 })
             })
             .collect()
+    }
+}
+
+impl SqliteStore {
+    /// Settles classes inside a transaction, with holds, counters and ledger lines; returns how many
+    /// really changed.
+    async fn settle_in(
+        &self,
+        write: &mut WriteTx,
+        (campaign, seal): (i64, i64),
+        kind: CredentialKind,
+        settlements: &[Settlement],
+    ) -> Result<u64, StoreError> {
+        let now = row::micros(self.now());
+        let mut moved = Moved::default();
+        let changed = change_classes(write.conn(), campaign, kind, settlements, now).await?;
+        let mut lines = Vec::new();
+        let mut moves = Vec::new();
+        for settled in settlements.iter().filter(|s| changed.contains(&row::int(s.number))) {
+            let label = |class: CredentialClass| format!("{kind}/{class}");
+            let from = (settled.from != CredentialClass::Pending).then(|| label(settled.from));
+            moved.credential(settled.number, from, label(settled.to));
+            lines.push(settled.line.clone());
+            moves.extend(settled.delivery.as_ref());
+        }
+        keep_held(write.conn(), campaign, &mut moves).await?;
+        change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
+        move_counters(write.conn(), seal, &moved).await?;
+        lines.extend(
+            moves.iter().filter(|m| moved.numbers.contains(&m.number)).map(|m| m.line.clone()),
+        );
+        let released: Vec<_> = moves.into_iter().cloned().collect();
+        self.wake(write, seal, &released, &moved).await?;
+        self.log(write, &lines).await?;
+        Ok(changed.len() as u64)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod campaigns;
 mod classes;
+mod containments;
 mod credentials;
 mod deliveries;
 mod flush;
@@ -17,6 +18,7 @@ mod plans;
 mod publish;
 #[cfg(test)]
 mod query_plan;
+mod rechecks;
 mod reports;
 mod seals;
 mod staging;

@@ -1,0 +1,160 @@
+//! `[directory]`: the company's identity store, and what keeps a wrong statement from doing harm.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::directory::sql::SqlDirectorySettings;
+use crate::domain::credential::ExpiryPolicy;
+use crate::domain::duration::HumanDuration;
+use crate::domain::track::Environment;
+
+/// The most control accounts: they are read in every transaction.
+const MOST_CONTROLS: usize = 50;
+
+/// The largest first batch: it is there to be small.
+const LARGEST_FIRST_BATCH: usize = 100;
+
+/// The company's identity store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectorySection {
+    /// Scopes account references; the same for every campaign on this directory.
+    pub name: String,
+    /// What happens to a credential that changed after the window.
+    #[serde(default)]
+    pub policy: ExpiryPolicy,
+    /// Accounts outside of every seal that must come out of every write unchanged; live needs one.
+    #[serde(default)]
+    pub control_accounts: Vec<String>,
+    /// The account this program itself logs in to the directory by, where it is one of its accounts.
+    pub own_account: Option<String>,
+    /// Accounts the company must not lock itself out of.
+    #[serde(default)]
+    pub protected_accounts: Vec<String>,
+    /// What happens where one of them is sealed.
+    #[serde(default)]
+    pub protected: Protection,
+    /// Accounts in the first batch.
+    #[serde(default = "twenty")]
+    pub first_batch: usize,
+    /// Whether a pass stops after its first batch, so that somebody looks; in live, unless told
+    /// otherwise.
+    pub pause_after_first_batch: Option<bool>,
+    /// How long whoever can't be secured is held, from the first pass on; for ever where absent.
+    pub give_up_after: Option<HumanDuration>,
+    /// Whether a re-check ends sessions found on an account whose password is still our replacement.
+    #[serde(default = "yes")]
+    pub recheck_sessions: bool,
+    /// A SQL user table.
+    pub sql: SqlDirectorySettings,
+}
+
+/// What happens to protected accounts that are sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protection {
+    /// The plan is refused.
+    #[default]
+    Refuse,
+    /// Their credentials are exempt; their notices say so.
+    Exempt,
+    /// They are secured before all others, and the pass stops where that does not go well.
+    First,
+}
+
+fn twenty() -> usize {
+    20
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl DirectorySection {
+    /// Whether a pass stops after its first batch.
+    pub fn pauses(&self, environment: Environment) -> bool {
+        self.pause_after_first_batch.unwrap_or(environment == Environment::Live)
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !(1..=LARGEST_FIRST_BATCH).contains(&self.first_batch) {
+            return Err(format!(
+                "`directory.first_batch` is {}; it must be between 1 and {LARGEST_FIRST_BATCH}; hint: \
+                 `first_batch = 20`",
+                self.first_batch
+            ));
+        }
+        if self.control_accounts.len() > MOST_CONTROLS {
+            return Err(format!(
+                "`directory.control_accounts` names {} accounts, and each is read in every \
+                 transaction; hint: {MOST_CONTROLS} at the most, a handful is enough",
+                self.control_accounts.len()
+            ));
+        }
+        let own: Vec<String> = self.own_account.iter().cloned().collect();
+        for (key, accounts) in [
+            ("control_accounts", &self.control_accounts),
+            ("own_account", &own),
+            ("protected_accounts", &self.protected_accounts),
+        ] {
+            let mut named = BTreeSet::new();
+            for (at, account) in accounts.iter().enumerate() {
+                let place = at + 1;
+                if account.trim().is_empty() || account.trim() != account {
+                    return Err(format!(
+                        "`directory.{key}`: entry {place} is empty or has white space around it; \
+                         hint: write the account reference as the audience's account column has it"
+                    ));
+                }
+                if !named.insert(account) {
+                    return Err(format!(
+                        "`directory.{key}`: entry {place} was named before; hint: take it out"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(more: &str) -> Result<DirectorySection, String> {
+        let text = format!("name = 'shop'\n{more}\n[sql]\nurl = 'sqlite:shop.db'");
+        let section: DirectorySection = toml::from_str(&text).map_err(|error| error.to_string())?;
+        section.check().map(|()| section)
+    }
+
+    #[test]
+    fn a_live_pass_stops_after_its_first_batch_unless_told_otherwise() {
+        let plain = parse("").unwrap();
+        assert!(plain.pauses(Environment::Live) && !plain.pauses(Environment::Rehearsal));
+        assert_eq!((plain.first_batch, plain.protected), (20, Protection::Refuse));
+        assert!(plain.give_up_after.is_none() && plain.recheck_sessions);
+        for (word, pauses) in [("true", true), ("false", false)] {
+            let told = parse(&format!("pause_after_first_batch = {word}")).unwrap();
+            assert_eq!(told.pauses(Environment::Live), pauses);
+            assert_eq!(told.pauses(Environment::Rehearsal), pauses);
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_a_hint() {
+        for (text, told) in [
+            ("first_batch = 0", "`directory.first_batch` is 0"),
+            ("first_batch = 101", "`directory.first_batch` is 101"),
+            ("control_accounts = ['a', 'a']", "entry 2 was named before"),
+            ("control_accounts = ['a', ' b']", "entry 2 is empty or has white space"),
+            ("own_account = ''", "`directory.own_account`: entry 1 is empty"),
+            ("protected_accounts = ['']", "`directory.protected_accounts`: entry 1"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(told) && error.contains("hint:"), "{text}: {error}");
+        }
+        assert!(parse("protected = 'spare'").is_err());
+        assert!(parse("give_up_after = 'soon'").is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! The operator's statements before they are trusted: what they must be able to do, and a trial on three
+//! sealed accounts that is rolled back.
+
+use super::replacement;
+use crate::directory::{CheckReport, Directory, SessionEnd};
+use crate::domain::credential::{CredentialKind, ExpiryPolicy};
+use crate::engine::campaign_file::DirectorySection;
+use crate::engine::people::People;
+use crate::engine::plan::Files;
+use crate::engine::{Engine, EngineError};
+use crate::store::campaigns::CampaignRow;
+
+impl Engine {
+    /// Runs all statements on three sealed accounts and rolls back; refuses what would not work.
+    pub(in crate::engine) async fn check_statements(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        files: &Files,
+    ) -> Result<Vec<CheckReport>, EngineError> {
+        let section = files.campaign.directory.as_ref().ok_or_else(super::no_directory)?;
+        let kinds = &files.incident.exposed().credentials;
+        let directory = self.open_directory(section, row.environment).await?;
+        Self::check_kinds(&directory, section, kinds)?;
+        let safety = self.safety(people, section, &directory, kinds).await?;
+        let mut accounts = Vec::new();
+        let few = directory.capabilities().batch.min(3);
+        let few = u32::try_from(few).unwrap_or(3);
+        for found in self.store.some_accounts(row.id, few).await? {
+            accounts.push(people.open(found.number, &found.body)?.account.as_str().to_owned());
+        }
+        let mut reports = Vec::new();
+        for kind in kinds {
+            let forge =
+                |current: &str| replacement(&people.key, &directory, *kind, "check", current);
+            reports.push(directory.check(*kind, &accounts, &forge, safety.controls(*kind)).await?);
+        }
+        Ok(reports)
+    }
+
+    /// Refuses to plan with statements that a trial shows not to work.
+    pub(in crate::engine) fn check_trial(
+        kinds: &[CredentialKind],
+        section: Option<&DirectorySection>,
+        reports: &[CheckReport],
+    ) -> Result<(), EngineError> {
+        let ends = section.is_some_and(|section| section.sql.sessions.end.is_some());
+        for (kind, report) in kinds.iter().zip(reports) {
+            let asked = report.read - report.without_value - report.unknown_scheme;
+            if *kind != CredentialKind::Session && report.read_back < asked {
+                return Err(EngineError::refused(format!(
+                    "of {asked} replacements tried with directory.sql.{kind}.expire, the directory \
+                     says it changed {} and shows {}; hint: `forthwith directory check`, and mend \
+                     the statement",
+                    report.changed, report.read_back
+                )));
+            }
+            if ends && report.sessions_left > 0 {
+                return Err(EngineError::refused(format!(
+                    "after directory.sql.sessions.end, {} of {} sessions were still there; \
+                     hint: `forthwith directory check`, and mend the statement",
+                    report.sessions_left, report.sessions
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_kinds(
+        directory: &dyn Directory,
+        section: &DirectorySection,
+        kinds: &[CredentialKind],
+    ) -> Result<(), EngineError> {
+        let can = directory.capabilities();
+        for kind in kinds {
+            if *kind == CredentialKind::Session {
+                // Sessions have no value to replace or to spare; they are ended or they are not.
+                if can.ends_sessions == SessionEnd::Ended {
+                    continue;
+                }
+                return Err(EngineError::refused(format!(
+                    "the incident exposed sessions, but directory `{}` cannot end them; \
+                     hint: add directory.sql.sessions.end and .count",
+                    section.name
+                )));
+            }
+            if !can.kinds.contains(kind) {
+                return Err(EngineError::refused(format!(
+                    "the incident exposed credentials of kind {kind}, but directory `{}` has no \
+                     statements for it; hint: add [directory.sql.{kind}]",
+                    section.name
+                )));
+            }
+            if section.policy == ExpiryPolicy::Respect && !can.reads_change_time(*kind) {
+                return Err(EngineError::refused(format!(
+                    "policy \"respect\" needs the directory's own change time of kind {kind}; hint: \
+                     let directory.sql.{kind}.read return a column `changed_at`, or use \
+                     \"expire-anyway\"",
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// `forthwith directory check`: opens the campaign's directory and tries its statements.
+    pub async fn check_directory(
+        &self,
+        name: &str,
+    ) -> Result<Vec<(CredentialKind, CheckReport)>, EngineError> {
+        let (row, people) = self.people(name).await?;
+        let files = self.files(name)?;
+        let reports = self.check_statements(&row, &people, &files).await?;
+        let kinds = files.incident.exposed().credentials.clone();
+        Ok(kinds.into_iter().zip(reports).collect())
+    }
+
+    /// What an operator should know of these statements before they sign them.
+    pub(in crate::engine) fn statement_notes(
+        section: &DirectorySection,
+        files: &Files,
+    ) -> Vec<String> {
+        let sql = &section.sql;
+        let kinds = files.incident.exposed().credentials.iter();
+        let silent: Vec<&str> = kinds
+            .filter(|kind| sql.statements(**kind).is_some_and(|of| !of.read.contains("changed_at")))
+            .map(|kind| kind.word())
+            .collect();
+        let mut notes = Vec::new();
+        if !silent.is_empty() {
+            notes.push(format!(
+                "directory.sql.{}.read returns no `changed_at`: a re-check has no evidence of a value \
+                 that somebody set anew elsewhere, takes it for one that came back, and expires it \
+                 again",
+                silent.join("|")
+            ));
+        }
+        if section.control_accounts.is_empty() {
+            notes.push("directory.control_accounts is empty: live needs at least one".to_owned());
+        }
+        notes
+    }
+}

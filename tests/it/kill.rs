@@ -326,9 +326,12 @@ async fn a_rehearsal_without_the_marker_changes_no_row() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_campaign_never_touches_a_marked_directory() {
-    let campaign =
-        campaign_file("").replace("environment = \"rehearsal\"", "environment = \"live\"");
+    let campaign = campaign_file("")
+        .replace("environment = \"rehearsal\"", "environment = \"live\"")
+        .replace("name = \"shop\"", "name = \"shop\"\ncontrol_accounts = [\"K\"]");
     let house = House::furnished(Plan { campaign, ..Plan::default() }).await;
+    let control = "INSERT INTO customer (id, password_hash) VALUES ('K', 'x')";
+    execute(&house.shop, control).await;
     house.seal().await;
     let before = shop_of(&house).await;
     let refused = house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap_err();

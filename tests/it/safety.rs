@@ -1,0 +1,372 @@
+//! A wrong statement, a wrong list, a wrong moment: what stops a pass before it does harm.
+
+use forthwith::domain::track::Track;
+use forthwith::engine::EngineError;
+use forthwith::engine::progress::Silent;
+use forthwith::engine::secure::SecureReport;
+use forthwith::store::credentials::Pick;
+
+use crate::harness::tampering::{Notes, execute, query};
+use crate::harness::{BOB, CAMPAIGN, House, Plan, campaign_file};
+
+/// Two accounts nobody sealed, with a password and sessions.
+const CONTROLS: &str = "
+    INSERT INTO customer
+        SELECT 'K' || id, 'Control', 'control@shop.example', password_hash, password_changed_at
+        FROM customer WHERE id IN ('C0000001', 'C0000002');
+    INSERT INTO session (customer_id) VALUES ('KC0000001'), ('KC0000001'), ('KC0000002');";
+
+const NAMED: &str = "control_accounts = [\"KC0000001\", \"KC0000002\"]";
+
+/// The campaign with more keys in `[directory]`.
+fn file_with(more: &str) -> String {
+    campaign_file("").replace("name = \"shop\"\n", &format!("name = \"shop\"\n{more}\n"))
+}
+
+/// The same over a view of the customers, so that a trigger decides what an update really does.
+fn over_view(more: &str) -> String {
+    file_with(more)
+        .replace("JOIN customer AS c", "JOIN login AS c")
+        .replace("UPDATE customer SET", "UPDATE login SET")
+        .replace("customer.id =", "login.id =")
+        .replace("customer.password_hash =", "login.password_hash =")
+}
+
+fn view(updates: &str) -> String {
+    format!(
+        "DROP VIEW IF EXISTS login;
+         CREATE VIEW login AS SELECT id, password_hash FROM customer;
+         CREATE TRIGGER take INSTEAD OF UPDATE ON login BEGIN
+             UPDATE customer SET password_hash = NEW.password_hash WHERE {updates};
+         END;"
+    )
+}
+
+async fn furnished(campaign: String, first: &str) -> House {
+    let house = House::furnished(Plan { campaign, ..Plan::default() }).await;
+    execute(&house.shop, CONTROLS).await;
+    if !first.is_empty() {
+        execute(&house.shop, first).await;
+    }
+    house.seal().await;
+    house
+}
+
+async fn hashes(house: &House) -> Vec<(String, Option<String>, i64)> {
+    query(
+        &house.shop,
+        "SELECT id, password_hash, (SELECT COUNT(*) FROM session WHERE customer_id = customer.id)
+         FROM customer ORDER BY id",
+    )
+    .await
+}
+
+fn changed(
+    before: &[(String, Option<String>, i64)],
+    after: &[(String, Option<String>, i64)],
+) -> Vec<String> {
+    before.iter().zip(after).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect()
+}
+
+async fn pass(house: &House) -> Result<SecureReport, EngineError> {
+    house.secure(Pick::Pending, &Silent).await
+}
+
+async fn plan_refused(house: &House) -> String {
+    let refused = house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap_err();
+    let hint = match &refused {
+        EngineError::Directory(error) => error.hint().unwrap_or_default(),
+        _ => "",
+    };
+    let refused = format!("{refused} {hint}");
+    assert!(refused.contains("hint:") || !hint.is_empty(), "{refused}");
+    refused
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_where_that_hits_everybody_is_refused_at_plan_and_changes_nothing() {
+    let good = "WHERE customer.id = r.value ->> 'account' AND customer.password_hash = r.value ->> 'current'";
+    for (bad, told) in [
+        ("", "changed 62 rows for 3 accounts"),
+        (
+            "WHERE 1 = 1 OR customer.id = r.value ->> 'account' AND customer.password_hash = r.value ->> 'current'",
+            "changed 62 rows for 3 accounts",
+        ),
+        ("WHERE customer.id = r.value ->> 'account'", "it is no compare-and-set"),
+        (
+            "WHERE customer.password_hash <> r.value ->> 'current' AND customer.id > r.value ->> 'account'",
+            "rows for 3 accounts",
+        ),
+        (
+            "WHERE substr(customer.id, 2) = r.value ->> 'account' AND customer.password_hash = r.value ->> 'current'",
+            "replacements tried",
+        ),
+    ] {
+        let text = file_with(NAMED).replace(good, bad);
+        assert!(!text.contains(good) || bad.is_empty());
+        let house = furnished(text, "").await;
+        let before = hashes(&house).await;
+        let refused = plan_refused(&house).await;
+        assert!(refused.contains(told), "{bad}: {refused}");
+        assert_eq!(hashes(&house).await, before, "{bad}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_where_without_its_bind_is_refused_with_the_statements_key() {
+    for (bad, told) in [
+        (
+            "expire = \"\"\"UPDATE customer SET password_hash = 'x' WHERE id = '1'\"\"\"",
+            "directory.sql.password.expire",
+        ),
+        (
+            "expire = \"\"\"UPDATE customer SET password_hash = ':rows' -- :rows\nWHERE id = '1'\"\"\"",
+            "directory.sql.password.expire",
+        ),
+    ] {
+        let text = file_with(NAMED);
+        let (head, tail) = text.split_once("expire = \"\"\"").unwrap();
+        let tail = tail.split_once("\"\"\"").unwrap().1;
+        let house = furnished(format!("{head}{bad}{tail}"), "").await;
+        let before = hashes(&house).await;
+        let refused =
+            house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap_err().to_string();
+        assert!(refused.contains(told) && refused.contains(":rows"), "{refused}");
+        assert!(refused.contains("hint:"), "{refused}");
+        assert_eq!(hashes(&house).await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_that_would_hit_all_accounts_is_rolled_back_by_its_control_accounts() {
+    let house = furnished(over_view(NAMED), &view("id = NEW.id")).await;
+    house.approve(Track::Containment).await;
+    // after the approval the directory does something else than it was tried with
+    execute(&house.shop, &view("1 = 1 OR id = NEW.id")).await;
+    let before = hashes(&house).await;
+    let refused = pass(&house).await.unwrap_err().to_string();
+    assert!(refused.contains("has paused itself"), "{refused}");
+    assert!(refused.contains("control account 1 of directory.control_accounts"), "{refused}");
+    assert!(refused.contains("hint:") && refused.contains("containment resume"), "{refused}");
+    assert!(!refused.contains("KC0000001"), "no account in a message: {refused}");
+    assert_eq!(hashes(&house).await, before, "rolled back: nobody was changed");
+    let status = house.status().await;
+    assert_eq!((status.containment, status.containment_cause), ("paused", Some("control-account")));
+    assert_eq!(status.credentials.get("password/expired"), None);
+
+    let refused = pass(&house).await.unwrap_err().to_string();
+    assert!(refused.contains("is paused (control-account:"), "{refused}");
+    execute(&house.shop, &view("id = NEW.id")).await;
+    house.engine.resume(CAMPAIGN, Track::Containment, BOB).await.unwrap();
+    let report = pass(&house).await.unwrap();
+    assert!(report.is_done, "{report:?}");
+    let after = hashes(&house).await;
+    assert!(changed(&before, &after).iter().all(|id| !id.starts_with('K')));
+    assert_eq!(house.status().await.containment_cause, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_where_that_hits_others_in_equal_number_stops_in_the_first_batch() {
+    // account n's replacement goes to account n + 30; no control account among them
+    let other = "id = printf('C%07d', 1 + (CAST(substr(NEW.id, 2) AS INTEGER) + 29) % 60)";
+    let house = furnished(over_view(NAMED), &view("id = NEW.id")).await;
+    house.approve(Track::Containment).await;
+    execute(&house.shop, &view(other)).await;
+    let before = hashes(&house).await;
+    let refused = pass(&house).await.unwrap_err().to_string();
+    assert!(refused.contains("accounts in the first batch, the read-back shows"), "{refused}");
+    assert!(refused.contains("directory.sql.password.expire"), "{refused}");
+    let touched: Vec<String> = changed(&before, &hashes(&house).await);
+    let rewritten = |id: &String| before.iter().zip(0..).any(|(row, _)| row.0 == *id);
+    assert!(touched.iter().all(rewritten) && touched.iter().all(|id| !id.starts_with('K')));
+    let values: Vec<(i64,)> = query(
+        &house.shop,
+        "SELECT COUNT(*) FROM customer WHERE password_hash IS NOT NULL AND id LIKE 'C%'",
+    )
+    .await;
+    assert!(values[0].0 > 50);
+    let moved = before.iter().zip(hashes(&house).await).filter(|(was, is)| was.1 != is.1).count();
+    assert!((1..=20).contains(&moved), "{moved} rows changed");
+    let status = house.status().await;
+    assert_eq!((status.containment, status.containment_cause), ("paused", Some("read-back")));
+    assert!(status.credentials.get("password/failed").is_none(), "nobody is held for it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_changes_more_rows_than_asked_pauses_the_pass() {
+    // the log-in table gets a second row for everybody after the approval
+    let text = file_with("")
+        .replace("UPDATE customer SET password_hash", "UPDATE login SET password_hash")
+        .replace("WHERE customer.id =", "WHERE login.id =")
+        .replace("customer.password_hash =", "login.password_hash =");
+    let tables = "CREATE TABLE login (id TEXT, password_hash TEXT);
+        INSERT INTO login SELECT id, password_hash FROM customer;
+        CREATE TRIGGER take AFTER UPDATE ON login BEGIN
+            UPDATE customer SET password_hash = NEW.password_hash WHERE id = NEW.id;
+        END;";
+    let house = furnished(text, tables).await;
+    house.approve(Track::Containment).await;
+    execute(&house.shop, "INSERT INTO login SELECT id, password_hash FROM customer").await;
+    let before = hashes(&house).await;
+    let refused = pass(&house).await.unwrap_err().to_string();
+    assert!(refused.contains("rolled back, nothing changed"), "{refused}");
+    assert_eq!(hashes(&house).await, before);
+    assert_eq!(house.status().await.containment_cause, Some("statement"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ending_the_sessions_of_others_is_rolled_back_too() {
+    let text = file_with(NAMED).replace("DELETE FROM session WHERE", "DELETE FROM alive WHERE");
+    let one = "CREATE VIEW alive AS SELECT id, customer_id FROM session;
+        CREATE TRIGGER ends INSTEAD OF DELETE ON alive BEGIN
+            DELETE FROM session WHERE id = OLD.id;
+        END;";
+    let house = furnished(text, one).await;
+    house.approve(Track::Containment).await;
+    let all = "DROP TRIGGER ends;
+        CREATE TRIGGER ends INSTEAD OF DELETE ON alive BEGIN DELETE FROM session; END;";
+    execute(&house.shop, all).await;
+    let before = hashes(&house).await;
+    let refused = pass(&house).await.unwrap_err().to_string();
+    assert!(refused.contains("lost sessions"), "{refused}");
+    assert_eq!(hashes(&house).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_account_that_somebody_changes_meanwhile_stops_the_pass_after_its_batch() {
+    let house = furnished(file_with(NAMED), "").await;
+    house.approve(Track::Containment).await;
+    let shop = house.shop.clone();
+    let notes = Notes::with(move |_, done| {
+        if done == 20 {
+            let sql = "UPDATE customer SET password_hash = 'elsewhere' WHERE id = 'KC0000002'";
+            let change = execute(&shop, sql);
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(change));
+        }
+    });
+    let refused = house.secure(Pick::Pending, &notes).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("control account 2") && refused.contains("20 credentials"),
+        "{refused}"
+    );
+    let status = house.status().await;
+    assert_eq!(status.containment, "paused");
+    assert!(status.credentials["password/pending"] > 30, "{:?}", status.credentials);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn control_accounts_must_be_outside_and_hold_something() {
+    for (named, told) in [
+        (
+            "control_accounts = [\"KC0000001\", \"C0000003\"]",
+            "entry 2 of directory.control_accounts is itself sealed",
+        ),
+        ("control_accounts = [\"nobody\"]", "holds a credential of kind password"),
+    ] {
+        let house = furnished(file_with(named), "").await;
+        let refused = plan_refused(&house).await;
+        assert!(refused.contains(told), "{refused}");
+    }
+    let house = furnished(file_with(NAMED), "").await;
+    let reports = house.engine.check_directory(CAMPAIGN).await.unwrap();
+    assert_eq!(reports[0].1.controls, 2);
+}
+
+/// A house for a live campaign on a directory without the marker.
+async fn living(more: &str) -> House {
+    let campaign = file_with(more).replace("environment = \"rehearsal\"", "environment = \"live\"");
+    let house = House::furnished(Plan { campaign, marker: false, ..Plan::default() }).await;
+    execute(&house.shop, CONTROLS).await;
+    house.seal().await;
+    house
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_needs_a_control_account_and_stops_after_its_first_batch() {
+    let refused = plan_refused(&living("").await).await;
+    assert!(refused.contains("needs at least one control account"), "{refused}");
+
+    let house = living(NAMED).await;
+    house.approve(Track::Containment).await;
+    let report = pass(&house).await.unwrap();
+    assert_eq!((report.settled, report.is_done), (20, false));
+    let note = report.paused.unwrap();
+    assert!(
+        note.starts_with("its first batch came to ") && note.contains("password/expired"),
+        "{note}"
+    );
+    let status = house.status().await;
+    assert_eq!((status.containment, status.containment_cause), ("paused", Some("first-batch")));
+    assert_eq!(status.containment_note, Some(note));
+    let refused = pass(&house).await.unwrap_err().to_string();
+    assert!(refused.contains("is paused (first-batch:"), "{refused}");
+    house.engine.resume(CAMPAIGN, Track::Containment, BOB).await.unwrap();
+    let report = pass(&house).await.unwrap();
+    assert!(report.is_done && report.paused.is_none(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_pauses_after_the_first_batch_tells_nobody_and_says_how_to_go_on() {
+    let house = furnished(file_with("pause_after_first_batch = true\nfirst_batch = 5"), "").await;
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
+    let report = house.run().await.unwrap();
+    assert_eq!(report.secured.as_ref().unwrap().settled, 5);
+    assert!(report.notes.iter().any(|note| note.contains("containment resume")), "{report:?}");
+    assert!(house.taken().is_empty());
+    house.engine.resume(CAMPAIGN, Track::Containment, BOB).await.unwrap();
+    assert!(house.run().await.unwrap().is_finished);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_adapters_own_account_is_never_expired() {
+    let house = furnished(file_with("own_account = \"C0000009\""), "").await;
+    let refused = plan_refused(&house).await;
+    assert!(refused.contains("would lock itself out"), "{refused}");
+    assert!(!refused.contains("C0000009"), "{refused}");
+    let house = furnished(file_with("own_account = \"service\""), "").await;
+    house.approve(Track::Containment).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protected_accounts_are_refused_or_exempt_or_secured_first() {
+    let named = "protected_accounts = [\"C0000055\", \"C0000058\", \"elsewhere\"]";
+    let house = furnished(file_with(named), "").await;
+    let refused = plan_refused(&house).await;
+    assert!(refused.contains("2 of directory.protected_accounts are sealed"), "{refused}");
+
+    let house = furnished(file_with(&format!("{named}\nprotected = \"exempt\"")), "").await;
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
+    let before = house.hash_of("C0000055").await;
+    let report = pass(&house).await.unwrap();
+    assert_eq!(report.totals.get("password/exempt"), Some(&2), "{report:?}");
+    assert_eq!(house.hash_of("C0000055").await, before);
+    let (class, reason) = house.credential_of("C0000055").await;
+    assert_eq!((class.as_str(), reason.as_str()), ("exempt", "protected account"));
+    assert!(house.run().await.unwrap().is_finished);
+    let mail = house.mails().into_iter().find(|mail| mail.contains("customer55@")).unwrap();
+    assert!(mail.replace("=\r\n", "").contains("it still works"), "{mail}");
+
+    let first = format!("{named}\nprotected = \"first\"\npause_after_first_batch = true");
+    let house = furnished(file_with(&first), "").await;
+    house.approve(Track::Containment).await;
+    let report = pass(&house).await.unwrap();
+    assert_eq!(report.settled, 2, "they and nobody else");
+    assert!(report.paused.is_some());
+    assert_eq!(house.credential_of("C0000058").await.0, "expired");
+    house.engine.resume(CAMPAIGN, Track::Containment, BOB).await.unwrap();
+    assert!(pass(&house).await.unwrap().is_done);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protected_accounts_that_cannot_be_secured_stop_the_pass() {
+    let named = "protected_accounts = [\"C0000055\"]\nprotected = \"first\"";
+    let sql = "UPDATE customer SET password_hash = 'legacy(3):0xUNKNOWN' WHERE id = 'C0000055'";
+    let house = furnished(file_with(named), sql).await;
+    house.approve(Track::Containment).await;
+    let before = hashes(&house).await;
+    let refused = pass(&house).await.unwrap_err().to_string();
+    assert!(refused.contains("1 of 1 protected accounts"), "{refused}");
+    assert_eq!(hashes(&house).await, before, "nobody else was touched");
+}

@@ -57,7 +57,7 @@ async fn a_restored_backup_is_found_and_mended_and_new_passwords_are_let_be() {
 
     restore(&house);
     assert!(shop::log_in(&house.shop, "C0000001", "old-password-1").await.unwrap(), "it is back");
-    for place in 101..=110 {
+    for place in 111..=120 {
         sets_new(&house, &format!("C{place:07}"), "2099-01-01T00:00:00Z").await;
     }
     let report = recheck(&house).await.unwrap();
@@ -73,8 +73,8 @@ async fn a_restored_backup_is_found_and_mended_and_new_passwords_are_let_be() {
         let (id, word) = (format!("C{place:07}"), format!("old-password-{place}"));
         assert!(!shop::log_in(&house.shop, &id, &word).await.unwrap(), "{id}");
     }
-    assert!(shop::log_in(&house.shop, "C0000105", "quite new for C0000105").await.unwrap());
-    assert_eq!(house.credential_of("C0000105").await.0, "reset-elsewhere");
+    assert!(shop::log_in(&house.shop, "C0000115", "quite new for C0000115").await.unwrap());
+    assert_eq!(house.credential_of("C0000115").await.0, "reset-elsewhere");
     let status = house.status().await;
     assert_eq!(status.credentials["password/expired"], expired - 10);
     assert_eq!(status.credentials["password/reset-elsewhere"], 10);
@@ -95,7 +95,7 @@ async fn a_restored_backup_is_found_and_mended_and_new_passwords_are_let_be() {
     restore(&house);
     let third = recheck(&house).await.unwrap().counts;
     assert_eq!((third.regressed, third.mended), (expired, expired), "{third:?}");
-    assert_eq!(house.credential_of("C0000105").await.0, "expired");
+    assert_eq!(house.credential_of("C0000115").await.0, "expired");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -99,7 +99,7 @@ async fn a_where_that_hits_everybody_is_refused_at_plan_and_changes_nothing() {
         ),
         (
             "WHERE substr(customer.id, 2) = r.value ->> 'account' AND customer.password_hash = r.value ->> 'current'",
-            "replacements tried",
+            "control account 1",
         ),
     ] {
         let text = file_with(NAMED).replace(good, bad);

@@ -77,9 +77,11 @@ fn default_batch() -> usize {
 #[serde(deny_unknown_fields)]
 pub struct KindStatements {
     /// Returns `account`, `current` (null = the account has none) and, if there is one,
-    /// `changed_at` (RFC 3339 text or Unix seconds).
+    /// `changed_at` (RFC 3339 text or Unix seconds). Of a kind that an account may have several
+    /// values of, a row each, and a row with null for an account without any.
     pub read: String,
-    /// Sets `replacement` where the account's value still is `current`.
+    /// Sets `replacement` where the account's value still is `current`; gets a row a value. Of such a
+    /// kind it may also take the value away.
     pub expire: String,
     /// How stored values are understood.
     #[serde(default)]

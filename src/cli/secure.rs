@@ -10,8 +10,9 @@ use super::output::count;
 use super::status::credential_lines;
 use super::{Bars, CliError};
 use crate::domain::duration::HumanDuration;
-use crate::domain::track::{Environment, NoticeState};
+use crate::domain::track::{NoticeState, Track};
 use crate::engine::Engine;
+use crate::engine::launch::Typed;
 use crate::engine::secure::{RecheckReport, SecureReport};
 use crate::lifecycle::until_stopped;
 use crate::store::credentials::Pick;
@@ -44,9 +45,16 @@ pub(super) struct RunArgs {
     /// Look at so many accounts, spread over all, instead of at everybody
     #[arg(long, value_name = "N", requires = "dry_run")]
     sample: Option<u32>,
-    /// Do not ask before a live campaign
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    launch: LaunchArgs,
+}
+
+/// How a live campaign is let loose where nobody sits at a terminal.
+#[derive(Debug, Args)]
+pub(super) struct LaunchArgs {
+    /// For the first run of a live campaign: its name and its head count, such as `"spring 9950"`
+    #[arg(long, value_name = "NAME COUNT")]
+    launch: Option<Typed>,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
@@ -62,7 +70,7 @@ async fn pass(args: &RunArgs, context: &Context<'_>) -> Result<(), CliError> {
     let pick = if args.retry_failed { Pick::Failed } else { Pick::Pending };
     let report = context
         .with_engine(async |engine| {
-            ask_if_live(&engine, campaign, "expire credentials", args.yes, context).await?;
+            launch_if_live(&engine, campaign, &args.launch, context).await?;
             let bars = Bars::new(context.printer);
             let told = stopping(context);
             let work = async |soft| engine.secure_alone(campaign, pick, &bars, &soft).await;
@@ -97,7 +105,7 @@ async fn recheck(
     context: &Context<'_>,
 ) -> Result<(), CliError> {
     let every = match every {
-        Some(every) if every.unsigned() < Duration::from_secs(60) => {
+        Some(every) if every.unsigned() < Duration::from_mins(1) => {
             return Err(CliError::refused(
                 "`--every` is shorter than a minute; hint: `--every 1d`",
             ));
@@ -165,19 +173,28 @@ fn found(report: &RecheckReport) -> String {
     )
 }
 
-/// A live campaign is confirmed by name and head count.
-pub(super) async fn ask_if_live(
+/// Before the living are touched for the first time, the campaign's name and head count are typed.
+pub(super) async fn launch_if_live(
     engine: &Engine,
-    campaign: &str,
-    act: &str,
-    yes: bool,
+    name: &str,
+    launch: &LaunchArgs,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    if yes || engine.campaign(campaign).await?.environment == Environment::Rehearsal {
+    let (tracks, heads) = engine.unlaunched(name).await?;
+    if tracks.is_empty() {
         return Ok(());
     }
-    let heads = engine.status(campaign).await?.source.sealed;
-    context.confirm_live(campaign, heads, act, yes)
+    let typed = if let Some(typed) = &launch.launch {
+        typed.clone()
+    } else {
+        let act = |track: &Track| match track {
+            Track::Containment => "expire credentials",
+            Track::Notice => "send notices",
+        };
+        let acts: Vec<&str> = tracks.iter().map(act).collect();
+        context.typed_launch(heads, &acts.join(" and "))?
+    };
+    Ok(engine.launch(name, &tracks, &typed, &Context::actor()).await?)
 }
 
 /// What is said when the first signal comes.

@@ -256,6 +256,18 @@ mod tests {
     use crate::engine::report::{ApprovalView, RecheckView, SuspendedLane};
     use crate::store::tokens::TokenTotals;
 
+    fn restored() -> RecheckView {
+        RecheckView {
+            started_at: "2026-01-01T00:00:00Z".into(),
+            ended_at: Some("2026-01-01T00:10:00Z".into()),
+            checked: 998,
+            fine: 980,
+            regressed: 8,
+            mended: 7,
+            reset_elsewhere: 10,
+        }
+    }
+
     fn status() -> Status {
         Status {
             name: "spring".into(),
@@ -263,15 +275,7 @@ mod tests {
             containment: "paused",
             containment_cause: Some("first-batch"),
             containment_note: Some("its first batch came to 20 password/expired".into()),
-            recheck: Some(RecheckView {
-                started_at: "2026-01-01T00:00:00Z".into(),
-                ended_at: Some("2026-01-01T00:10:00Z".into()),
-                checked: 998,
-                fine: 980,
-                regressed: 8,
-                mended: 7,
-                reset_elsewhere: 10,
-            }),
+            recheck: Some(restored()),
             recheck_overdue: true,
             notice: "paused",
             pause_cause: Some("operator"),

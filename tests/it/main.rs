@@ -10,6 +10,7 @@ mod crash;
 mod end_to_end;
 mod kill;
 mod kinds;
+mod launch;
 mod layering;
 mod link;
 mod notify;

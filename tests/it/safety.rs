@@ -2,6 +2,7 @@
 
 use forthwith::domain::track::Track;
 use forthwith::engine::EngineError;
+use forthwith::engine::launch::Typed;
 use forthwith::engine::progress::Silent;
 use forthwith::engine::secure::SecureReport;
 use forthwith::store::credentials::Pick;
@@ -189,7 +190,7 @@ async fn a_where_that_hits_others_in_equal_number_stops_in_the_first_batch() {
     assert!((1..=20).contains(&moved), "{moved} rows changed");
     let status = house.status().await;
     assert_eq!((status.containment, status.containment_cause), ("paused", Some("read-back")));
-    assert!(status.credentials.get("password/failed").is_none(), "nobody is held for it");
+    assert!(!status.credentials.contains_key("password/failed"), "nobody is held for it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -288,6 +289,8 @@ async fn live_needs_a_control_account_and_stops_after_its_first_batch() {
 
     let house = living(NAMED).await;
     house.approve(Track::Containment).await;
+    let typed = Typed { name: CAMPAIGN.into(), head_count: house.status().await.source.sealed };
+    house.engine.launch(CAMPAIGN, &[Track::Containment], &typed, "os:ann@host").await.unwrap();
     let report = pass(&house).await.unwrap();
     assert_eq!((report.settled, report.is_done), (20, false));
     let note = report.paused.unwrap();

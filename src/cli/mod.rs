@@ -13,6 +13,7 @@ mod delivery;
 pub mod demo;
 mod directory;
 pub mod exit;
+mod gate;
 mod incident;
 mod init;
 mod key;
@@ -26,6 +27,7 @@ mod reply;
 mod secure;
 mod sink;
 mod status;
+mod wave;
 mod words;
 
 use std::ffi::OsString;
@@ -97,6 +99,12 @@ enum Noun {
     /// The notice: plan, approve, run, watch
     #[command(subcommand)]
     Campaign(campaign::Verb),
+    /// The order people are told in
+    #[command(subcommand)]
+    Wave(wave::Verb),
+    /// What must have happened before a wave opens
+    #[command(subcommand)]
+    Gate(gate::Verb),
     /// How fast notices go, over all and to each mailbox provider
     #[command(subcommand)]
     Pace(pace::Verb),
@@ -165,6 +173,8 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Secure(verb) => secure::run(verb, &context).await,
         Noun::Credential(verb) => credential::run(verb, &context).await,
         Noun::Campaign(verb) => campaign::run(verb, &context).await,
+        Noun::Wave(verb) => wave::run(verb, &context).await,
+        Noun::Gate(verb) => gate::run(verb, &context).await,
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,

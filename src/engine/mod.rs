@@ -2,9 +2,13 @@
 
 pub mod approve;
 pub mod approved;
+pub mod breaker;
 pub mod campaign_file;
+pub mod canary;
 pub mod error;
+pub mod forecast;
 pub mod founding;
+pub mod gates;
 pub mod link;
 pub mod notice;
 pub mod notify;
@@ -21,6 +25,7 @@ pub mod seal;
 pub mod secure;
 pub mod tracks;
 pub mod wall;
+pub mod waves;
 pub mod workspace;
 
 use std::sync::Arc;

@@ -1,9 +1,15 @@
 //! Running a campaign: secure, then notify, as far as approved; pausing and resuming either track.
 
+mod gate;
+
+pub use gate::Patience;
+
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::notice::NoticeWriter;
 use super::notify::dispatch::Ended;
+use super::notify::halt::Cause;
 use super::notify::{Worker, recover::Recovery};
 use super::people::People;
 use super::progress::Progress;
@@ -22,8 +28,10 @@ pub struct RunReport {
     pub secured: Option<SecureReport>,
     /// Where the people stand.
     pub totals: DeliveryTotals,
-    /// No delivery is left that the machine could move.
+    /// No notice is left that the machine could move.
     pub is_finished: bool,
+    /// A person has to act before the next wave opens: the notes say what is missing.
+    pub is_at_gate: bool,
     /// When the machine could go on, if it was stopped before.
     pub next_due: Option<Timestamp>,
     /// What the operator should know.
@@ -61,10 +69,22 @@ impl Engine {
         Ok(WorkerLock::acquire(&path)?)
     }
 
-    /// Secures and notifies as far as approved, until sending is finished or `soft` is cancelled.
+    /// Secures and notifies as far as approved, until sending is finished, a gate is closed, or `soft` is
+    /// cancelled.
     pub async fn run(
         &self,
         name: &str,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<RunReport, EngineError> {
+        self.run_with(name, Patience::Ends, progress, soft).await
+    }
+
+    /// The same; at a closed gate as `patience` says.
+    pub async fn run_with(
+        &self,
+        name: &str,
+        patience: Patience,
         progress: &dyn Progress,
         soft: &CancellationToken,
     ) -> Result<RunReport, EngineError> {
@@ -72,6 +92,7 @@ impl Engine {
         let (row, people) = self.people(name).await?;
         let mut notes = Vec::new();
         let mut secured = None;
+        let mut missing = Vec::new();
         if row.containment_digest.is_some() {
             let report = self.secure(name, Pick::Pending, progress, soft).await?;
             let failed: u64 = count(&report, "failed");
@@ -90,12 +111,16 @@ impl Engine {
                  {name}`, then two `forthwith campaign approve {name}`"
             ));
         } else if !soft.is_cancelled() {
-            self.notify(&row, &people, secured.as_ref(), progress, soft).await?;
+            let writer = self.ready_to_notify(&row, &people, secured.as_ref(), progress).await?;
+            missing = self.notify(&row, &people, &writer, patience, progress, soft).await?;
         }
         let totals = self.store.delivery_totals(row.id).await?;
+        let is_at_gate = !missing.is_empty();
+        notes.extend(missing);
         Ok(RunReport {
             secured,
-            is_finished: totals.machine_open() == 0 && row.notice_digest.is_some(),
+            is_finished: self.notices_left(row.id).await? == 0 && row.notice_digest.is_some(),
+            is_at_gate,
             next_due: self.store.next_due(row.id).await?,
             totals,
             notes,
@@ -114,17 +139,17 @@ impl Engine {
         self.secure(name, pick, progress, soft).await
     }
 
-    async fn notify(
+    /// Proves everything that must hold before anybody is told.
+    async fn ready_to_notify(
         &self,
         row: &CampaignRow,
         people: &People,
         secured: Option<&SecureReport>,
         progress: &dyn Progress,
-        soft: &CancellationToken,
-    ) -> Result<(), EngineError> {
+    ) -> Result<NoticeWriter, EngineError> {
         let approved = self.approved(row, people, Track::Notice).await?;
         self.warn_of_drift(row, people, Track::Notice, &approved, progress).await;
-        let writer = super::notice::NoticeWriter::new(self, people, &approved.parts)?;
+        let writer = NoticeWriter::new(self, people, &approved.parts)?;
         let samples = approved.parts.get("samples").map(Vec::as_slice).unwrap_or_default();
         self.check_samples(people, &writer, samples).await?;
         self.check_approved_relay(&approved.parts)?;
@@ -138,41 +163,88 @@ impl Engine {
                 row.name
             )));
         }
-        if self.store.delivery_totals(row.id).await?.machine_open() == 0 {
-            return self.finish(row, people).await;
-        }
-        let running = [NoticeState::Approved, NoticeState::Running, NoticeState::SendingFinished];
-        self.move_notice(people, &running, NoticeState::Running, None, "engine").await?;
-        let pace = self.pace_of(row, people, &writer).await?;
-        let worker = Worker { engine: self, people, writer: &writer, pace };
-        match worker.run(progress, soft).await? {
-            Ended::Finished => self.finish(row, people).await,
-            Ended::Stopped => Ok(()),
-            Ended::Halted(cause) => self.pause_for(row, people, &cause).await,
-        }
+        Ok(writer)
     }
 
-    /// The campaign pauses itself: the fault is ours, and trying it out on everybody helps nobody.
-    async fn pause_for(
+    /// Tells people, wave by wave; gives back what is missing where a gate ended it.
+    async fn notify(
         &self,
         row: &CampaignRow,
         people: &People,
-        cause: &str,
+        writer: &NoticeWriter,
+        patience: Patience,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<Vec<String>, EngineError> {
+        loop {
+            if self.notices_left(row.id).await? == 0 {
+                self.finish(row, people).await?;
+                return Ok(Vec::new());
+            }
+            let missing = self.stand_at_gate(row, people, writer, patience, progress, soft).await?;
+            if !missing.is_empty() || soft.is_cancelled() {
+                return Ok(missing);
+            }
+            match self.send(row, people, writer, progress, soft).await? {
+                Ended::Finished | Ended::AtGate => {}
+                Ended::Stopped => return Ok(Vec::new()),
+                Ended::Halted(cause) => self.halted(row, people, &cause).await?,
+            }
+        }
+    }
+
+    /// One worker's life.
+    async fn send(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        writer: &NoticeWriter,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<Ended, EngineError> {
+        let from = [
+            NoticeState::Approved,
+            NoticeState::Running,
+            NoticeState::AtGate,
+            NoticeState::SendingFinished,
+        ];
+        self.move_notice(people, &from, NoticeState::Running, None, "engine").await?;
+        let pace = self.pace_of(row, people, writer).await?;
+        Worker { engine: self, people, writer, pace }.run(progress, soft).await
+    }
+
+    /// The campaign pauses itself: trying it out on everybody helps nobody.
+    pub(super) async fn pause_itself(
+        &self,
+        people: &People,
+        kind: PauseCause,
+        words: &str,
     ) -> Result<(), EngineError> {
-        let pause = Some((PauseCause::Configuration, cause));
-        self.move_notice(people, &[NoticeState::Running], NoticeState::Paused, pause, "engine")
-            .await?;
+        let from = [NoticeState::Running];
+        let by = if kind == PauseCause::Breaker { "breaker" } else { "engine" };
+        self.move_notice(people, &from, NoticeState::Paused, Some((kind, words)), by).await
+    }
+
+    /// The worker ended for a cause: the track is paused, and the run is refused with it.
+    async fn halted(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        cause: &Cause,
+    ) -> Result<(), EngineError> {
+        self.pause_itself(people, cause.kind, &cause.words).await?;
         let told = self.store.delivery_totals(row.id).await?.told;
         Err(EngineError::refused(format!(
-            "the notice of `{name}` has paused itself, {told} told so far: {cause}; once that is \
+            "the notice of `{name}` has paused itself, {told} told so far: {}; once that is \
              mended: `forthwith campaign resume {name}`, then `forthwith campaign run {name}`",
+            cause.words,
             name = row.name
         )))
     }
 
     async fn finish(&self, row: &CampaignRow, people: &People) -> Result<(), EngineError> {
         let now = self.store.control(row.id).await?.notice;
-        if matches!(now, NoticeState::Running | NoticeState::Approved) {
+        if matches!(now, NoticeState::Running | NoticeState::Approved | NoticeState::AtGate) {
             let to = NoticeState::SendingFinished;
             self.move_notice(people, &[now], to, None, "engine").await?;
         }
@@ -235,7 +307,7 @@ impl Engine {
         let (row, people) = self.people(name).await?;
         if track == Track::Notice {
             let note = format!("by {by}");
-            let from = [NoticeState::Approved, NoticeState::Running];
+            let from = [NoticeState::Approved, NoticeState::Running, NoticeState::AtGate];
             let pause = Some((PauseCause::Operator, note.as_str()));
             return self.move_notice(&people, &from, NoticeState::Paused, pause, by).await;
         }
@@ -285,7 +357,7 @@ fn count(report: &SecureReport, class: &str) -> u64 {
 /// Nobody is told before everybody's credential has a class (protocol §1, barrier `audience`).
 fn check_barrier(
     row: &CampaignRow,
-    writer: &super::notice::NoticeWriter,
+    writer: &NoticeWriter,
     secured: Option<&SecureReport>,
 ) -> Result<(), EngineError> {
     if writer.kinds().is_empty() {

@@ -15,6 +15,7 @@ mod row;
 pub mod seals;
 pub mod sqlite;
 pub mod tokens;
+pub mod waves;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use plans::Plans;
 pub use reports::Reports;
 pub use seals::Seals;
 pub use tokens::Tokens;
+pub use waves::Waves;
 
 /// Everything an engine needs of its database.
 pub trait Store:
@@ -38,6 +40,7 @@ pub trait Store:
     + Deliveries
     + Tokens
     + Paces
+    + Waves
     + Reports
     + Send
     + Sync

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::waves::moved::forget_breaker;
 use super::{SqliteStore, StoreError, row};
 use crate::domain::track::{ContainmentState, Environment, NoticeState, PauseCause};
 use crate::store::LedgerMark;
@@ -264,7 +265,7 @@ impl Campaigns for SqliteStore {
              SET notice_state = $2,
                  pause_cause = $3,
                  pause_note = $4,
-                 paused_at = CASE $2 WHEN 'paused' THEN COALESCE(paused_at, $6) END
+                 paused_at = CASE WHEN $2 IN ('paused', 'at-gate') THEN COALESCE(paused_at, $6) END
              WHERE id = $1 AND notice_state IN (SELECT value FROM json_each($5))",
         )
         .bind(campaign)
@@ -278,8 +279,12 @@ impl Campaigns for SqliteStore {
         .map_err(StoreError::on("move the notice track"))?
         .rows_affected();
         if changed == 1 {
-            if let Some(since) = paused_at.filter(|_| change.to != NoticeState::Paused) {
+            let rests = matches!(change.to, NoticeState::Paused | NoticeState::AtGate);
+            if let Some(since) = paused_at.filter(|_| !rests) {
                 stand_still(write.conn(), campaign, (now - since).max(0)).await?;
+            }
+            if change.from == [NoticeState::Paused] {
+                forget_breaker(write.conn(), campaign).await?;
             }
             self.log(&mut write, &lines).await?;
         }
@@ -294,7 +299,7 @@ impl Campaigns for SqliteStore {
     }
 }
 
-/// Since when the notice track is paused.
+/// Since when the notice track is paused or at a gate.
 async fn paused_at(conn: &mut SqliteConnection, campaign: i64) -> Result<Option<i64>, StoreError> {
     sqlx::query_scalar("SELECT paused_at FROM campaign WHERE id = $1")
         .bind(campaign)

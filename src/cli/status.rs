@@ -136,6 +136,33 @@ mod tests {
     use crate::engine::waves::WaveView;
     use crate::store::tokens::TokenTotals;
 
+    fn wave() -> WaveView {
+        WaveView {
+            number: 2,
+            name: "europe".into(),
+            state: "closed",
+            waits_for: vec!["the canary's go".into()],
+            people: 900,
+            told: 0,
+            left: 900,
+            person_open: 0,
+            deadline: None,
+            opened_at: None,
+        }
+    }
+
+    fn gate() -> GateView {
+        GateView {
+            name: "dns".into(),
+            wave: "europe".into(),
+            passed: false,
+            text: "DNS is checked".into(),
+            evidence: None,
+            by: None,
+            passed_at: None,
+        }
+    }
+
     fn status() -> Status {
         Status {
             name: "spring".into(),
@@ -189,27 +216,8 @@ mod tests {
                 operator: "ann".into(),
                 signed_at: "2026-01-01T00:00:00Z".into(),
             }],
-            waves: vec![WaveView {
-                number: 2,
-                name: "europe".into(),
-                state: "closed",
-                waits_for: vec!["the canary's go".into()],
-                people: 900,
-                told: 0,
-                left: 900,
-                person_open: 0,
-                deadline: None,
-                opened_at: None,
-            }],
-            gates: vec![GateView {
-                name: "dns".into(),
-                wave: "europe".into(),
-                passed: false,
-                text: "DNS is checked".into(),
-                evidence: None,
-                by: None,
-                passed_at: None,
-            }],
+            waves: vec![wave()],
+            gates: vec![gate()],
             breaker: Some(BreakerView { bounced: 20, of: 400, trips_above: 0.15 }),
             forecast: None,
             worker: None,

@@ -136,7 +136,7 @@ mod tests {
         for _ in 0..10_000 {
             window.note(false, rule.over);
         }
-        let at = (1..).find(|_| {
+        let at = (1..=300).find(|_| {
             window.note(true, rule.over);
             rule.trips(&window).is_some()
         });

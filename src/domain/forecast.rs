@@ -262,7 +262,7 @@ mod tests {
         assert!((thirty - 9.26).abs() < 0.01, "{thirty}");
         assert_eq!(needed_per_second(1, noon(), noon()), None, "too late already");
         let took = hours(&[work(1, "a", MILLIONS_24)], rate(93.0), &[]);
-        near(&took, &[MILLIONS_24 as f64 / 93.0 / 3_600.0]);
+        near(&took, &[as_f64(MILLIONS_24) / 93.0 / 3_600.0]);
         assert!(took[0].unwrap() < 72.0);
     }
 

@@ -166,3 +166,34 @@ impl ConnectFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_of_not_getting_in_ends_with_one_hint() {
+        let relay = || "relay.example:25".to_owned();
+        let phases = [Phase::Connect, Phase::Greeting, Phase::Ehlo, Phase::Tls];
+        let reply = || SmtpReply::new(554, "no");
+        let mut faults: Vec<ConnectFault> = phases
+            .into_iter()
+            .flat_map(|phase| {
+                let refused = ConnectFault::Refused { relay: relay(), phase, reply: reply() };
+                let causes = [BreakCause::Closed, BreakCause::Garbage("?".into())];
+                let broken =
+                    causes.map(|cause| ConnectFault::Broken { relay: relay(), phase, cause });
+                std::iter::once(refused).chain(broken)
+            })
+            .collect();
+        let address = ([192, 0, 2, 1], 25).into();
+        faults.push(ConnectFault::NotLoopback { host: "relay.example".into(), address });
+        let cause = AuthFault::Broken(BreakCause::Timeout);
+        faults.push(ConnectFault::Auth { relay: relay(), cause });
+        faults.push(ConnectFault::Tls { relay: relay(), cause: TlsFault::NotOffered });
+        for fault in faults {
+            let said = fault.to_string();
+            assert_eq!(said.matches("hint: ").count(), 1, "{said}");
+        }
+    }
+}

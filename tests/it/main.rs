@@ -17,6 +17,7 @@ mod peers;
 mod phases;
 mod relays;
 mod replies;
+mod rescue;
 mod seal;
 mod sink;
 mod tampering;

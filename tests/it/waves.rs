@@ -3,6 +3,7 @@
 mod brakes;
 mod gates;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ fn rows(people: &[(&str, u32)]) -> String {
     let mut rows = "customer_id,name,email\n".to_owned();
     for (domain, count) in people {
         for n in 1..=*count {
-            rows.push_str(&format!("{n}-{domain},Ada,{n}@{domain}\n"));
+            writeln!(rows, "{n}-{domain},Ada,{n}@{domain}").unwrap();
         }
     }
     rows

@@ -57,7 +57,9 @@ impl Engine {
                 return Ok(missing);
             }
             if missing != said {
-                missing.iter().for_each(|what| progress.note(what));
+                for what in &missing {
+                    progress.note(what);
+                }
                 said = missing;
             }
             if soft.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {

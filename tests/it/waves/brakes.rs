@@ -1,5 +1,6 @@
 //! The breaker, and the forecast against a deadline.
 
+use std::fmt::Write as _;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ async fn people(count: u32, is_dead: impl Fn(u32) -> bool) -> House {
     let mut rows = "customer_id,name,email\n".to_owned();
     for n in 1..=count {
         let word = if is_dead(n) { "dead" } else { "fine" };
-        rows.push_str(&format!("{n},Ada,{word}{n}@a.example\n"));
+        writeln!(rows, "{n},Ada,{word}{n}@a.example").unwrap();
     }
     // Sealed anew under another name: a seal is final.
     write(&house.path("many.csv"), &rows);

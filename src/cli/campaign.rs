@@ -6,9 +6,10 @@ use serde::Serialize;
 use super::approval::{ApproveArgs, approve, describe};
 use super::ask::Signing;
 use super::context::Context;
+use super::ending::{CancelArgs, CloseArgs, cancel, close};
 use super::listing::{Listing, facts};
 use super::output::{count, harmless};
-use super::secure::{ask_if_live, stopping};
+use super::secure::{LaunchArgs, launch_if_live, stopping};
 use super::status::{credential_lines, delivery_sum, forecast_lines, print_status, watch};
 use super::words::short_name;
 use super::{AsJson, Bars, CliError};
@@ -51,9 +52,8 @@ pub(super) enum Verb {
         /// Wait at a closed gate instead of ending there
         #[arg(long)]
         wait: bool,
-        /// Do not ask before a live campaign
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        launch: LaunchArgs,
     },
     /// Let the others follow a canary that is through, after a look at how it went
     Go(GoArgs),
@@ -80,6 +80,10 @@ pub(super) enum Verb {
         /// The campaign
         campaign: String,
     },
+    /// Tell nobody more, account for everybody, and draft the correction of what was told
+    Cancel(CancelArgs),
+    /// Look whether everything is done, and end the campaign
+    Close(CloseArgs),
     /// List the campaigns
     List(AsJson),
 }
@@ -111,11 +115,13 @@ async fn with_engine(verb: Verb, engine: &Engine, context: &Context<'_>) -> Resu
             plan(&campaign, check, samples, engine, context).await
         }
         Verb::Approve(args) => approve(&args, TRACK, engine, context).await,
-        Verb::Run { campaign, wait, yes } => {
+        Verb::Run { campaign, wait, launch } => {
             let patience = if wait { Patience::Waits } else { Patience::Ends };
-            run_campaign(&campaign, patience, yes, engine, context).await
+            run_campaign(&campaign, patience, &launch, engine, context).await
         }
         Verb::Go(args) => go(&args, engine, context).await,
+        Verb::Cancel(args) => cancel(&args, engine, context).await,
+        Verb::Close(args) => close(&args, engine, context).await,
         Verb::Status { campaign, json } => print_status(&campaign, json, engine, context).await,
         Verb::Watch { campaign } => watch(&campaign, engine, context).await,
         Verb::Pause { campaign } => {
@@ -192,11 +198,11 @@ async fn plan(
 async fn run_campaign(
     name: &str,
     patience: Patience,
-    yes: bool,
+    launch: &LaunchArgs,
     engine: &Engine,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    ask_if_live(engine, name, "expire credentials and send notices", yes, context).await?;
+    launch_if_live(engine, name, launch, context).await?;
     let bars = Bars::new(context.printer);
     let work = async |soft| engine.run_with(name, patience, &bars, &soft).await;
     let report = until_stopped(stopping(context), work).await.map_err(CliError::Runtime)??;

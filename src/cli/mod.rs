@@ -12,12 +12,14 @@ mod credential;
 mod delivery;
 pub mod demo;
 mod directory;
+mod ending;
 pub mod exit;
 mod gate;
 mod incident;
 mod init;
 mod key;
 mod listing;
+mod notice;
 mod operator;
 pub mod output;
 mod pace;
@@ -105,6 +107,9 @@ enum Noun {
     /// What must have happened before a wave opens
     #[command(subcommand)]
     Gate(gate::Verb),
+    /// A notice to look at: on the screen, as a page, or sent to an operator as a test
+    #[command(subcommand)]
+    Notice(notice::Verb),
     /// How fast notices go, over all and to each mailbox provider
     #[command(subcommand)]
     Pace(pace::Verb),
@@ -175,6 +180,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Campaign(verb) => campaign::run(verb, &context).await,
         Noun::Wave(verb) => wave::run(verb, &context).await,
         Noun::Gate(verb) => gate::run(verb, &context).await,
+        Noun::Notice(verb) => notice::run(verb, &context).await,
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,

@@ -1,7 +1,9 @@
 //! Running a campaign: secure, then notify, as far as approved; pausing and resuming either track.
 
 mod gate;
+mod moves;
 
+use gate::Gate;
 pub use gate::Patience;
 
 use jiff::Timestamp;
@@ -16,9 +18,9 @@ use super::progress::Progress;
 use super::secure::SecureReport;
 use super::{Engine, EngineError};
 use crate::domain::totals::DeliveryTotals;
-use crate::domain::track::{ContainmentState, NoticeState, PauseCause, Track};
+use crate::domain::track::{NoticeState, Track};
 use crate::journal::{LockError, WorkerLock};
-use crate::store::campaigns::{CampaignRow, NoticeMove};
+use crate::store::campaigns::CampaignRow;
 use crate::store::credentials::Pick;
 
 /// What a run came to.
@@ -90,6 +92,7 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         let _lock = self.take_over(progress).await?;
         let (row, people) = self.people(name).await?;
+        check_not_over(&row)?;
         let mut notes = Vec::new();
         let mut secured = None;
         let mut missing = Vec::new();
@@ -148,6 +151,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<NoticeWriter, EngineError> {
         let approved = self.approved(row, people, Track::Notice).await?;
+        self.check_launched(row, Track::Notice).await?;
         self.warn_of_drift(row, people, Track::Notice, &approved, progress).await;
         let writer = NoticeWriter::new(self, people, &approved.parts)?;
         let samples = approved.parts.get("samples").map(Vec::as_slice).unwrap_or_default();
@@ -181,9 +185,9 @@ impl Engine {
                 self.finish(row, people).await?;
                 return Ok(Vec::new());
             }
-            let missing = self.stand_at_gate(row, people, writer, patience, progress, soft).await?;
-            if !missing.is_empty() || soft.is_cancelled() {
-                return Ok(missing);
+            match self.stand_at_gate(row, people, writer, patience, progress, soft).await? {
+                Gate::Open => {}
+                Gate::Closed(missing) => return Ok(missing),
             }
             match self.send(row, people, writer, progress, soft).await? {
                 Ended::Finished | Ended::AtGate => {}
@@ -211,18 +215,6 @@ impl Engine {
         self.move_notice(people, &from, NoticeState::Running, None, "engine").await?;
         let pace = self.pace_of(row, people, writer).await?;
         Worker { engine: self, people, writer, pace }.run(progress, soft).await
-    }
-
-    /// The campaign pauses itself: trying it out on everybody helps nobody.
-    pub(super) async fn pause_itself(
-        &self,
-        people: &People,
-        kind: PauseCause,
-        words: &str,
-    ) -> Result<(), EngineError> {
-        let from = [NoticeState::Running];
-        let by = if kind == PauseCause::Breaker { "breaker" } else { "engine" };
-        self.move_notice(people, &from, NoticeState::Paused, Some((kind, words)), by).await
     }
 
     /// The worker ended for a cause: the track is paused, and the run is refused with it.
@@ -265,87 +257,18 @@ impl Engine {
             approved.unwrap_or_default()
         )))
     }
+}
 
-    async fn move_notice(
-        &self,
-        people: &People,
-        from: &[NoticeState],
-        to: NoticeState,
-        pause: Option<(PauseCause, &str)>,
-        by: &str,
-    ) -> Result<(), EngineError> {
-        let now = self.store.control(people.campaign).await?.notice;
-        if now == to {
-            return Ok(());
-        }
-        if !from.contains(&now) {
-            return Err(EngineError::refused(format!(
-                "the notice of `{}` is {now}, so it cannot become {to}; hint: `forthwith campaign \
-                 status {}`",
-                people.name, people.name
-            )));
-        }
-        let entry = people.track_moved(Track::Notice, now.word(), to.word(), by);
-        let change = NoticeMove {
-            from: vec![now],
-            to,
-            cause: pause.map(|(cause, _)| cause),
-            note: pause.map(|(_, note)| note.to_owned()),
-        };
-        let lines = vec![entry.line(self.clock.now())];
-        if self.store.move_notice(people.campaign, change, lines).await? {
-            return Ok(());
-        }
-        Err(EngineError::refused(format!(
-            "the notice of `{}` moved meanwhile; hint: look at `forthwith campaign status {}`",
-            people.name, people.name
-        )))
-    }
-
-    /// Pauses a track; a running worker starts nothing more within a second.
-    pub async fn pause(&self, name: &str, track: Track, by: &str) -> Result<(), EngineError> {
-        let (row, people) = self.people(name).await?;
-        if track == Track::Notice {
-            let note = format!("by {by}");
-            let from = [NoticeState::Approved, NoticeState::Running, NoticeState::AtGate];
-            let pause = Some((PauseCause::Operator, note.as_str()));
-            return self.move_notice(&people, &from, NoticeState::Paused, pause, by).await;
-        }
-        let from = [ContainmentState::Approved, ContainmentState::Running];
-        self.move_containment(&row, &people, &from, ContainmentState::Paused, by).await
-    }
-
-    /// Lets a paused track go on.
-    pub async fn resume(&self, name: &str, track: Track, by: &str) -> Result<(), EngineError> {
-        let (row, people) = self.people(name).await?;
-        if track == Track::Notice {
-            let from = [NoticeState::Paused];
-            return self.move_notice(&people, &from, NoticeState::Running, None, by).await;
-        }
-        let from = [ContainmentState::Paused];
-        self.move_containment(&row, &people, &from, ContainmentState::Running, by).await
-    }
-
-    async fn move_containment(
-        &self,
-        row: &CampaignRow,
-        people: &People,
-        from: &[ContainmentState],
-        to: ContainmentState,
-        by: &str,
-    ) -> Result<(), EngineError> {
-        let now = self.store.control(row.id).await?.containment;
-        if !from.contains(&now) {
-            return Err(EngineError::refused(format!(
-                "containment of `{}` is {now}, so it cannot become {to}; hint: `forthwith campaign \
-                 status {}`",
-                row.name, row.name
-            )));
-        }
-        let entry = people.track_moved(Track::Containment, now.word(), to.word(), by);
-        let lines = vec![entry.line(self.clock.now())];
-        self.store.move_containment(row.id, &[now], to, lines).await?;
-        Ok(())
+/// A campaign that came to its end begins nothing any more.
+fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
+    match row.control.notice {
+        NoticeState::Cancelled | NoticeState::Closed => Err(EngineError::refused(format!(
+            "campaign `{name}` is {state}, so nothing is begun any more; hint: `forthwith campaign \
+             status {name}` shows where everybody stands",
+            name = row.name,
+            state = row.control.notice
+        ))),
+        _ => Ok(()),
     }
 }
 

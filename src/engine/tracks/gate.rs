@@ -26,9 +26,18 @@ pub enum Patience {
     Waits,
 }
 
+/// How a run finds the next wave.
+pub(super) enum Gate {
+    /// There is something to do.
+    Open,
+    /// It ends here, and this is what a person has to do first; nothing where it was stopped or the
+    /// campaign came to its end meanwhile.
+    Closed(Vec<String>),
+}
+
 impl Engine {
-    /// Stands before the next wave until there is something to do. Gives back what is missing where a
-    /// person has to act first and this run does not wait for them; nothing where it may go on.
+    /// Stands before the next wave until there is something to do, or, where this run does not wait for
+    /// people, until it is plain that they have to act first.
     pub(super) async fn stand_at_gate(
         &self,
         row: &CampaignRow,
@@ -37,24 +46,26 @@ impl Engine {
         patience: Patience,
         progress: &dyn Progress,
         soft: &CancellationToken,
-    ) -> Result<Vec<String>, EngineError> {
+    ) -> Result<Gate, EngineError> {
         let mut said = Vec::new();
         loop {
             let state = self.store.control(row.id).await?.notice;
-            let is_over = matches!(state, NoticeState::Cancelled | NoticeState::Closed);
+            if matches!(state, NoticeState::Cancelled | NoticeState::Closed) {
+                return Ok(Gate::Closed(Vec::new()));
+            }
             let is_paused = state == NoticeState::Paused;
             let now = self.clock.now();
             let waves = self.open_waves(people, writer.file(), now).await?;
             let is_held_up = self.is_held_up(people, &waves, now).await?;
-            if is_over || (!is_held_up && !is_paused) {
-                return Ok(Vec::new());
+            if !is_held_up && !is_paused {
+                return Ok(Gate::Open);
             }
             if !is_paused {
                 self.hold_at_gate(people, state).await?;
             }
             let missing = self.missing(row, people, writer, &waves).await?;
             if patience == Patience::Ends && !is_paused {
-                return Ok(missing);
+                return Ok(Gate::Closed(missing));
             }
             if missing != said {
                 for what in &missing {
@@ -63,7 +74,7 @@ impl Engine {
                 said = missing;
             }
             if soft.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
-                return Ok(said);
+                return Ok(Gate::Closed(said));
             }
         }
     }

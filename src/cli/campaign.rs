@@ -1,21 +1,22 @@
 //! `forthwith campaign`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::approval::{ApproveArgs, approve, describe};
+use super::ask::Signing;
 use super::context::Context;
 use super::ending::{CancelArgs, CloseArgs, cancel, close};
-use super::listing::Listing;
-use super::output::harmless;
+use super::listing::{Listing, facts};
+use super::output::{count, harmless};
 use super::secure::{LaunchArgs, launch_if_live, stopping};
-use super::status::{credential_lines, delivery_sum, print_status, watch};
+use super::status::{credential_lines, delivery_sum, forecast_lines, print_status, watch};
 use super::words::short_name;
 use super::{AsJson, Bars, CliError};
 use crate::config::check::campaigns;
 use crate::domain::track::Track;
 use crate::engine::Engine;
-use crate::engine::tracks::RunReport;
+use crate::engine::tracks::{Patience, RunReport};
 use crate::lifecycle::until_stopped;
 
 /// What a new campaign's file begins as; `SLUG` stands for its incident.
@@ -44,13 +45,18 @@ pub(super) enum Verb {
     },
     /// Sign what is planned; two operators have to
     Approve(ApproveArgs),
-    /// Secure and notify, as far as approved, until sending is finished
+    /// Secure and notify, as far as approved, until sending is finished or a gate is closed
     Run {
         /// The campaign
         campaign: String,
+        /// Wait at a closed gate instead of ending there
+        #[arg(long)]
+        wait: bool,
         #[command(flatten)]
         launch: LaunchArgs,
     },
+    /// Let the others follow a canary that is through, after a look at how it went
+    Go(GoArgs),
     /// Show where every source row and every person is
     Status {
         /// The campaign
@@ -82,6 +88,17 @@ pub(super) enum Verb {
     List(AsJson),
 }
 
+#[derive(Debug, Args)]
+pub(super) struct GoArgs {
+    /// The campaign
+    campaign: String,
+    #[command(flatten)]
+    signing: Signing,
+    /// Sign without asking
+    #[arg(long)]
+    yes: bool,
+}
+
 const TRACK: Track = Track::Notice;
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
@@ -98,7 +115,11 @@ async fn with_engine(verb: Verb, engine: &Engine, context: &Context<'_>) -> Resu
             plan(&campaign, check, samples, engine, context).await
         }
         Verb::Approve(args) => approve(&args, TRACK, engine, context).await,
-        Verb::Run { campaign, launch } => run_campaign(&campaign, &launch, engine, context).await,
+        Verb::Run { campaign, wait, launch } => {
+            let patience = if wait { Patience::Waits } else { Patience::Ends };
+            run_campaign(&campaign, patience, &launch, engine, context).await
+        }
+        Verb::Go(args) => go(&args, engine, context).await,
         Verb::Cancel(args) => cancel(&args, engine, context).await,
         Verb::Close(args) => close(&args, engine, context).await,
         Verb::Status { campaign, json } => print_status(&campaign, json, engine, context).await,
@@ -165,6 +186,7 @@ async fn plan(
     if left > 0 {
         context.printer.say(&format!("{left} more with `--samples {}`", samples.len() - 1));
     }
+    context.printer.data(&format!("\n{}", forecast_lines(&engine.forecast(name).await?)))?;
     if !check {
         context.printer.say(&format!(
             "Next: two operators run `forthwith campaign approve {name} --operator NAME`"
@@ -175,13 +197,14 @@ async fn plan(
 
 async fn run_campaign(
     name: &str,
+    patience: Patience,
     launch: &LaunchArgs,
     engine: &Engine,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
     launch_if_live(engine, name, launch, context).await?;
     let bars = Bars::new(context.printer);
-    let work = async |soft| engine.run(name, &bars, &soft).await;
+    let work = async |soft| engine.run_with(name, patience, &bars, &soft).await;
     let report = until_stopped(stopping(context), work).await.map_err(CliError::Runtime)??;
     drop(bars);
     context.printer.data(&run_lines(&report))?;
@@ -191,9 +214,33 @@ async fn run_campaign(
     let next = report.next_due.map(|due| format!("; next due {due}")).unwrap_or_default();
     context.printer.say(&if report.is_finished {
         "Sending is finished.".to_owned()
+    } else if report.is_at_gate {
+        format!("The notice waits at a gate; then `forthwith campaign run {name}` goes on.")
     } else {
         format!("Sending is not finished{next}; `forthwith campaign run {name}` goes on.")
     });
+    Ok(())
+}
+
+/// Shows how the canary went, asks, and signs. `--yes` answers the question, never the signature.
+async fn go(args: &GoArgs, engine: &Engine, context: &Context<'_>) -> Result<(), CliError> {
+    let name = &args.campaign;
+    let seen = engine.canary(name).await?;
+    context.printer.data(&facts(&[
+        ("Told", count(seen.told)),
+        ("Bounced", count(seen.bounced)),
+        ("Deferred", count(seen.deferred)),
+        ("Complaints", count(seen.complaints)),
+    ]))?;
+    let others = engine.standing(name).await?.deliveries.machine_open();
+    let question = format!("Let the others follow, {} people?", count(others));
+    context.confirm(&question, args.yes)?;
+    let signer = context.signer(engine, &args.signing.wanted()).await?;
+    engine.go(name, seen, &signer).await?;
+    context.printer.say(&format!(
+        "The canary of `{name}` has its go; a run that waits goes on, and `forthwith campaign run \
+         {name}` does where none is there."
+    ));
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub mod demo;
 mod directory;
 mod ending;
 pub mod exit;
+mod gate;
 mod incident;
 mod init;
 mod key;
@@ -28,6 +29,7 @@ mod reply;
 mod secure;
 mod sink;
 mod status;
+mod wave;
 mod words;
 
 use std::ffi::OsString;
@@ -99,6 +101,12 @@ enum Noun {
     /// The notice: plan, approve, run, watch
     #[command(subcommand)]
     Campaign(campaign::Verb),
+    /// The order people are told in
+    #[command(subcommand)]
+    Wave(wave::Verb),
+    /// What must have happened before a wave opens
+    #[command(subcommand)]
+    Gate(gate::Verb),
     /// A notice to look at: on the screen, as a page, or sent to an operator as a test
     #[command(subcommand)]
     Notice(notice::Verb),
@@ -170,6 +178,8 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Secure(verb) => secure::run(verb, &context).await,
         Noun::Credential(verb) => credential::run(verb, &context).await,
         Noun::Campaign(verb) => campaign::run(verb, &context).await,
+        Noun::Wave(verb) => wave::run(verb, &context).await,
+        Noun::Gate(verb) => gate::run(verb, &context).await,
         Noun::Notice(verb) => notice::run(verb, &context).await,
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,

@@ -1,17 +1,30 @@
 //! Where a campaign stands: both lines of promise 1 as sums with their numbers.
 
-use std::collections::BTreeMap;
+mod classes;
+mod forecast;
+mod providers;
+mod recheck;
+mod sums;
+mod waves;
+
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use super::CliError;
 use super::context::Context;
 use super::listing::facts;
-use super::output::{count, harmless};
-use crate::domain::totals::{DeliveryTotals, SourceTotals};
+use super::output::count;
 use crate::engine::Engine;
-use crate::engine::report::{SlowedLane, Status};
-use crate::store::tokens::TokenTotals;
+use crate::engine::report::Status;
+
+pub(super) use classes::credential_lines;
+pub(super) use forecast::forecast_lines;
+pub(super) use sums::{delivery_sum, source_sum};
+
+use classes::{class_lines, link_lines};
+use providers::provider_lines;
+use recheck::recheck_lines;
+use waves::{brake_lines, gate_lines, wave_lines};
 
 /// How often `watch` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -63,39 +76,6 @@ fn per_second(more: u64, passed: Duration) -> f64 {
     more as f64 / passed.as_secs_f64().max(f64::EPSILON)
 }
 
-/// The first line of promise 1.
-pub(super) fn source_sum(source: &SourceTotals) -> String {
-    let sum = format!(
-        "{} = {} sealed + {} duplicates + {} conflicts + {} rejected",
-        count(source.rows),
-        count(source.sealed),
-        count(source.duplicates),
-        count(source.conflicts),
-        count(source.rejected)
-    );
-    with_doubt(sum, source.balances())
-}
-
-/// The second line of promise 1.
-pub(super) fn delivery_sum(people: &DeliveryTotals) -> String {
-    let sum = format!(
-        "{} = {} told + {} open + {} withdrawn + {} waived",
-        count(people.sealed),
-        count(people.told),
-        count(people.open()),
-        count(people.withdrawn),
-        count(people.waived)
-    );
-    with_doubt(sum, people.balances())
-}
-
-fn with_doubt(sum: String, balances: bool) -> String {
-    if balances {
-        return sum;
-    }
-    format!("{sum}; THIS DOES NOT ADD UP, which is a defect: pause the campaign and report it")
-}
-
 fn text(status: &Status) -> String {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
     let with_cause = |state: &str, cause: Option<&str>, note: &Option<String>| match (cause, note) {
@@ -134,7 +114,11 @@ fn text(status: &Status) -> String {
         parts.push(format!("Credentials\n{lines}{}", recheck_lines(status)));
     }
     parts.extend(status.tokens.as_ref().map(link_lines));
+    parts.extend(wave_lines(&status.waves));
+    parts.extend(gate_lines(&status.gates));
     parts.extend(provider_lines(status));
+    parts.extend(status.breaker.as_ref().and_then(brake_lines));
+    parts.extend(status.forecast.as_ref().map(forecast_lines));
     let signed: Vec<String> = status
         .approvals
         .iter()
@@ -145,116 +129,44 @@ fn text(status: &Status) -> String {
     parts.join("\n\n")
 }
 
-/// What the last re-check found, and whether another is overdue.
-fn recheck_lines(status: &Status) -> String {
-    let mut text = String::new();
-    if let Some(last) = &status.recheck {
-        let when = last.ended_at.as_ref().map_or_else(
-            || format!("begun {} and not ended", last.started_at),
-            |ended| format!("ended {ended}"),
-        );
-        text = format!(
-            "\nLast re-check, {when}: {} checked = {} fine + {} regressed ({} expired again) + {} set \
-             elsewhere",
-            count(last.checked),
-            count(last.fine),
-            count(last.regressed),
-            count(last.mended),
-            count(last.reset_elsewhere)
-        );
-        if last.regressed > 0 {
-            text.push_str("\nALARM: expired credentials had come back");
-        }
-    }
-    if status.recheck_overdue {
-        text.push_str("\nA re-check is overdue: `forthwith secure recheck`");
-    }
-    text
-}
-
-/// How many personal links there are, and what became of them.
-fn link_lines(links: &TokenTotals) -> String {
-    format!(
-        "Personal links\n{} issued = {} live + {} expired + {} used + {} revoked",
-        count(links.issued),
-        count(links.live),
-        count(links.expired),
-        count(links.consumed),
-        count(links.revoked)
-    )
-}
-
-/// The providers that rest, and those that go on more slowly.
-fn provider_lines(status: &Status) -> Vec<String> {
-    let suspended = status
-        .suspended
-        .iter()
-        .map(|lane| harmless(&format!("{} until {}: {}", lane.provider, lane.until, lane.cause)));
-    let slowed = status.slowed.iter().map(|lane| {
-        let SlowedLane { provider, per_minute, until, cause } = lane;
-        harmless(&format!("{provider} to {per_minute:.1} a minute until {until}: {cause}"))
-    });
-    let part = |head: &str, lines: Vec<String>| {
-        (!lines.is_empty()).then(|| format!("{head}\n{}", lines.join("\n")))
-    };
-    let parts = [
-        part("Suspended providers", suspended.collect()),
-        part("Slowed providers", slowed.collect()),
-    ];
-    parts.into_iter().flatten().collect()
-}
-
-/// Every class with its count, its reasons below it.
-fn class_lines(people: &DeliveryTotals) -> String {
-    let mut rows = Vec::new();
-    for (label, number) in people.classes() {
-        rows.push((label.to_owned(), number));
-        let word = match label {
-            "fallback required" => "fallback".to_owned(),
-            other => other.replace(' ', "-"),
-        };
-        for (key, reasons) in &people.reasons {
-            if let Some((class, reason)) = key.split_once('/')
-                && class == word
-                && *reasons > 0
-            {
-                rows.push((format!("  {}", harmless(reason)), *reasons));
-            }
-        }
-    }
-    let widest = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
-    let numbers = rows.iter().map(|(_, number)| count(*number).len()).max().unwrap_or(0);
-    rows.iter()
-        .map(|(label, number)| format!("{label:widest$}  {:>numbers$}", count(*number)))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// `kind/class` counts, one a line.
-pub(super) fn credential_lines(totals: &BTreeMap<String, u64>) -> String {
-    let rows: Vec<(String, String, String)> = totals
-        .iter()
-        .filter(|(_, accounts)| **accounts > 0)
-        .map(|(key, accounts)| {
-            let (kind, class) = key.split_once('/').unwrap_or((key, ""));
-            (kind.to_owned(), class.to_owned(), count(*accounts))
-        })
-        .collect();
-    let widest =
-        |of: fn(&(String, String, String)) -> usize| rows.iter().map(of).max().unwrap_or(0);
-    let (kinds, classes) = (widest(|row| row.0.len()), widest(|row| row.1.len()));
-    let numbers = widest(|row| row.2.len());
-    let lines = rows.iter().map(|(kind, class, number)| {
-        format!("{kind:kinds$}  {class:classes$}  {number:>numbers$}")
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::engine::report::{ApprovalView, RecheckView, SuspendedLane};
+    use crate::domain::totals::{DeliveryTotals, SourceTotals};
+    use crate::engine::breaker::BreakerView;
+    use crate::engine::gates::GateView;
+    use crate::engine::report::{ApprovalView, RecheckView, SlowedLane, SuspendedLane};
+    use crate::engine::waves::WaveView;
     use crate::store::tokens::TokenTotals;
+
+    fn wave() -> WaveView {
+        WaveView {
+            number: 2,
+            name: "europe".into(),
+            state: "closed",
+            waits_for: vec!["the canary's go".into()],
+            people: 900,
+            told: 0,
+            left: 900,
+            person_open: 0,
+            deadline: None,
+            opened_at: None,
+        }
+    }
+
+    fn gate() -> GateView {
+        GateView {
+            name: "dns".into(),
+            wave: "europe".into(),
+            passed: false,
+            text: "DNS is checked".into(),
+            evidence: None,
+            by: None,
+            passed_at: None,
+        }
+    }
 
     fn restored() -> RecheckView {
         RecheckView {
@@ -325,6 +237,10 @@ mod tests {
                 operator: "ann".into(),
                 signed_at: "2026-01-01T00:00:00Z".into(),
             }],
+            waves: vec![wave()],
+            gates: vec![gate()],
+            breaker: Some(BreakerView { bounced: 20, of: 400, trips_above: 0.15 }),
+            forecast: None,
             worker: None,
             next_due: None,
         }
@@ -345,50 +261,13 @@ mod tests {
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
             "900 issued = 850 live + 8 expired + 40 used + 2 revoked",
+            "2  europe  closed, waits for the canary's go: 900 people, 0 told",
+            "dns  closed, before wave `europe`: DNS is checked",
+            "20 of the last 400 attempts went to dead addresses (5.0 %; it trips above 15.0 %)",
             "gmail until 2026-01-01T00:00:00Z: 550 5.7.26\u{FFFD}[31m",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
         assert!(!text.contains("DOES NOT ADD UP"), "{text}");
-    }
-
-    #[test]
-    fn every_class_is_counted_with_its_reasons_below_it() {
-        let lines = class_lines(&status().deliveries);
-        for label in [
-            "queued",
-            "in flight",
-            "deferred",
-            "in doubt",
-            "held",
-            "fallback required",
-            "told",
-            "withdrawn",
-            "waived",
-        ] {
-            assert!(lines.lines().any(|line| line.starts_with(label)), "{label}\n{lines}");
-        }
-        let at = |what: &str| lines.find(what).unwrap();
-        assert!(at("fallback required") < at("bounced") && at("bounced") < at("told "), "{lines}");
-    }
-
-    #[test]
-    fn a_sum_that_does_not_balance_is_said_loudly() {
-        let mut totals = status().deliveries;
-        totals.queued += 1;
-        assert!(delivery_sum(&totals).contains("DOES NOT ADD UP"));
-    }
-
-    #[test]
-    fn credential_counts_stand_under_each_other_and_zeros_are_left_out() {
-        let totals = BTreeMap::from([
-            ("password/expired".to_owned(), 1_234),
-            ("password/failed".to_owned(), 0),
-            ("session/not-found".to_owned(), 7),
-        ]);
-        assert_eq!(
-            credential_lines(&totals),
-            "password  expired    1,234\nsession   not-found      7"
-        );
     }
 }

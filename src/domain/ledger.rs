@@ -178,6 +178,39 @@ pub enum Entry {
         #[serde(skip_serializing_if = "Option::is_none")]
         per_minute: Option<String>,
     },
+    /// A wave opened: from now on its people are told.
+    WaveOpened {
+        /// The campaign.
+        campaign: String,
+        /// Its place, from 1.
+        wave: u32,
+        /// Its people.
+        people: u64,
+    },
+    /// An operator gave evidence for a gate; the words stand in the database alone.
+    GatePassed {
+        /// The campaign.
+        campaign: String,
+        /// The gate's name.
+        gate: String,
+        /// The signer's public key, hex.
+        key: String,
+    },
+    /// An operator saw how the canary went and let the others follow.
+    CanaryGo {
+        /// The campaign.
+        campaign: String,
+        /// People told.
+        told: u64,
+        /// People at addresses that do not exist.
+        bounced: u64,
+        /// People to be tried again.
+        deferred: u64,
+        /// People who complained.
+        complaints: u64,
+        /// The signer's public key, hex.
+        key: String,
+    },
     /// The pace was set or changed; it is outside the approval, but never silent.
     Pace {
         /// The campaign.

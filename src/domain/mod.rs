@@ -1,12 +1,14 @@
 //! L0: pure types and rules. No I/O, no async, no database or web crate.
 
 pub mod address;
+pub mod breaker;
 pub mod chunk;
 pub mod clock;
 pub mod credential;
 pub mod delivery;
 pub mod duration;
 pub mod field;
+pub mod forecast;
 pub mod incident;
 pub mod ledger;
 pub mod operator;
@@ -19,4 +21,5 @@ pub mod snapshot;
 pub mod totals;
 pub mod track;
 pub mod variant;
+pub mod wave;
 pub mod zoned;

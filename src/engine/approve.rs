@@ -72,7 +72,7 @@ impl Engine {
             ))
         })?;
         self.check_unedited(&row, &people, track, &planned).await?;
-        self.approved_parts(&planned).await?;
+        let parts = self.approved_parts(&planned).await?;
 
         let operators = self.operators().await?;
         let before = self.verified(&people, track, &planned, &seal, &operators).await?;
@@ -103,7 +103,9 @@ impl Engine {
             key: signer.ledger_name(),
             founding,
         };
-        self.store.add_approval(row.id, approval, is_complete, vec![entry.line(now)]).await?;
+        let waves = self.waves_to_arrange(&people, track, is_complete, &parts).await?;
+        let lines = vec![entry.line(now)];
+        self.store.add_approval(row.id, approval, is_complete, waves, lines).await?;
         Ok(Approval {
             digest: Digest::from_bytes(planned.digest),
             signed_by: signed.iter().map(|(one, _)| one.operator.name.clone()).collect(),

@@ -1,9 +1,21 @@
 //! `campaigns/<name>.toml`: whom to tell, how to secure them, what to send and how fast.
 
+pub mod breaker;
+pub mod canary;
 mod directory;
+pub mod gate;
+pub mod staff;
+pub mod wave;
 
 use jiff::SignedDuration;
 use serde::Deserialize;
+
+pub use breaker::BreakerRule;
+pub use canary::{CanaryGo, CanarySection};
+pub use directory::{DirectorySection, Protection};
+pub use gate::GateSection;
+pub use staff::StaffSection;
+pub use wave::WaveSection;
 
 use super::{Engine, EngineError};
 use crate::domain::address::EmailAddress;
@@ -11,9 +23,8 @@ use crate::domain::duration::HumanDuration;
 use crate::domain::pace::PaceSetting;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::track::Environment;
+use crate::domain::zoned::ZonedInstant;
 use crate::source::SourceSettings;
-
-pub use directory::{DirectorySection, Protection};
 
 /// The shortest and the longest life of a personal link.
 const SHORTEST_TOKEN: SignedDuration = SignedDuration::from_mins(1);
@@ -39,6 +50,18 @@ pub struct CampaignFile {
     /// Waves, in order; one wave of everybody where there are none.
     #[serde(default, rename = "wave")]
     pub waves: Vec<WaveSection>,
+    /// When the last person must be told.
+    pub deadline: Option<ZonedInstant>,
+    /// What must have happened before a wave opens.
+    #[serde(default, rename = "gate")]
+    pub gates: Vec<GateSection>,
+    /// The campaign that tells the company's own people first.
+    pub staff: Option<StaffSection>,
+    /// A few who are told before everybody else.
+    pub canary: Option<CanarySection>,
+    /// When the campaign pauses itself.
+    #[serde(default)]
+    pub breaker: BreakerRule,
     /// When customer waves may start.
     #[serde(default)]
     pub barrier: Barrier,
@@ -100,14 +123,6 @@ pub enum Mode {
     Link,
     /// The notice speaks of no new password.
     None,
-}
-
-/// One wave.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WaveSection {
-    /// What it is called.
-    pub name: String,
 }
 
 /// When customer waves may start.
@@ -239,11 +254,9 @@ impl CampaignFile {
                     .into(),
             );
         }
-        if self.waves.len() > 1 {
-            return refuse(format!(
-                "{} waves are named, but this version sends one; hint: keep one [[wave]]",
-                self.waves.len()
-            ));
+        let launch = [wave::check, gate::check, canary::check, breaker::check];
+        if let Err(fault) = launch.iter().try_for_each(|check| check(&self)) {
+            return refuse(fault);
         }
         Ok(self)
     }

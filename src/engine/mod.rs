@@ -3,11 +3,15 @@
 pub mod acts;
 pub mod approve;
 pub mod approved;
+pub mod breaker;
 pub mod campaign_file;
+pub mod canary;
 pub mod cancel;
 pub mod close;
 pub mod error;
+pub mod forecast;
 pub mod founding;
+pub mod gates;
 pub mod launch;
 pub mod link;
 pub mod notice;
@@ -26,6 +30,7 @@ pub mod seal;
 pub mod secure;
 pub mod tracks;
 pub mod wall;
+pub mod waves;
 pub mod workspace;
 
 use std::sync::Arc;

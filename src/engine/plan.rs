@@ -161,6 +161,8 @@ impl Engine {
             let reports = self.check_statements(&row, &people, &files).await?;
             let exposed = &files.incident.exposed().credentials;
             Self::check_trial(exposed, files.campaign.directory.as_ref(), &reports)?;
+        } else {
+            self.check_staff(name, &files.campaign).await?;
         }
         let snapshot = snapshot_of(&parts);
         let digest = digest_of(&snapshot);

@@ -1,5 +1,6 @@
 //! What the faces show: status, listings, one person's whole story. Addresses masked, replies masked.
 
+mod launch;
 mod views;
 
 use jiff::Timestamp;
@@ -52,6 +53,17 @@ fn suspended(lane: LaneRow) -> Option<SuspendedLane> {
     })
 }
 
+/// A provider has a lane in each wave, and they rest alike.
+fn once_each<T: PartialEq>(lanes: impl Iterator<Item = T>) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::new();
+    for lane in lanes {
+        if !kept.contains(&lane) {
+            kept.push(lane);
+        }
+    }
+    kept
+}
+
 /// A slowing that is over leaves its row behind and is not shown.
 fn slowed(lane: &LaneRow, now: Timestamp) -> Option<SlowedLane> {
     let slowing = lane.slowed.as_ref().filter(|slowing| slowing.until > now)?;
@@ -82,6 +94,7 @@ impl Engine {
         let control = self.store.control(row.id).await?;
         let (recheck, recheck_overdue) = self.recheck_stand(&row).await?;
         let lanes = self.store.lanes(row.id).await?;
+        let launch = self.launch_views(&row, &people).await?;
         Ok(Status {
             name: row.name.clone(),
             environment: row.environment.word(),
@@ -99,8 +112,12 @@ impl Engine {
             credentials: self.store.credential_totals(row.id, &words).await?,
             deliveries: self.store.delivery_totals(row.id).await?,
             tokens: None,
-            slowed: lanes.iter().filter_map(|lane| slowed(lane, self.clock.now())).collect(),
-            suspended: lanes.into_iter().filter_map(suspended).collect(),
+            slowed: once_each(lanes.iter().filter_map(|lane| slowed(lane, self.clock.now()))),
+            suspended: once_each(lanes.into_iter().filter_map(suspended)),
+            waves: launch.waves,
+            gates: launch.gates,
+            breaker: launch.breaker,
+            forecast: launch.forecast,
             approvals: self.approval_views(&row).await?,
             worker: WorkerLock::holder(&self.workspace.worker_lock()),
             next_due: self.store.next_due(row.id).await?.map(text),

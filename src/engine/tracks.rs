@@ -1,19 +1,26 @@
 //! Running a campaign: secure, then notify, as far as approved; pausing and resuming either track.
 
+mod gate;
+mod moves;
+
+use gate::Gate;
+pub use gate::Patience;
+
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::notice::NoticeWriter;
 use super::notify::dispatch::Ended;
+use super::notify::halt::Cause;
 use super::notify::{Worker, recover::Recovery};
 use super::people::People;
 use super::progress::Progress;
 use super::secure::SecureReport;
 use super::{Engine, EngineError};
 use crate::domain::totals::DeliveryTotals;
-use crate::domain::track::{ContainmentPause, ContainmentState, NoticeState, PauseCause, Track};
+use crate::domain::track::{NoticeState, Track};
 use crate::journal::{LockError, WorkerLock};
-use crate::store::campaigns::{CampaignRow, NoticeMove};
-use crate::store::containments::ContainmentStop;
+use crate::store::campaigns::CampaignRow;
 use crate::store::credentials::Pick;
 
 /// What a run came to.
@@ -23,8 +30,10 @@ pub struct RunReport {
     pub secured: Option<SecureReport>,
     /// Where the people stand.
     pub totals: DeliveryTotals,
-    /// No delivery is left that the machine could move.
+    /// No notice is left that the machine could move.
     pub is_finished: bool,
+    /// A person has to act before the next wave opens: the notes say what is missing.
+    pub is_at_gate: bool,
     /// When the machine could go on, if it was stopped before.
     pub next_due: Option<Timestamp>,
     /// What the operator should know.
@@ -62,10 +71,22 @@ impl Engine {
         Ok(WorkerLock::acquire(&path)?)
     }
 
-    /// Secures and notifies as far as approved, until sending is finished or `soft` is cancelled.
+    /// Secures and notifies as far as approved, until sending is finished, a gate is closed, or `soft` is
+    /// cancelled.
     pub async fn run(
         &self,
         name: &str,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<RunReport, EngineError> {
+        self.run_with(name, Patience::Ends, progress, soft).await
+    }
+
+    /// The same; at a closed gate as `patience` says.
+    pub async fn run_with(
+        &self,
+        name: &str,
+        patience: Patience,
         progress: &dyn Progress,
         soft: &CancellationToken,
     ) -> Result<RunReport, EngineError> {
@@ -74,6 +95,7 @@ impl Engine {
         check_not_over(&row)?;
         let mut notes = Vec::new();
         let mut secured = None;
+        let mut missing = Vec::new();
         if row.containment_digest.is_some() {
             let report = self.secure_for_run(name, progress, soft).await?;
             let failed: u64 = count(&report, "failed");
@@ -94,7 +116,8 @@ impl Engine {
             ));
         } else if !soft.is_cancelled() && paused.is_none() {
             let _rechecks = self.keep_rechecking(name, progress, soft).await?;
-            self.notify(&row, &people, secured.as_ref(), progress, soft).await?;
+            let writer = self.ready_to_notify(&row, &people, secured.as_ref(), progress).await?;
+            missing = self.notify(&row, &people, &writer, patience, progress, soft).await?;
         }
         notes.extend(paused.map(|note| {
             format!(
@@ -103,9 +126,12 @@ impl Engine {
             )
         }));
         let totals = self.store.delivery_totals(row.id).await?;
+        let is_at_gate = !missing.is_empty();
+        notes.extend(missing);
         Ok(RunReport {
             secured,
-            is_finished: totals.machine_open() == 0 && row.notice_digest.is_some(),
+            is_finished: self.notices_left(row.id).await? == 0 && row.notice_digest.is_some(),
+            is_at_gate,
             next_due: self.store.next_due(row.id).await?,
             totals,
             notes,
@@ -124,18 +150,18 @@ impl Engine {
         self.secure(name, pick, progress, soft).await
     }
 
-    async fn notify(
+    /// Proves everything that must hold before anybody is told.
+    async fn ready_to_notify(
         &self,
         row: &CampaignRow,
         people: &People,
         secured: Option<&SecureReport>,
         progress: &dyn Progress,
-        soft: &CancellationToken,
-    ) -> Result<(), EngineError> {
+    ) -> Result<NoticeWriter, EngineError> {
         let approved = self.approved(row, people, Track::Notice).await?;
         self.check_launched(row, Track::Notice).await?;
         self.warn_of_drift(row, people, Track::Notice, &approved, progress).await;
-        let writer = super::notice::NoticeWriter::new(self, people, &approved.parts)?;
+        let writer = NoticeWriter::new(self, people, &approved.parts)?;
         let samples = approved.parts.get("samples").map(Vec::as_slice).unwrap_or_default();
         self.check_samples(people, &writer, samples).await?;
         self.check_approved_relay(&approved.parts)?;
@@ -149,41 +175,76 @@ impl Engine {
                 row.name
             )));
         }
-        if self.store.delivery_totals(row.id).await?.machine_open() == 0 {
-            return self.finish(row, people).await;
-        }
-        let running = [NoticeState::Approved, NoticeState::Running, NoticeState::SendingFinished];
-        self.move_notice(people, &running, NoticeState::Running, None, "engine").await?;
-        let pace = self.pace_of(row, people, &writer).await?;
-        let worker = Worker { engine: self, people, writer: &writer, pace };
-        match worker.run(progress, soft).await? {
-            Ended::Finished => self.finish(row, people).await,
-            Ended::Stopped => Ok(()),
-            Ended::Halted(cause) => self.pause_for(row, people, &cause).await,
-        }
+        Ok(writer)
     }
 
-    /// The campaign pauses itself: the fault is ours, and trying it out on everybody helps nobody.
-    async fn pause_for(
+    /// Tells people, wave by wave; gives back what is missing where a gate ended it.
+    async fn notify(
         &self,
         row: &CampaignRow,
         people: &People,
-        cause: &str,
+        writer: &NoticeWriter,
+        patience: Patience,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<Vec<String>, EngineError> {
+        loop {
+            if self.notices_left(row.id).await? == 0 {
+                self.finish(row, people).await?;
+                return Ok(Vec::new());
+            }
+            match self.stand_at_gate(row, people, writer, patience, progress, soft).await? {
+                Gate::Open => {}
+                Gate::Closed(missing) => return Ok(missing),
+            }
+            match self.send(row, people, writer, progress, soft).await? {
+                Ended::Finished | Ended::AtGate => {}
+                Ended::Stopped => return Ok(Vec::new()),
+                Ended::Halted(cause) => self.halted(row, people, &cause).await?,
+            }
+        }
+    }
+
+    /// One worker's life.
+    async fn send(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        writer: &NoticeWriter,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<Ended, EngineError> {
+        let from = [
+            NoticeState::Approved,
+            NoticeState::Running,
+            NoticeState::AtGate,
+            NoticeState::SendingFinished,
+        ];
+        self.move_notice(people, &from, NoticeState::Running, None, "engine").await?;
+        let pace = self.pace_of(row, people, writer).await?;
+        Worker { engine: self, people, writer, pace }.run(progress, soft).await
+    }
+
+    /// The worker ended for a cause: the track is paused, and the run is refused with it.
+    async fn halted(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        cause: &Cause,
     ) -> Result<(), EngineError> {
-        let pause = Some((PauseCause::Configuration, cause));
-        self.move_notice(people, &[NoticeState::Running], NoticeState::Paused, pause, "engine")
-            .await?;
+        self.pause_itself(people, cause.kind, &cause.words).await?;
         let told = self.store.delivery_totals(row.id).await?.told;
         Err(EngineError::refused(format!(
-            "the notice of `{name}` has paused itself, {told} told so far: {cause}; once that is \
+            "the notice of `{name}` has paused itself, {told} told so far: {}; once that is \
              mended: `forthwith campaign resume {name}`, then `forthwith campaign run {name}`",
+            cause.words,
             name = row.name
         )))
     }
 
     async fn finish(&self, row: &CampaignRow, people: &People) -> Result<(), EngineError> {
         let now = self.store.control(row.id).await?.notice;
-        if matches!(now, NoticeState::Running | NoticeState::Approved) {
+        if matches!(now, NoticeState::Running | NoticeState::Approved | NoticeState::AtGate) {
             let to = NoticeState::SendingFinished;
             self.move_notice(people, &[now], to, None, "engine").await?;
         }
@@ -203,110 +264,6 @@ impl Engine {
             String::from_utf8_lossy(&now),
             approved.unwrap_or_default()
         )))
-    }
-
-    async fn move_notice(
-        &self,
-        people: &People,
-        from: &[NoticeState],
-        to: NoticeState,
-        pause: Option<(PauseCause, &str)>,
-        by: &str,
-    ) -> Result<(), EngineError> {
-        let now = self.store.control(people.campaign).await?.notice;
-        if now == to {
-            return Ok(());
-        }
-        if !from.contains(&now) {
-            return Err(EngineError::refused(format!(
-                "the notice of `{}` is {now}, so it cannot become {to}; hint: `forthwith campaign \
-                 status {}`",
-                people.name, people.name
-            )));
-        }
-        let entry = people.track_moved(Track::Notice, now.word(), to.word(), by);
-        let change = NoticeMove {
-            from: vec![now],
-            to,
-            cause: pause.map(|(cause, _)| cause),
-            note: pause.map(|(_, note)| note.to_owned()),
-        };
-        let lines = vec![entry.line(self.clock.now())];
-        if self.store.move_notice(people.campaign, change, lines).await? {
-            return Ok(());
-        }
-        Err(EngineError::refused(format!(
-            "the notice of `{}` moved meanwhile; hint: look at `forthwith campaign status {}`",
-            people.name, people.name
-        )))
-    }
-
-    /// Pauses a track; a running worker starts nothing more within a second.
-    pub async fn pause(&self, name: &str, track: Track, by: &str) -> Result<(), EngineError> {
-        let (row, people) = self.people(name).await?;
-        if track == Track::Notice {
-            let note = format!("by {by}");
-            let from = [NoticeState::Approved, NoticeState::Running];
-            let pause = Some((PauseCause::Operator, note.as_str()));
-            return self.move_notice(&people, &from, NoticeState::Paused, pause, by).await;
-        }
-        let from = [ContainmentState::Approved, ContainmentState::Running];
-        self.pause_containment(&row, &people, &from, by).await
-    }
-
-    /// Lets a paused track go on.
-    pub async fn resume(&self, name: &str, track: Track, by: &str) -> Result<(), EngineError> {
-        let (row, people) = self.people(name).await?;
-        if track == Track::Notice {
-            let from = [NoticeState::Paused];
-            return self.move_notice(&people, &from, NoticeState::Running, None, by).await;
-        }
-        let from = [ContainmentState::Paused];
-        self.move_containment(&row, &people, &from, ContainmentState::Running, by).await
-    }
-
-    async fn pause_containment(
-        &self,
-        row: &CampaignRow,
-        people: &People,
-        from: &[ContainmentState],
-        by: &str,
-    ) -> Result<(), EngineError> {
-        let (now, to) = (row.control.containment, ContainmentState::Paused);
-        if !from.contains(&now) {
-            return self.move_containment(row, people, from, to, by).await;
-        }
-        let entry = people.track_moved(Track::Containment, now.word(), to.word(), by);
-        let stop = ContainmentStop {
-            from: vec![now],
-            cause: ContainmentPause::Operator,
-            note: format!("by {by}"),
-        };
-        let lines = vec![entry.line(self.clock.now())];
-        self.store.pause_containment(row.id, stop, lines).await?;
-        Ok(())
-    }
-
-    async fn move_containment(
-        &self,
-        row: &CampaignRow,
-        people: &People,
-        from: &[ContainmentState],
-        to: ContainmentState,
-        by: &str,
-    ) -> Result<(), EngineError> {
-        let now = self.store.control(row.id).await?.containment;
-        if !from.contains(&now) {
-            return Err(EngineError::refused(format!(
-                "containment of `{}` is {now}, so it cannot become {to}; hint: `forthwith campaign \
-                 status {}`",
-                row.name, row.name
-            )));
-        }
-        let entry = people.track_moved(Track::Containment, now.word(), to.word(), by);
-        let lines = vec![entry.line(self.clock.now())];
-        self.store.move_containment(row.id, &[now], to, lines).await?;
-        Ok(())
     }
 }
 
@@ -331,7 +288,7 @@ fn count(report: &SecureReport, class: &str) -> u64 {
 /// Nobody is told before everybody's credential has a class (protocol §1, barrier `audience`).
 fn check_barrier(
     row: &CampaignRow,
-    writer: &super::notice::NoticeWriter,
+    writer: &NoticeWriter,
     secured: Option<&SecureReport>,
 ) -> Result<(), EngineError> {
     if writer.kinds().is_empty() {

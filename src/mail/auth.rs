@@ -114,7 +114,7 @@ pub enum AuthFault {
     #[error("it refused our log-in: {0}; hint: `relay.auth.user` and its secret")]
     Refused(SmtpReply),
     /// No clean answer came.
-    #[error("logging in broke")]
+    #[error("logging in broke: {0}; hint: `forthwith relay check` tries the relay alone")]
     Broken(#[source] BreakCause),
 }
 

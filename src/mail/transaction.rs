@@ -69,7 +69,9 @@ pub enum ConnectFault {
         source: io::Error,
     },
     /// In a rehearsal, the relay's name leads off this machine.
-    #[error("the relay {host} resolves to {address}; a rehearsal's relay must be on loopback")]
+    #[error(
+        "the relay {host} resolves to {address}; a rehearsal's relay must be on loopback; hint: `relay.host = \"127.0.0.1\"`"
+    )]
     NotLoopback {
         /// The relay's host.
         host: String,
@@ -77,7 +79,7 @@ pub enum ConnectFault {
         address: SocketAddr,
     },
     /// The server answered with a 4yz or 5yz.
-    #[error("the relay {relay} refused at {phase}: {reply}")]
+    #[error("the relay {relay} refused at {phase}: {reply}; hint: {}", refused_hint(*phase))]
     Refused {
         /// The relay, `host:port`.
         relay: String,
@@ -105,7 +107,7 @@ pub enum ConnectFault {
         cause: AuthFault,
     },
     /// No clean reply came.
-    #[error("connecting to the relay {relay} broke at {phase}: {cause}")]
+    #[error("connecting to the relay {relay} broke at {phase}: {cause}; hint: {}", broken_hint(*phase, cause))]
     Broken {
         /// The relay, `host:port`.
         relay: String,
@@ -115,6 +117,29 @@ pub enum ConnectFault {
         #[source]
         cause: BreakCause,
     },
+}
+
+/// What helps where a server answers and lets nobody in.
+fn refused_hint(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Greeting => "does the relay take mail from this machine? `forthwith relay check`",
+        Phase::Ehlo => "`relay.hello` must be a name the relay takes; `forthwith relay check`",
+        _ => "`relay.tls`, and `forthwith relay check`",
+    }
+}
+
+/// What helps where no clean reply came.
+fn broken_hint(phase: Phase, cause: &BreakCause) -> &'static str {
+    match (phase, cause) {
+        (_, BreakCause::Garbage(_)) => {
+            "does an SMTP server listen at `relay.host` and `relay.port`? `forthwith relay check`"
+        }
+        (Phase::Connect, _) => {
+            "`relay.host` and `relay.port`; does the relay run? `forthwith relay check`"
+        }
+        (Phase::Tls, _) => "`relay.tls` and `relay.port` must go together; `forthwith relay check`",
+        _ => "`forthwith relay check` tries the relay alone",
+    }
 }
 
 impl ConnectFault {
@@ -138,6 +163,37 @@ impl ConnectFault {
             Self::Refused { reply, .. } => reply.code() >= 500,
             Self::Auth { cause, .. } => !cause.is_passing(),
             Self::Broken { cause, .. } => matches!(cause, BreakCause::Garbage(_)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_of_not_getting_in_ends_with_one_hint() {
+        let relay = || "relay.example:25".to_owned();
+        let phases = [Phase::Connect, Phase::Greeting, Phase::Ehlo, Phase::Tls];
+        let reply = || SmtpReply::new(554, "no");
+        let mut faults: Vec<ConnectFault> = phases
+            .into_iter()
+            .flat_map(|phase| {
+                let refused = ConnectFault::Refused { relay: relay(), phase, reply: reply() };
+                let causes = [BreakCause::Closed, BreakCause::Garbage("?".into())];
+                let broken =
+                    causes.map(|cause| ConnectFault::Broken { relay: relay(), phase, cause });
+                std::iter::once(refused).chain(broken)
+            })
+            .collect();
+        let address = ([192, 0, 2, 1], 25).into();
+        faults.push(ConnectFault::NotLoopback { host: "relay.example".into(), address });
+        let cause = AuthFault::Broken(BreakCause::Timeout);
+        faults.push(ConnectFault::Auth { relay: relay(), cause });
+        faults.push(ConnectFault::Tls { relay: relay(), cause: TlsFault::NotOffered });
+        for fault in faults {
+            let said = fault.to_string();
+            assert_eq!(said.matches("hint: ").count(), 1, "{said}");
         }
     }
 }

@@ -219,6 +219,8 @@ pub struct Flush {
     /// By provider, how many attempts begin with this, less those that did not start after all: what
     /// day quotas count.
     pub begun: BTreeMap<String, i64>,
+    /// The breaker's window once these outcomes are in it; none where it did not change.
+    pub breaker: Option<Vec<u8>>,
 }
 
 /// What became of a flush.
@@ -245,6 +247,8 @@ pub struct Unpaired {
     pub worker: String,
     /// Journal segment when it was committed.
     pub segment: u64,
+    /// Its lane.
+    pub lane: Lane,
     /// The delivery row.
     pub state: DeliveryState,
     /// Row salt.
@@ -286,14 +290,14 @@ pub trait Deliveries {
     /// Notes that a worker stopped in good order.
     async fn stop_worker(&self, worker: &str, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Lanes that have something to send now, with how they stand.
+    /// Lanes of open waves that have something to send now, with how they stand, by deadline.
     async fn runnable_lanes(
         &self,
         campaign: i64,
         now: Timestamp,
     ) -> Result<Vec<LaneRow>, StoreError>;
 
-    /// Claims up to `limit` chunks of a lane that have something to do now.
+    /// Claims up to `limit` chunks of a lane of an open wave that have something to do now.
     async fn claim(
         &self,
         campaign: i64,
@@ -352,8 +356,8 @@ pub trait Deliveries {
     /// When the next released chunk or due doubt can run.
     async fn next_due(&self, campaign: i64) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Suspends a lane; an earlier suspension is prolonged, never shortened. Tells whether it was
-    /// running before.
+    /// Suspends a lane's provider, in every wave: an earlier suspension is prolonged, never shortened.
+    /// Tells whether the lane was running before.
     async fn suspend_lane(
         &self,
         campaign: i64,

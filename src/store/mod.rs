@@ -19,6 +19,7 @@ mod row;
 pub mod seals;
 pub mod sqlite;
 pub mod tokens;
+pub mod waves;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use rechecks::Rechecks;
 pub use reports::Reports;
 pub use seals::Seals;
 pub use tokens::Tokens;
+pub use waves::Waves;
 
 /// Everything an engine needs of its database.
 pub trait Store:
@@ -47,6 +49,7 @@ pub trait Store:
     + Deliveries
     + Tokens
     + Paces
+    + Waves
     + Acts
     + Errands
     + Rechecks

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::domain::{snapshot::Snapshot, track::Track};
+use crate::domain::{snapshot::Snapshot, track::Track, wave::WavePlan};
 
 /// A stored snapshot.
 #[derive(Debug, Clone)]
@@ -68,12 +68,14 @@ pub trait Plans {
         snapshot: [u8; 32],
     ) -> Result<Vec<ApprovalRow>, StoreError>;
 
-    /// Adds a signature; with `settles`, the track becomes approved in the same transaction.
+    /// Adds a signature; with `settles`, the track becomes approved in the same transaction, and with
+    /// `waves` the chunks go into theirs.
     async fn add_approval(
         &self,
         campaign: i64,
         approval: ApprovalRow,
         settles: bool,
+        waves: Option<WavePlan>,
         lines: Vec<String>,
     ) -> Result<(), StoreError>;
 }

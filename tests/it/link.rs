@@ -298,6 +298,7 @@ async fn a_refused_intent_neither_issues_nor_prolongs_a_token() {
     let incarnation = store.identity().await.unwrap().incarnation;
     let later = |hours| now + SignedDuration::from_hours(hours);
     let claimant = Claimant { worker: "w".into(), incarnation, now, until: later(1) };
+    assert!(store.open_wave(campaign, 1, now, Vec::new()).await.unwrap());
     let lane = &store.runnable_lanes(campaign, now).await.unwrap()[0].lane;
     let lease = &store.claim(campaign, lane, &claimant, 1).await.unwrap()[0];
     let loaded = &store.load(campaign, lease).await.unwrap()[0];

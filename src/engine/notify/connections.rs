@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::control::Control;
-use super::halt::Halt;
+use super::halt::{Cause, Halt};
 use super::job::{Done, Job, Record};
 use super::outcome::{encode, of_transaction};
 use super::pace::{Pace, SLOT_FOR};
@@ -118,9 +118,7 @@ impl Line {
             Err(fault) => {
                 tracing::warn!(%fault, "no connection to the relay: {fault}");
                 if self.state.failed(&fault) {
-                    let said = fault.to_string();
-                    let hint = "; hint: `forthwith relay check` tries the relay alone";
-                    self.halt.call(if said.contains("hint: ") { said } else { said + hint });
+                    self.halt.call(Cause::ours(fault.to_string()));
                 }
                 None
             }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::concurrency::Concurrency;
 use super::control::Control;
-use super::halt::Halt;
+use super::halt::{Cause, Halt};
 use super::job::{Job, Record};
 use super::lane::{Chunks, Waiting};
 use super::pace::Pace;
@@ -21,6 +21,7 @@ use crate::domain::track::NoticeState;
 use crate::engine::link::Links;
 use crate::engine::notice::{Built, NoticeWriter};
 use crate::engine::people::People;
+use crate::engine::waves::Waves;
 use crate::engine::{Engine, EngineError};
 use crate::journal::Journal;
 use crate::mail::envelope::{Envelope, ReportRequest};
@@ -82,8 +83,10 @@ pub enum Ended {
     Finished,
     /// Told to stop, or nothing more can be recorded.
     Stopped,
-    /// The fault is ours, and this is its cause: the track is to be paused.
-    Halted(String),
+    /// The next wave waits for a person, and nothing can be done before.
+    AtGate,
+    /// The track is to be paused, for this cause.
+    Halted(Cause),
 }
 
 impl Dispatcher {
@@ -99,9 +102,11 @@ impl Dispatcher {
             }
             if looked.elapsed() >= TICK || !self.chunks.has_waiting() {
                 looked = Instant::now();
-                self.look_around().await?;
-                if self.chunks.is_idle() && self.is_finished().await? {
-                    return Ok(Ended::Finished);
+                let waves = self.look_around().await?;
+                if self.chunks.is_idle()
+                    && let Some(end) = self.end(waves.as_ref()).await?
+                {
+                    return Ok(end);
                 }
             }
             if self.control.state() != NoticeState::Running || !self.chunks.has_waiting() {
@@ -126,14 +131,17 @@ impl Dispatcher {
         }
     }
 
-    /// Gives finished chunks back, settles what is due, claims new chunks.
-    async fn look_around(&self) -> Result<(), EngineError> {
+    /// Gives finished chunks back, settles what is due, opens waves, claims new chunks; tells how the waves
+    /// stand where the track runs.
+    async fn look_around(&self) -> Result<Option<Waves>, EngineError> {
         let now = self.engine.clock.now();
         self.release().await?;
         self.engine.resume_lanes(&self.people, now).await?;
         if self.control.state() != NoticeState::Running {
-            return Ok(());
+            return Ok(None);
         }
+        let waves = self.engine.open_waves(&self.people, self.writer.file(), now).await?;
+        self.chunks.due(waves.rows.iter().map(|row| (row.number, row.deadline)));
         let token_for = self.writer.links().map(Links::token_for);
         self.engine.requeue_doubts(&self.people, token_for, now).await?;
         for lane in self.engine.store.lanes(self.people.campaign).await? {
@@ -147,12 +155,18 @@ impl Dispatcher {
             self.claim(&lane, now).await?;
         }
         self.pace.forget_idle();
-        Ok(())
+        Ok(Some(waves))
     }
 
-    async fn is_finished(&self) -> Result<bool, EngineError> {
-        let totals = self.engine.store.delivery_totals(self.people.campaign).await?;
-        Ok(totals.machine_open() == 0)
+    /// How it ends where nothing waits and nothing is out: every wave told, or a person has to act first.
+    async fn end(&self, waves: Option<&Waves>) -> Result<Option<Ended>, EngineError> {
+        if self.engine.notices_left(self.people.campaign).await? == 0 {
+            return Ok(Some(Ended::Finished));
+        }
+        let Some(waves) = waves else { return Ok(None) };
+        let now = self.engine.clock.now();
+        let is_held_up = self.engine.is_held_up(&self.people, waves, now).await?;
+        Ok(is_held_up.then_some(Ended::AtGate))
     }
 
     /// One attempt, when a connection asks for one, the window has room and the pace allows it.

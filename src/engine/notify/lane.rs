@@ -47,6 +47,8 @@ struct LaneState {
 struct Inner {
     chunks: BTreeMap<u64, OpenChunk>,
     lanes: HashMap<Lane, LaneState>,
+    /// When each wave's people must be told.
+    deadlines: HashMap<u32, Timestamp>,
     /// The lane served last: the next one has its turn.
     last: Option<Lane>,
 }
@@ -60,6 +62,11 @@ pub struct Chunks {
 impl Inner {
     fn rests(&self, lane: &Lane) -> bool {
         self.lanes.get(lane).is_some_and(|state| state.is_suspended)
+    }
+
+    /// What decides before whose turn it is: the deadline of a lane's wave, then the wave's place.
+    fn urgency(&self, lane: &Lane) -> (Timestamp, u32) {
+        (self.deadlines.get(&lane.wave).copied().unwrap_or(Timestamp::MAX), lane.wave)
     }
 
     /// Chunks with rows that may go now.
@@ -78,6 +85,11 @@ impl Chunks {
     /// Notes that a lane may run.
     pub fn lane_runs(&self, lane: &Lane) {
         self.lock().lanes.entry(lane.clone()).or_default().is_suspended = false;
+    }
+
+    /// Notes when each wave's people must be told.
+    pub fn due(&self, waves: impl Iterator<Item = (u32, Option<Timestamp>)>) {
+        self.lock().deadlines = waves.filter_map(|(wave, at)| Some((wave, at?))).collect();
     }
 
     /// Notes how long a lane's retry windows have stood still.
@@ -128,7 +140,8 @@ impl Chunks {
         self.ended(row.row.number, Some(due), false);
     }
 
-    /// Lanes with waiting rows, the one after the last served first.
+    /// Lanes with waiting rows: by their waves' deadlines, and among those alike the one after the last
+    /// served first.
     pub fn turns(&self) -> Vec<Lane> {
         let inner = self.lock();
         let mut lanes: Vec<Lane> = inner.runnable().map(|chunk| chunk.lease.lane.clone()).collect();
@@ -138,6 +151,7 @@ impl Chunks {
             let after = lanes.partition_point(|lane| lane <= last);
             lanes.rotate_left(after);
         }
+        lanes.sort_by_key(|lane| inner.urgency(lane));
         lanes
     }
 
@@ -150,9 +164,12 @@ impl Chunks {
         chunk.earliest = [chunk.earliest, due].into_iter().flatten().min();
     }
 
-    /// The lane rests: its waiting rows stay where they are, in the database.
+    /// The lane's provider rests, in every wave: waiting rows stay where they are, in the database.
     pub fn suspend(&self, lane: &Lane) {
         let mut inner = self.lock();
+        for (other, state) in &mut inner.lanes {
+            state.is_suspended |= other.provider == lane.provider;
+        }
         inner.lanes.entry(lane.clone()).or_default().is_suspended = true;
     }
 

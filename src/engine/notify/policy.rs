@@ -1,5 +1,7 @@
 //! What the machine does by itself between attempts: due re-sends, suspensions that are over.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::domain::delivery::{DeliveryClass, Outcome};
@@ -96,9 +98,11 @@ impl Engine {
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let resumed = self.store.resume_lanes(people.campaign, now).await?;
-        let lines: Vec<String> = resumed
-            .iter()
-            .map(|lane| people.lane_changed(&lane.provider, "resumed", None, None).line(now))
+        // A provider has a lane in each wave.
+        let providers: BTreeSet<&str> = resumed.iter().map(|lane| lane.provider.as_str()).collect();
+        let lines: Vec<String> = providers
+            .into_iter()
+            .map(|provider| people.lane_changed(provider, "resumed", None, None).line(now))
             .collect();
         let any = !lines.is_empty();
         if any {

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::concurrency::Concurrency;
-use super::halt::Halt;
+use super::halt::{Cause, Halt};
 use super::job::{Done, Job, Record};
 use super::lane::Chunks;
 use super::outcome::{Attempt, Rules, later};
@@ -20,6 +20,8 @@ use super::pace::Pace;
 use super::quota::DayQuota;
 use super::reaction::{Reactions, Slowed};
 use crate::domain::delivery::{AttemptResult, Outcome};
+use crate::domain::track::PauseCause;
+use crate::engine::breaker::Breaker;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
 use crate::store::deliveries::{Claimant, Flush, Lane, Slowing};
@@ -43,6 +45,8 @@ pub struct Recorder {
     pub pace: Arc<Pace>,
     /// What outcomes ask for.
     pub reactions: Reactions,
+    /// Trips where too many of the last attempts went to dead addresses.
+    pub breaker: Breaker,
     /// Woken when a chunk may be finished or a lane was suspended.
     pub wake: Arc<Notify>,
     /// The worker's window: a permit comes back with each committed outcome.
@@ -87,7 +91,12 @@ impl Recorder {
             .iter()
             .map(|one| one.change.as_ref().and_then(|change| change.state.due_at))
             .collect();
+        let mut counted = false;
+        for done in &ends {
+            counted |= self.breaker.note(done.outcome.result);
+        }
         let flush = Flush {
+            breaker: counted.then(|| self.breaker.encode()),
             ended,
             intents: starts.iter().map(|job| job.intent.clone()).collect(),
             begun: begun(&starts, &ends),
@@ -101,6 +110,7 @@ impl Recorder {
             self.chunks.ended(done.job.intent.key.number, due_at, again);
             self.react(done).await?;
         }
+        self.break_off().await;
         self.window.add_permits(ends.len());
         for job in starts {
             if flushed.refused.contains(&job.intent.key) {
@@ -115,6 +125,18 @@ impl Recorder {
         }
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Pauses the campaign where the breaker trips: first nothing more starts, then the database says so.
+    /// Died in between: the window stands in the database, and the next worker trips before it sends.
+    async fn break_off(&self) {
+        let Some(words) = self.breaker.tripped().filter(|_| !self.halt.is_called()) else { return };
+        self.halt.call(Cause { kind: PauseCause::Breaker, words: words.clone() });
+        if let Err(error) =
+            self.engine.pause_itself(&self.people, PauseCause::Breaker, &words).await
+        {
+            tracing::warn!(%error, "the breaker tripped, and the track moved meanwhile: {error}");
+        }
     }
 
     /// Makes room at the provider, and gives back to the day what did not start.
@@ -157,7 +179,7 @@ impl Recorder {
             self.slow(lane, domain, slowed, &done.outcome).await?;
         }
         if let Some(cause) = reaction.halt {
-            self.halt.call(cause);
+            self.halt.call(Cause::ours(cause));
         }
         Ok(())
     }

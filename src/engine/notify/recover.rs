@@ -1,7 +1,8 @@
 //! After a death: is this the database we knew (R0), and what became of open intents (R1, R2)?
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::outcome::{Attempt, Rules, decode};
@@ -12,7 +13,7 @@ use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
 use crate::journal::{self, BootId, Journals, MarkKey, Origin, ReadError, Recovered, Verdict};
 use crate::store::campaigns::{CampaignRow, DatabaseIdentity};
-use crate::store::deliveries::{Ended, Unpaired};
+use crate::store::deliveries::{Ended, Lane, Unpaired};
 
 /// What a recovery found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,10 +86,18 @@ impl Engine {
         let approved = self.approved(row, &people, Track::Notice).await?;
         let rules = Rules::of(&approved_file(self, &people, &approved.parts)?, &self.replies);
         let journals = self.read_journals(row.id, identity, &unpaired)?;
+        let stood: HashMap<Lane, SignedDuration> = self
+            .store
+            .lanes(row.id)
+            .await?
+            .into_iter()
+            .map(|lane| (lane.lane, SignedDuration::from_micros(lane.stood_still)))
+            .collect();
         let mut ended = Vec::new();
         for open in unpaired {
             let journal = journals.get(&open.worker);
-            ended.push(self.pair(&people, &rules, row.id, journal, boot, open, recovery)?);
+            let stood = stood.get(&open.lane).copied().unwrap_or(SignedDuration::ZERO);
+            ended.push(self.pair(&people, &rules, row.id, journal, boot, stood, open, recovery)?);
         }
         recovery.chunks += self.store.rescue(row.id, ended).await?;
         // The dead workers' flocks are held until here, when their intents are paired.
@@ -134,6 +143,7 @@ impl Engine {
         campaign: i64,
         journal: Option<&Recovered>,
         boot: &BootId,
+        stood_still: SignedDuration,
         open: Unpaired,
         recovery: &mut Recovery,
     ) -> Result<Ended, EngineError> {
@@ -160,7 +170,7 @@ impl Engine {
             dated_at: open.dated_at,
             person: people.person(open.salt, &recipient),
             epoch: open.epoch,
-            stood_still: jiff::SignedDuration::ZERO,
+            stood_still,
         };
         Ok(rules.end(people, &attempt, outcome, 0.5))
     }

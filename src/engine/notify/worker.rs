@@ -17,7 +17,7 @@ use super::concurrency::Concurrency;
 use super::connections::Line;
 use super::control::{Control, poll};
 use super::dispatch::{Dispatcher, Ended};
-use super::halt::Halt;
+use super::halt::{Cause, Halt};
 use super::lane::Chunks;
 use super::outcome::Rules;
 use super::pace::Pace;
@@ -26,7 +26,7 @@ use super::reaction::Reactions;
 use super::recorder::Recorder;
 use super::relay_state::RelayState;
 use crate::domain::pace::{PaceSetting, PaceTable, day_of};
-use crate::domain::track::Environment;
+use crate::domain::track::{Environment, PauseCause};
 use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
@@ -82,6 +82,11 @@ impl Worker<'_> {
         soft: &CancellationToken,
     ) -> Result<Ended, EngineError> {
         let rules = Rules::of(self.writer.file(), &self.engine.replies);
+        let breaker = self.engine.breaker(self.people, self.writer.file()).await?;
+        // An earlier worker died between its last outcome and the pause.
+        if let Some(words) = breaker.tripped() {
+            return Ok(Ended::Halted(Cause { kind: PauseCause::Breaker, words }));
+        }
         let shared = self.start().await?;
         brake::restore(self.engine, self.people.campaign, &shared.pace).await?;
         let (records, inbox) = mpsc::channel(QUEUE);
@@ -92,6 +97,7 @@ impl Worker<'_> {
             rules: rules.clone(),
             chunks: Arc::clone(&shared.chunks),
             halt: Arc::clone(&shared.halt),
+            breaker,
             pace: Arc::clone(&shared.pace),
             reactions: Reactions::new(rules.clone(), Arc::clone(&shared.limits)),
             wake: Arc::clone(&shared.wake),

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::totals::{DeliveryTotals, SourceTotals};
+use crate::engine::breaker::BreakerView;
+use crate::engine::forecast::Forecast;
+use crate::engine::gates::GateView;
+use crate::engine::waves::WaveView;
 use crate::store::tokens::TokenTotals;
 
 /// Where a campaign stands.
@@ -46,6 +50,14 @@ pub struct Status {
     pub suspended: Vec<SuspendedLane>,
     /// Providers that go on more slowly for a while.
     pub slowed: Vec<SlowedLane>,
+    /// Waves in order, once the notice is approved.
+    pub waves: Vec<WaveView>,
+    /// Gates, with the evidence they were shown.
+    pub gates: Vec<GateView>,
+    /// How near the breaker is.
+    pub breaker: Option<BreakerView>,
+    /// When everybody will have been told; absent where nothing is left to send.
+    pub forecast: Option<Forecast>,
     /// Who signed what.
     pub approvals: Vec<ApprovalView>,
     /// The process that works on this database now.
@@ -74,7 +86,7 @@ pub struct RecheckView {
 }
 
 /// A provider that rests.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SuspendedLane {
     /// Which.
     pub provider: String,
@@ -85,7 +97,7 @@ pub struct SuspendedLane {
 }
 
 /// A provider that goes on more slowly.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SlowedLane {
     /// Which.
     pub provider: String,

@@ -176,7 +176,7 @@ impl Engine {
         let ended = pass.run(pick, &mut settled).await;
         let paused = match self.after(people, settled, ended).await? {
             Some(stop) => {
-                self.pause_itself(people, &stop).await?;
+                self.pause_pass(people, &stop).await?;
                 Some(stop.note)
             }
             None => None,
@@ -213,7 +213,7 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        self.pause_itself(people, &stop).await?;
+        self.pause_pass(people, &stop).await?;
         let name = &people.name;
         Err(EngineError::refused(format!(
             "containment of `{name}` has paused itself, {settled} credentials settled in this pass: {}; \
@@ -223,7 +223,7 @@ impl Engine {
         )))
     }
 
-    async fn pause_itself(&self, people: &People, stop: &Stop) -> Result<(), EngineError> {
+    async fn pause_pass(&self, people: &People, stop: &Stop) -> Result<(), EngineError> {
         let now = self.store.control(people.campaign).await?.containment;
         let by = format!("engine:{}", stop.cause);
         let to = ContainmentState::Paused;

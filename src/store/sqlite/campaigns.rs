@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::waves::moved::forget_breaker;
 use super::{SqliteStore, StoreError, row};
 use crate::domain::track::{
     ContainmentPause, ContainmentState, Environment, NoticeState, PauseCause,
@@ -284,7 +285,7 @@ impl Campaigns for SqliteStore {
 }
 
 /// Moves the notice track if it stands in one of the states it may leave; tells whether it did. The end
-/// of a pause makes the retry windows longer by it.
+/// of a pause, or of a stop at a gate, makes the retry windows longer by it.
 pub(super) async fn change_notice(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -298,7 +299,7 @@ pub(super) async fn change_notice(
          SET notice_state = $2,
              pause_cause = $3,
              pause_note = $4,
-             paused_at = CASE $2 WHEN 'paused' THEN COALESCE(paused_at, $6) END
+             paused_at = CASE WHEN $2 IN ('paused', 'at-gate') THEN COALESCE(paused_at, $6) END
          WHERE id = $1 AND notice_state IN (SELECT value FROM json_each($5))",
     )
     .bind(campaign)
@@ -311,15 +312,19 @@ pub(super) async fn change_notice(
     .await
     .map_err(StoreError::on("move the notice track"))?
     .rows_affected();
-    if changed == 1
-        && let Some(since) = paused_at.filter(|_| change.to != NoticeState::Paused)
-    {
-        stand_still(conn, campaign, (now - since).max(0)).await?;
+    if changed == 1 {
+        let rests = matches!(change.to, NoticeState::Paused | NoticeState::AtGate);
+        if let Some(since) = paused_at.filter(|_| !rests) {
+            stand_still(&mut *conn, campaign, (now - since).max(0)).await?;
+        }
+        if change.from == [NoticeState::Paused] {
+            forget_breaker(conn, campaign).await?;
+        }
     }
     Ok(changed == 1)
 }
 
-/// Since when the notice track is paused.
+/// Since when the notice track is paused or at a gate.
 async fn paused_at(conn: &mut SqliteConnection, campaign: i64) -> Result<Option<i64>, StoreError> {
     sqlx::query_scalar("SELECT paused_at FROM campaign WHERE id = $1")
         .bind(campaign)

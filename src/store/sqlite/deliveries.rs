@@ -73,8 +73,10 @@ impl Deliveries for SqliteStore {
               AND l.wave = c.wave
               AND l.provider = c.provider
               AND l.send_window = c.send_window
-             WHERE l.suspended_until IS NULL OR l.suspended_until <= $3
-             ORDER BY c.wave, c.provider, c.send_window",
+             JOIN wave AS w ON w.campaign_id = $2 AND w.number = c.wave
+             WHERE w.opened_at IS NOT NULL
+               AND (l.suspended_until IS NULL OR l.suspended_until <= $3)
+             ORDER BY w.deadline IS NULL, w.deadline, c.wave, c.provider, c.send_window",
         )
         .bind(seal)
         .bind(campaign)
@@ -107,6 +109,9 @@ impl Deliveries for SqliteStore {
                      AND owner IS NULL
                      AND queued + deferred > 0
                      AND (due_at IS NULL OR due_at <= $5)
+                     AND EXISTS (SELECT 1 FROM wave AS w
+                                 WHERE w.campaign_id = $11 AND w.number = $6
+                                   AND w.opened_at IS NOT NULL)
                    ORDER BY number
                    LIMIT MIN($9, MAX(0, $10 - (SELECT COUNT(*) FROM chunk
                                                WHERE seal_id = $1 AND owner IS NOT NULL))))
@@ -122,6 +127,7 @@ impl Deliveries for SqliteStore {
         .bind(&lane.window)
         .bind(i64::from(limit))
         .bind(OPEN_CHUNKS)
+        .bind(campaign)
         .fetch_all(write.conn())
         .await
         .map_err(StoreError::on("claim chunks"))?;

@@ -7,6 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::classes::{Moved, change_rows, move_counters};
 use super::pace::count_begun;
+use super::waves::moved::{keep_breaker, note_permits};
 use super::{SqliteStore, StoreError, row, tokens};
 use crate::domain::chunk::chunk_of;
 use crate::domain::delivery::AttemptKey;
@@ -44,6 +45,10 @@ impl SqliteStore {
             insert_intents(write.conn(), campaign, claimant, &startable, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
         count_begun(write.conn(), day_of(claimant.now), &flush.begun).await?;
+        note_permits(write.conn(), campaign, seal, &fenced_in).await?;
+        if let Some(attempts) = &flush.breaker {
+            keep_breaker(write.conn(), campaign, attempts).await?;
+        }
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(Flushed {
@@ -70,6 +75,7 @@ impl SqliteStore {
         let all: Vec<&Ended> = ended.iter().collect();
         let (lines, _) = end_attempts(write.conn(), campaign, &all, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
+        note_permits(write.conn(), campaign, seal, &all).await?;
         let taken = sqlx::query(
             "UPDATE chunk
              SET owner = NULL, epoch = epoch + 1, lease_until = NULL

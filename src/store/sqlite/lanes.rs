@@ -70,7 +70,11 @@ impl SqliteStore {
         sqlx::query(
             "INSERT INTO lane (campaign_id, wave, provider, send_window, suspended_at, suspended_until,
                                cause)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             SELECT $1, $2, $3, $4, $5, $6, $7
+             UNION
+             SELECT c.id, k.wave, k.provider, k.send_window, $5, $6, $7
+             FROM campaign AS c JOIN chunk AS k ON k.seal_id = c.seal_id
+             WHERE c.id = $1 AND k.provider = $3
              ON CONFLICT (campaign_id, wave, provider, send_window) DO UPDATE
              SET suspended_at = COALESCE(suspended_at, excluded.suspended_at),
                  suspended_until = MAX(COALESCE(suspended_until, 0), excluded.suspended_until),

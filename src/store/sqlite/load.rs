@@ -9,7 +9,7 @@ use super::classes::Moved;
 use super::{SqliteStore, StoreError, WriteTx, row};
 use crate::domain::chunk::{chunk_of, numbers_of};
 use crate::domain::delivery::{AttemptKey, DeliveryClass};
-use crate::store::deliveries::{DeliveryState, DueDoubt, Lease, LoadedRow, Move, Unpaired};
+use crate::store::deliveries::{DeliveryState, DueDoubt, Lane, Lease, LoadedRow, Move, Unpaired};
 
 /// The columns of a delivery row, absent where there is none.
 #[derive(sqlx::FromRow)]
@@ -57,6 +57,9 @@ struct UnpairedColumns {
     epoch: i64,
     worker: String,
     segment: i64,
+    wave: i64,
+    provider: String,
+    send_window: String,
     salt: Vec<u8>,
     body: Option<Vec<u8>>,
     #[sqlx(flatten)]
@@ -186,7 +189,7 @@ impl SqliteStore {
         let seal = self.seal_of(campaign).await?;
         let rows: Vec<UnpairedColumns> = sqlx::query_as(
             "SELECT i.number, i.generation AS intent_generation, i.n, i.dated_at, i.from_class, i.epoch,
-                    i.worker, i.segment, r.salt, r.body, d.class, d.reason, d.generation, d.doubts,
+                    i.worker, i.segment, c.wave, c.provider, c.send_window, r.salt, r.body, d.class, d.reason, d.generation, d.doubts,
                     d.attempts, d.first_attempt_at, d.due_at
              FROM chunk AS c
              CROSS JOIN intent AS i
@@ -217,6 +220,11 @@ impl SqliteStore {
                     epoch: row::uint(found.epoch),
                     worker: found.worker,
                     segment: row::uint(found.segment),
+                    lane: Lane {
+                        wave: row::small(found.wave),
+                        provider: found.provider,
+                        window: found.send_window,
+                    },
                     state: found.state.read(found.number)?,
                     salt: row::bytes(&found.salt, "recipient", "salt", found.number)?,
                     body: found.body.unwrap_or_default(),

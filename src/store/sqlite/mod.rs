@@ -25,6 +25,7 @@ mod reports;
 mod seals;
 mod staging;
 mod tokens;
+mod waves;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

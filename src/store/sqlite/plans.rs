@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
+use super::waves::moved::arrange;
 use super::{SqliteStore, StoreError, row};
-use crate::domain::{snapshot::Snapshot, track::Track};
+use crate::domain::{snapshot::Snapshot, track::Track, wave::WavePlan};
 use crate::store::plans::{ApprovalRow, Plans, SnapshotRow};
 
 type Found = (Vec<u8>, String, i64);
@@ -135,6 +136,7 @@ impl Plans for SqliteStore {
         campaign: i64,
         approval: ApprovalRow,
         settles: bool,
+        waves: Option<WavePlan>,
         lines: Vec<String>,
     ) -> Result<(), StoreError> {
         let mut write = self.write().await?;
@@ -177,6 +179,9 @@ impl Plans for SqliteStore {
                     approval.track
                 )));
             }
+        }
+        if let Some(plan) = waves {
+            arrange(write.conn(), campaign, &plan).await?;
         }
         self.log(&mut write, &lines).await?;
         self.commit(write).await

@@ -12,8 +12,9 @@ use crate::domain::totals::DeliveryTotals;
 use crate::store::deliveries::LaneRow;
 use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing, Reports};
 
+/// The counters of some chunks, summed.
 #[derive(sqlx::FromRow)]
-struct TotalColumns {
+pub(super) struct TotalColumns {
     sealed: i64,
     queued: i64,
     deferred: i64,
@@ -25,6 +26,26 @@ struct TotalColumns {
     waived: i64,
     in_flight_queued: i64,
     in_flight_deferred: i64,
+}
+
+impl TotalColumns {
+    /// The sums with their reasons; what is in flight is taken out of the class its row keeps.
+    pub(super) fn read(self, reasons: BTreeMap<String, u64>) -> DeliveryTotals {
+        DeliveryTotals {
+            sealed: row::uint(self.sealed),
+            queued: row::uint(self.queued - self.in_flight_queued),
+            in_flight: row::uint(self.in_flight_queued + self.in_flight_deferred),
+            deferred: row::uint(self.deferred - self.in_flight_deferred),
+            in_doubt: row::uint(self.in_doubt),
+            held: row::uint(self.held),
+            fallback: row::uint(self.fallback),
+            told: row::uint(self.told),
+            withdrawn: row::uint(self.withdrawn),
+            waived: row::uint(self.waived),
+            in_doubt_due: reasons.get("in-doubt/due").copied().unwrap_or(0),
+            reasons,
+        }
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -106,22 +127,8 @@ impl Reports for SqliteStore {
         .await
         .map_err(StoreError::on("sum the reasons"))?;
         tx.commit().await.map_err(StoreError::on("end a report"))?;
-        let reasons: BTreeMap<String, u64> =
-            reasons.into_iter().map(|(key, count)| (key, row::uint(count))).collect();
-        Ok(DeliveryTotals {
-            sealed: row::uint(sums.sealed),
-            queued: row::uint(sums.queued - sums.in_flight_queued),
-            in_flight: row::uint(sums.in_flight_queued + sums.in_flight_deferred),
-            deferred: row::uint(sums.deferred - sums.in_flight_deferred),
-            in_doubt: row::uint(sums.in_doubt),
-            held: row::uint(sums.held),
-            fallback: row::uint(sums.fallback),
-            told: row::uint(sums.told),
-            withdrawn: row::uint(sums.withdrawn),
-            waived: row::uint(sums.waived),
-            in_doubt_due: reasons.get("in-doubt/due").copied().unwrap_or(0),
-            reasons,
-        })
+        let reasons = reasons.into_iter().map(|(key, count)| (key, row::uint(count))).collect();
+        Ok(sums.read(reasons))
     }
 
     async fn credential_totals(

@@ -63,6 +63,10 @@ mode = "none"
 from = { name = "Quayside Hotels", address = "security@quayside.example" }
 bounce_domain = "bounce.quayside.example"
 
+# The dead may come in a row, and this is no test of the breaker.
+[breaker]
+least = 500
+
 [pace]
 per_second = 2000
 "#;

@@ -1,0 +1,50 @@
+//! Both lines of promise 1 as sums with their numbers.
+
+use crate::cli::output::count;
+use crate::domain::totals::{DeliveryTotals, SourceTotals};
+
+/// The first line of promise 1.
+pub(in crate::cli) fn source_sum(source: &SourceTotals) -> String {
+    let sum = format!(
+        "{} = {} sealed + {} duplicates + {} conflicts + {} rejected",
+        count(source.rows),
+        count(source.sealed),
+        count(source.duplicates),
+        count(source.conflicts),
+        count(source.rejected)
+    );
+    with_doubt(sum, source.balances())
+}
+
+/// The second line of promise 1.
+pub(in crate::cli) fn delivery_sum(people: &DeliveryTotals) -> String {
+    let sum = format!(
+        "{} = {} told + {} open + {} withdrawn + {} waived",
+        count(people.sealed),
+        count(people.told),
+        count(people.open()),
+        count(people.withdrawn),
+        count(people.waived)
+    );
+    with_doubt(sum, people.balances())
+}
+
+fn with_doubt(sum: String, balances: bool) -> String {
+    if balances {
+        return sum;
+    }
+    format!("{sum}; THIS DOES NOT ADD UP, which is a defect: pause the campaign and report it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_that_does_not_balance_is_said_loudly() {
+        let mut totals = DeliveryTotals { sealed: 1, queued: 1, ..DeliveryTotals::default() };
+        assert!(!delivery_sum(&totals).contains("ADD UP"));
+        totals.queued += 1;
+        assert!(delivery_sum(&totals).contains("DOES NOT ADD UP"));
+    }
+}

@@ -4,6 +4,7 @@ pub mod address;
 pub mod chunk;
 pub mod clock;
 pub mod credential;
+pub mod database;
 pub mod delivery;
 pub mod duration;
 pub mod field;

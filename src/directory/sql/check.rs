@@ -1,7 +1,6 @@
 //! The trial run of every statement on real accounts, in a transaction its caller rolls back.
 
-use sqlx::sqlite::SqliteConnection;
-
+use super::connection::Conn;
 use super::{SqlDirectory, refuse_unchanged};
 use crate::directory::{CheckReport, DirectoryError, Forge, Replacement};
 use crate::domain::credential::CredentialKind;
@@ -10,7 +9,7 @@ impl SqlDirectory {
     /// A compare-and-set whose `current` no account has: it must change nothing.
     async fn try_stale(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         kind: CredentialKind,
         rows: &[Replacement],
     ) -> Result<(), DirectoryError> {
@@ -31,7 +30,7 @@ impl SqlDirectory {
 
     pub(super) async fn check_on(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         kind: CredentialKind,
         accounts: &[String],
         forge: Forge<'_>,

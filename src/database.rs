@@ -332,19 +332,30 @@ impl Login {
     /// No stored value was in play yet, so that the server's words may be told.
     fn failed(&self, error: &sqlx::Error) -> DatabaseError {
         match error {
-            sqlx::Error::Database(said) => DatabaseError::Refused {
+            sqlx::Error::Database(said) if is_refusal(said.as_ref()) => DatabaseError::Refused {
                 table: self.table,
                 place: self.name(),
                 user: self.user.clone(),
                 cause: said.message().to_owned(),
             },
-            sqlx::Error::Tls(cause) => DatabaseError::Unreachable {
-                place: self.name(),
-                cause: format!("no secured connection, {cause}"),
-                hint: "the server's certificate must name its host and be signed by an authority that \
-                       this machine or the file `authorities` knows",
-            },
+            sqlx::Error::Database(said) => self.unreachable(said.message().to_owned()),
+            sqlx::Error::Tls(cause) => self.unsecured(cause.to_string()),
+            // the driver hands on what a handshake came to as an error of the stream
+            sqlx::Error::Io(error)
+                if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) =>
+            {
+                self.unsecured(error.to_string())
+            }
             other => self.unreachable(other.to_string()),
+        }
+    }
+
+    fn unsecured(&self, cause: String) -> DatabaseError {
+        DatabaseError::Unreachable {
+            place: self.name(),
+            cause: format!("no secured connection, {cause}"),
+            hint: "the server's certificate must name its host and be signed by an authority that \
+                   this machine or the file `authorities` knows",
         }
     }
 
@@ -370,6 +381,13 @@ impl Login {
             |source| DatabaseError::Authorities { table: self.table, path: path.clone(), source };
         tokio::fs::read(path).await.map(Some).map_err(failed)
     }
+}
+
+/// Whether the server knows us and does not want us, or not the database: classes 28 (authorization), 3D
+/// (no such database) and 42 (MariaDB: no right to it).
+fn is_refusal(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    ["28", "3D", "42"].iter().any(|class| code.starts_with(class))
 }
 
 #[cfg(test)]

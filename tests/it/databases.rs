@@ -75,7 +75,7 @@ async fn a_campaign_is_sealed_contained_and_told(kind: Kind) {
     let (kind_checked, report) = house.engine.check_directory(CAMPAIGN).await.unwrap()[0];
     assert_eq!((kind_checked, report.asked, report.read), (PASSWORDS, 3, 3), "{report:?}");
     assert_eq!((report.changed, report.read_back, report.sessions_left), (3, 3, 0), "{report:?}");
-    assert_eq!(database.hashes().await, before, "a check leaves nothing");
+    assert!(database.hashes().await == before, "a check leaves nothing");
     let sessions = database.number("SELECT count(*) FROM session").await;
     assert_eq!(sessions, i64::from(house.facts.sessions));
 
@@ -132,7 +132,8 @@ async fn waits_for_a_lock(database: &Database) {
     let asked = Instant::now();
     while database.number(sql).await == 0 {
         assert!(asked.elapsed() < PATIENCE, "nobody waits for a lock");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // MariaDB shows the same again to whoever asks within 100 ms
+        tokio::time::sleep(Duration::from_millis(150)).await;
     }
 }
 
@@ -147,11 +148,16 @@ async fn a_crash_between_write_and_record_takes_nothing_of_ours_for_a_persons(ki
     execute(&house.database(), crash).await;
     house.secure(Pick::Pending, &Silent).await.unwrap_err();
     let ours = database.hashes().await;
-    let written = before.iter().zip(&ours).filter(|(was, is)| was != is).count();
-    assert!(written > 10, "{written} were written before the power went");
     execute(&house.database(), "DROP TRIGGER crash").await;
     assert!(house.secure(Pick::Pending, &Silent).await.unwrap().is_done);
-    assert_eq!(database.hashes().await, ours, "what was ours is not written again");
+    let mut written = 0;
+    for ((was, crashed), is) in before.iter().zip(&ours).zip(&database.hashes().await) {
+        if was != crashed {
+            written += 1;
+            assert!(crashed == is, "{}: what was ours is written again", is.0);
+        }
+    }
+    assert!(written > 10, "{written} were written before the power went");
     assert_eq!(house.credential_of("C0000001").await.0, "expired");
 }
 

@@ -339,18 +339,17 @@ impl Login {
                 cause: said.message().to_owned(),
             },
             sqlx::Error::Database(said) => self.unreachable(said.message().to_owned()),
-            sqlx::Error::Tls(cause) => self.unsecured(cause.to_string()),
+            sqlx::Error::Tls(cause) => self.unsecured(cause.as_ref()),
             // the driver hands on what a handshake came to as an error of the stream
-            sqlx::Error::Io(error)
-                if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) =>
-            {
-                self.unsecured(error.to_string())
-            }
+            sqlx::Error::Io(error) => match error.get_ref() {
+                Some(inner) if inner.is::<rustls::Error>() => self.unsecured(inner),
+                _ => self.unreachable(error.to_string()),
+            },
             other => self.unreachable(other.to_string()),
         }
     }
 
-    fn unsecured(&self, cause: String) -> DatabaseError {
+    fn unsecured(&self, cause: &dyn std::error::Error) -> DatabaseError {
         DatabaseError::Unreachable {
             place: self.name(),
             cause: format!("no secured connection, {cause}"),

@@ -1,7 +1,7 @@
 //! Forthwith tells everyone affected by a data breach, and makes their stolen credentials worthless
 //! first.
 //!
-//! Layers, imports pointing down only (`tests/it/layering.rs` holds it): `domain` (L0), `secret` (L1a),
+//! Layers, imports pointing down only (`tests/it/layering.rs` holds it): `domain` (L0), `secret` (L1a), `database`,
 //! `store mail render directory source ledger journal sink` (L1b, never importing each other), `engine`
 //! (L2), `config cli app lifecycle telemetry` (L3). `docs/architecture.md` walks one recipient through
 //! them.
@@ -9,6 +9,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod directory;
 pub mod domain;
 pub mod engine;

@@ -314,7 +314,7 @@ mod tests {
         let plain = CampaignFile::parse(&SCAFFOLD.replace("SLUG", "spring"), file).unwrap();
         assert_eq!(plain.incident, "spring");
         assert!(plain.directory.is_some());
-        let (other, csv) = ("\n[audience.sqlite]", "\n[audience.csv]");
+        let (other, csv) = ("\n[audience.sql]", "\n[audience.csv]");
         let all = commented_in(SCAFFOLD);
         let at = all.find(other).unwrap();
         let end = all[at..].find("\n\n").map(|length| at + length).unwrap();

@@ -6,25 +6,57 @@ use thiserror::Error;
 
 use super::control::ControlFault;
 use super::sql::bind::BindError;
+use crate::database::DatabaseError;
 use crate::domain::credential::CredentialKind;
 
 /// Why a directory did not do what was asked of it.
 #[derive(Debug, Error)]
 pub enum DirectoryError {
-    /// The URL names nothing that can be opened.
-    #[error("directory.sql.url {why}")]
-    Url {
-        /// What is wrong with it.
+    /// The database, or how it is entered.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The server is a copy of another.
+    #[error(
+        "the database at {place} is no primary ({why}), so that it takes no writes and may show what was"
+    )]
+    NotPrimary {
+        /// Host, port and name.
+        place: String,
+        /// What it says of itself.
         why: &'static str,
     },
-    /// The URL holds a user or password.
-    #[error("directory.sql.url holds a user or a password")]
-    UserInUrl,
-    /// The engine is known but not part of this build.
-    #[error("directory.sql.url names {engine}, which this build cannot open")]
-    EngineNotBuilt {
-        /// The engine's name.
-        engine: &'static str,
+    /// A table takes nothing back.
+    #[error(
+        "{key} may write to the table {table}, which is outside transactions: no rollback would take it back"
+    )]
+    NotTransactional {
+        /// The statement's key.
+        key: String,
+        /// The table.
+        table: String,
+    },
+    /// A view does not show which tables it writes to.
+    #[error("{key} goes through the view {view}, whose definition its user may not see")]
+    HiddenView {
+        /// The statement's key.
+        key: String,
+        /// The view.
+        view: String,
+    },
+    /// A rollback left something.
+    #[error("the rollback left rows changed: a table is outside transactions")]
+    NotRolledBack,
+    /// The connection broke, or nobody answers.
+    #[error("{key}: the connection to the database broke; whether this was kept is not known")]
+    Lost {
+        /// The statement's key.
+        key: String,
+    },
+    /// The server gave a statement up.
+    #[error("{key} took longer than directory.sql.timeout; rolled back, nothing changed")]
+    Slow {
+        /// The statement's key.
+        key: String,
     },
     /// The batch size makes no sense.
     #[error("directory.sql.batch is {batch}; it must be between 1 and 10000")]
@@ -100,8 +132,8 @@ pub enum DirectoryError {
         /// Its place, from 1.
         place: usize,
     },
-    /// Somebody else holds the database's lock.
-    #[error("{key}: the database is locked by another process")]
+    /// Somebody else holds a lock, or won a deadlock.
+    #[error("{key}: others hold locks on what it needs; nothing changed")]
     Busy {
         /// The statement's key.
         key: String,
@@ -196,14 +228,25 @@ impl DirectoryError {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Url { .. } => Some("write it as \"sqlite:path\", relative to the workspace"),
-            Self::UserInUrl => Some("take them out of the URL; files are signed and kept in git"),
-            Self::EngineNotBuilt { .. } => Some("only \"sqlite:path\" is built in so far"),
+            Self::NotPrimary { .. } => Some("name the primary in directory.sql.url"),
+            Self::NotTransactional { .. } => Some(
+                "ALTER TABLE … ENGINE = InnoDB; a word of the statement that is only called like \
+                      the table may be renamed",
+            ),
+            Self::HiddenView { .. } => Some("GRANT SHOW VIEW on it, or write to its table"),
+            Self::NotRolledBack => Some("find the table, ALTER TABLE … ENGINE = InnoDB"),
+            Self::Lost { .. } => {
+                Some("run it again: what was written is read back first, and known again as ours")
+            }
+            Self::Slow { .. } => Some(
+                "let an index serve the account column (EXPLAIN), make directory.sql.batch smaller, or \
+                 directory.sql.timeout longer",
+            ),
             Self::FileMissing { .. } => {
                 Some("correct directory.sql.url; the file is never created by forthwith")
             }
             Self::NotSet { .. } => Some("set it in the directory's settings"),
-            Self::Busy { .. } => Some("nothing was changed; it is tried again"),
+            Self::Busy { .. } => Some("run it again once they are done"),
             Self::Statement { .. } | Self::Prepare { .. } => {
                 Some("run `forthwith directory check`; it changes nothing")
             }
@@ -222,7 +265,8 @@ impl DirectoryError {
             Self::Marker { .. } => {
                 Some("one row, whose database_id is text; see `forthwith status`")
             }
-            Self::BatchSize { .. }
+            Self::Database(_)
+            | Self::BatchSize { .. }
             | Self::NegativeLapse
             | Self::Open { .. }
             | Self::Bind(_)
@@ -244,6 +288,11 @@ impl DirectoryError {
                 | Self::TooManySessions { .. }
                 | Self::NotCompareAndSet { .. }
         )
+    }
+
+    /// The error with its hint, for people.
+    pub fn told(&self) -> String {
+        self.hint().map_or_else(|| self.to_string(), |hint| format!("{self}; hint: {hint}"))
     }
 
     /// Whether the same call may succeed a little later with nothing mended.

@@ -2,40 +2,42 @@
 //!
 //! Every call opens its own connection and closes it: a database file that was swapped for a
 //! restored backup is seen, and a read-back never shares anything with the write it proves.
-//! Reading connections cannot write. Values are wiped where they are ours; what the driver and
+//! Reading connections cannot write, and a server that is a copy of another is refused. Values are wiped where they are ours; what the driver and
 //! the engine keep while a statement runs is theirs.
 
 mod adapter;
 mod answer;
 pub mod bind;
+mod cell;
 mod check;
-pub mod engine;
+mod connection;
+mod mariadb;
+mod postgres;
 mod settings;
+mod sqlite;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod transactional;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
-
-use self::statement::{JsonRow, Statement, failed, json_rows};
+use self::connection::{Access, Conn};
+use self::statement::{JsonRow, Statement, json_rows};
 use super::{Controls, Current, DirectoryError, Replacement, SessionEnd};
+use crate::database::{Database, Table};
 use crate::domain::credential::CredentialKind;
 use crate::secret::replacement::Scheme;
 
 pub use settings::{KindStatements, SessionStatements, SqlDirectorySettings};
 
-/// How long a locked database is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// A user table in SQL.
 #[derive(Debug)]
 pub struct SqlDirectory {
-    path: PathBuf,
+    database: Database,
+    patience: Duration,
     batch: usize,
     kinds: Vec<Kind>,
     count: Option<Statement>,
@@ -59,12 +61,13 @@ impl SqlDirectory {
         settings: &SqlDirectorySettings,
         workspace: &Path,
     ) -> Result<Self, DirectoryError> {
-        let path = engine::locate(&settings.url, workspace)?;
+        let database = Database::parse(Table::Directory, settings.database(), workspace)?;
+        let engine = database.engine();
         if !(1..=10_000).contains(&settings.batch) {
             return Err(DirectoryError::BatchSize { batch: settings.batch });
         }
         let sessions = |verb: &str, sql: Option<&String>| {
-            sql.map(|sql| Statement::parse(format!("directory.sql.sessions.{verb}"), sql))
+            sql.map(|sql| Statement::parse(format!("directory.sql.sessions.{verb}"), sql, engine))
                 .transpose()
         };
         let count = sessions("count", settings.sessions.count.as_ref())?;
@@ -78,27 +81,30 @@ impl SqlDirectory {
             (None, Some(span)) => SessionEnd::LapseWithin(span),
             (None, None) => SessionEnd::Unknown,
         };
-        let mut directory =
-            Self { path, batch: settings.batch, kinds: Vec::new(), count, end, ends_sessions };
+        let patience = settings.timeout.unsigned();
+        let (batch, kinds) = (settings.batch, Vec::new());
+        let mut directory = Self { database, patience, batch, kinds, count, end, ends_sessions };
         let mut conn = directory.connect(Access::Read).await?;
         directory.prepare(settings, &mut conn).await?;
-        conn.close().await.ok();
+        conn.close().await;
         Ok(directory)
     }
 
     async fn prepare(
         &mut self,
         settings: &SqlDirectorySettings,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
     ) -> Result<(), DirectoryError> {
         for kind in CredentialKind::ALL {
             let Some(texts) = settings.statements(*kind) else {
                 continue;
             };
-            let read = Statement::parse(format!("directory.sql.{kind}.read"), &texts.read)?;
-            let expire = Statement::parse(format!("directory.sql.{kind}.expire"), &texts.expire)?;
+            let engine = self.database.engine();
+            let parse =
+                |verb, sql| Statement::parse(format!("directory.sql.{kind}.{verb}"), sql, engine);
+            let (read, expire) = (parse("read", &texts.read)?, parse("expire", &texts.expire)?);
             let columns = read.prepare(conn, &["account", "current"]).await?;
-            expire.prepare(conn, &[]).await?;
+            expire.prepare_write(conn).await?;
             self.kinds.push(Kind {
                 of: *kind,
                 read,
@@ -111,34 +117,13 @@ impl SqlDirectory {
             count.prepare(conn, &["account", "sessions"]).await?;
         }
         if let Some(end) = &self.end {
-            end.prepare(conn, &[]).await?;
+            end.prepare_write(conn).await?;
         }
         Ok(())
     }
 
-    async fn connect(&self, access: Access) -> Result<SqliteConnection, DirectoryError> {
-        let path = self.path.clone();
-        match tokio::fs::metadata(&path).await {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(DirectoryError::FileMissing { path });
-            }
-            Err(error) => {
-                return Err(DirectoryError::Open { path, cause: error.to_string() });
-            }
-            Ok(_) => {}
-        }
-        let mut options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(false)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        if access == Access::Read {
-            options = options.pragma("query_only", "ON");
-        }
-        options
-            .connect()
-            .await
-            .map_err(|error| DirectoryError::Open { path, cause: error.to_string() })
+    async fn connect(&self, access: Access) -> Result<Conn, DirectoryError> {
+        Conn::open(&self.database, access, self.patience).await
     }
 
     fn of(&self, kind: CredentialKind, verb: &str) -> Result<&Kind, DirectoryError> {
@@ -176,24 +161,25 @@ impl SqlDirectory {
             return Ok(Vec::new());
         }
         let mut conn = self.connect(Access::Read).await?;
-        let mut tx = conn.begin().await.map_err(|error| failed("BEGIN", &error))?;
-        let found = self.read_on(&mut tx, kind, accounts).await;
-        tx.rollback().await.ok();
-        conn.close().await.ok();
+        conn.begin(Access::Read).await?;
+        let found = self.read_on(&mut conn, kind, accounts).await;
+        if found.is_ok() {
+            conn.rollback().await.ok();
+            conn.close().await;
+        }
         found
     }
 
     async fn read_on(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        let rows = json_rows(accounts.iter().map(|account| JsonRow::of(account)));
-        let count = self.count.as_ref();
-        let sessions = match (count, kind) {
+        let sessions = match (&self.count, kind) {
             (Some(count), _) => {
-                answer::sessions(count.key(), accounts, &count.fetch(conn, &rows).await?)?
+                let answer = count.fetch(conn, accounts, &answer::SESSIONS).await?;
+                answer::sessions(count.key(), accounts, answer)?
             }
             (None, CredentialKind::Session) => {
                 let key = "directory.sql.sessions.count".to_owned();
@@ -211,9 +197,8 @@ impl SqlDirectory {
             return Ok(accounts.iter().map(|account| current(account, None, None)).collect());
         }
         let read = &self.of(kind, "read")?.read;
-        let several = kind.has_several();
-        let mut held =
-            answer::held(read.key(), accounts, &read.fetch(conn, &rows).await?, several)?;
+        let answer = read.fetch(conn, accounts, &answer::HELD).await?;
+        let mut held = answer::held(read.key(), accounts, answer, kind.has_several())?;
         let answered = accounts.iter().flat_map(|account| {
             let held = held.remove(account).unwrap_or_default();
             held.into_iter().map(|held| current(account, held.value, held.changed_at))
@@ -221,30 +206,9 @@ impl SqlDirectory {
         Ok(answered.collect())
     }
 
-    /// One transaction's writes between two looks at the control accounts: values, if any, then the
-    /// sessions of all these accounts. Returns the rows changed, or where only sessions were to end,
-    /// how many ended.
-    async fn write_on(
-        &self,
-        conn: &mut SqliteConnection,
-        kind: CredentialKind,
-        rows: &[Replacement],
-        accounts: &[String],
-        controls: &Controls,
-    ) -> Result<u64, DirectoryError> {
-        let before = self.read_controls(conn, kind, controls).await?;
-        controls.check_values(&before)?;
-        let changed = self.expire(conn, kind, rows).await?;
-        let ended = self.end_on(conn, accounts).await?;
-        let after = self.read_controls(conn, kind, controls).await?;
-        controls.check_values(&after)?;
-        controls.check_sessions(&before, &after)?;
-        Ok(if rows.is_empty() { ended } else { changed })
-    }
-
     async fn read_controls(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         kind: CredentialKind,
         controls: &Controls,
     ) -> Result<Vec<Current>, DirectoryError> {
@@ -257,7 +221,7 @@ impl SqlDirectory {
     /// Compare-and-set inside the caller's transaction.
     async fn expire(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         kind: CredentialKind,
         rows: &[Replacement],
     ) -> Result<u64, DirectoryError> {
@@ -287,17 +251,13 @@ impl SqlDirectory {
 
     /// Ends sessions inside the caller's transaction, never more than it counted before; returns
     /// how many, 0 where they can't be ended.
-    async fn end_on(
-        &self,
-        conn: &mut SqliteConnection,
-        accounts: &[String],
-    ) -> Result<u64, DirectoryError> {
+    async fn end_on(&self, conn: &mut Conn, accounts: &[String]) -> Result<u64, DirectoryError> {
         let (Some(count), Some(end)) = (&self.count, &self.end) else {
             return Ok(0);
         };
+        let answer = count.fetch(conn, accounts, &answer::SESSIONS).await?;
+        let counted = answer::sessions(count.key(), accounts, answer)?.values().sum();
         let rows = json_rows(accounts.iter().map(|account| JsonRow::of(account)));
-        let had = answer::sessions(count.key(), accounts, &count.fetch(conn, &rows).await?)?;
-        let counted = had.values().sum();
         let ended = end.execute(conn, &rows).await?;
         if ended > counted {
             let key = end.key().to_owned();
@@ -305,13 +265,6 @@ impl SqlDirectory {
         }
         Ok(ended)
     }
-}
-
-/// What a connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Read,
-    Write,
 }
 
 /// The accounts of a call, each once where it may have several values.

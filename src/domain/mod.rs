@@ -5,6 +5,7 @@ pub mod breaker;
 pub mod chunk;
 pub mod clock;
 pub mod credential;
+pub mod database;
 pub mod delivery;
 pub mod duration;
 pub mod field;

@@ -18,7 +18,7 @@ pub enum EngineError {
     #[error(transparent)]
     Store(#[from] store::StoreError),
     /// The directory.
-    #[error(transparent)]
+    #[error("{}", .0.told())]
     Directory(#[from] directory::DirectoryError),
     /// The audience's source.
     #[error(transparent)]

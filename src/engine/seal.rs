@@ -273,7 +273,7 @@ fn unit_of(source: &dyn Source) -> &'static str {
 fn origin(audience: &SourceSettings) -> (&'static str, String) {
     match audience {
         SourceSettings::Csv(csv) => ("csv", csv.path.display().to_string()),
-        SourceSettings::Sqlite(sqlite) => ("sqlite", sqlite.url.clone()),
+        SourceSettings::Sql(sql) => ("sql", sql.url.clone()),
     }
 }
 

@@ -13,7 +13,8 @@ use super::dialogue::Dialogue;
 use super::settings::text_or_none;
 use super::transaction::BreakCause;
 use crate::domain::reply::SmtpReply;
-use crate::secret::relay::{RelaySecret, RelaySecretError};
+use crate::secret::relay::RelaySecret;
+use crate::secret::secret_file::SecretFileError;
 
 /// Logged in.
 const SUCCEEDED: u16 = 235;
@@ -98,7 +99,7 @@ pub enum AuthFault {
     NoSecret,
     /// The secret's file cannot be used.
     #[error(transparent)]
-    Secret(#[from] RelaySecretError),
+    Secret(#[from] SecretFileError),
     /// The connection could be overheard.
     #[error(
         "it would hear our secret over a connection that is {0}; hint: relay.tls = \"starttls\" or \

@@ -5,6 +5,7 @@
 
 pub mod base32;
 pub mod campaign_key;
+pub mod database;
 pub mod digest;
 pub mod key_file;
 pub mod keyring;
@@ -15,6 +16,7 @@ pub mod password;
 pub mod person;
 pub mod relay;
 pub mod replacement;
+pub mod secret_file;
 pub mod signing;
 pub mod token;
 

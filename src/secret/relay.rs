@@ -1,55 +1,17 @@
 //! The secret by which a relay knows us: a password, or a token of OAuth 2.0.
 //!
-//! Owns its file's rules. It must not know SMTP.
+//! It must not know SMTP.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// The longest file read, in octets; access tokens are a few thousand.
-const MAX_FILE: u64 = 64 * 1024;
+use super::secret_file::{Holder, SecretFileError, first_line};
 
 /// A relay's secret in plain text; wiped when dropped, never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RelaySecret(Zeroizing<String>);
-
-/// Why a secret file cannot be used. None of these shows any of it.
-#[derive(Debug, thiserror::Error)]
-pub enum RelaySecretError {
-    /// It could not be read.
-    #[error("cannot read the relay's secret from {path}: {source}; hint: `relay.auth.secret_file`")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// Others than the owner may use the file.
-    #[error(
-        "{path} holds the relay's secret and has mode {mode:04o}: others than its owner may use it; \
-         hint: `chmod 600` it, and think whether the secret is still one"
-    )]
-    TooOpen {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// It has no text in its first line, or control characters.
-    #[error(
-        "{path} holds no secret: its first line is empty, too long or not plain text; hint: write \
-         the relay's password into it, on one line"
-    )]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
 
 impl RelaySecret {
     /// Takes over a secret.
@@ -59,20 +21,9 @@ impl RelaySecret {
 
     /// Reads the first line of a file that only its owner may use. Read anew for every connection, so
     /// that whoever renews an access token only has to replace the file.
-    pub fn read(path: &Path) -> Result<Self, RelaySecretError> {
-        let failed = |source| RelaySecretError::Read { path: path.into(), source };
-        let file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(RelaySecretError::TooOpen { path: path.into(), mode });
-        }
-        let mut text = Zeroizing::new(String::with_capacity(4096));
-        file.take(MAX_FILE).read_to_string(&mut text).map_err(failed)?;
-        let line = text.lines().next().unwrap_or_default();
-        if line.is_empty() || line.len() as u64 >= MAX_FILE || line.contains(char::is_control) {
-            return Err(RelaySecretError::Empty { path: path.into() });
-        }
-        Ok(Self::new(line.to_owned()))
+    pub fn read(path: &Path) -> Result<Self, SecretFileError> {
+        let holder = Holder { peer: "relay", key: "relay.auth.secret_file" };
+        Ok(Self(first_line(path, holder)?))
     }
 
     /// The secret's text: for the relay, never for a log.
@@ -91,6 +42,8 @@ impl fmt::Debug for RelaySecret {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
 
     fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -116,7 +69,7 @@ mod tests {
         for text in ["", "\nsecret", "a\tb"] {
             let (_folder, path) = file(text, 0o600);
             let error = RelaySecret::read(&path).unwrap_err();
-            assert!(matches!(error, RelaySecretError::Empty { .. }), "{error}");
+            assert!(matches!(error, SecretFileError::Empty { .. }), "{error}");
         }
         let missing = RelaySecret::read(Path::new("/nonexistent/relay.secret")).unwrap_err();
         assert!(missing.to_string().contains("relay.auth.secret_file"));

@@ -9,19 +9,20 @@ mod mapping;
 mod record;
 mod reject;
 mod settings;
-mod sqlite;
+mod sql;
 
 use std::io;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+use crate::database::DatabaseError;
 use crate::domain::recipient::Recipient;
 
 pub use self::csv::CsvSource;
 pub use self::reject::{Reject, RejectError, RejectFile, RejectReason, RejectSummary};
-pub use self::settings::{Columns, CsvSettings, SourceSettings, SqliteSettings};
-pub use self::sqlite::SqliteSource;
+pub use self::settings::{Columns, CsvSettings, SourceSettings, SqlSettings};
+pub use self::sql::SqlSource;
 
 /// Sees what is read, in order and once: every byte of a file; of a query its text, then every
 /// good row's canonical bytes and every rejected row's raw ones.
@@ -155,8 +156,11 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The database's place, or how it is entered.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// The database cannot be opened for reading.
-    #[error("{origin}: cannot be opened read-only; hint: check `url` in [audience.sqlite]")]
+    #[error("{origin}: cannot be opened read-only; hint: check `url` in [audience.sql]")]
     Connect {
         /// The source.
         origin: String,

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{CsvSource, Source, SourceError, SqliteSource};
+use super::{CsvSource, Source, SourceError, SqlSource};
+use crate::database::DatabaseSettings;
+use crate::domain::database::DatabaseTls;
 use crate::domain::field::FieldType;
 
 /// Where an audience comes from; exactly one of its tables.
@@ -14,8 +16,9 @@ use crate::domain::field::FieldType;
 pub enum SourceSettings {
     /// `[audience.csv]`
     Csv(CsvSettings),
-    /// `[audience.sqlite]`
-    Sqlite(SqliteSettings),
+    /// `[audience.sql]`; `[audience.sqlite]` in files of before there were servers.
+    #[serde(alias = "sqlite")]
+    Sql(SqlSettings),
 }
 
 /// A CSV file with a header, in UTF-8.
@@ -31,12 +34,25 @@ pub struct CsvSettings {
     pub columns: Columns,
 }
 
-/// One SELECT over an `SQLite` file, which is opened for reading only.
+/// One SELECT over a database, which is opened for reading only.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SqliteSettings {
-    /// `sqlite:shop.db`; a relative path starts at the workspace.
+pub struct SqlSettings {
+    /// `sqlite:shop.db`, a relative path starts at the workspace; `postgres://host:5432/name`;
+    /// `mariadb://host:3306/name`. Never with a user or password.
     pub url: String,
+    /// The user that a server knows us by; it needs to read only.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// A file that only its owner may use, with that user's password in its first line.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// How a connection to a server is secured.
+    #[serde(default)]
+    pub tls: DatabaseTls,
+    /// A PEM file with authorities whose certificates are taken besides those this machine knows.
+    #[serde(default)]
+    pub authorities: Option<PathBuf>,
     /// The SELECT. An ORDER BY makes its digest the same each time it is read.
     pub query: String,
     /// Which columns of its result hold what.
@@ -74,12 +90,25 @@ fn comma() -> char {
     ','
 }
 
+impl SqlSettings {
+    /// Where the database is and how it is entered.
+    pub fn database(&self) -> DatabaseSettings<'_> {
+        DatabaseSettings {
+            url: &self.url,
+            user: self.user.as_deref(),
+            password_file: self.password_file.as_deref(),
+            tls: self.tls,
+            authorities: self.authorities.as_deref(),
+        }
+    }
+}
+
 impl SourceSettings {
     /// Opens the source and checks its columns. Relative paths start at `base`.
     pub async fn open(&self, base: &Path) -> Result<Box<dyn Source>, SourceError> {
         Ok(match self {
             Self::Csv(settings) => Box::new(CsvSource::open(settings, base)?),
-            Self::Sqlite(settings) => Box::new(SqliteSource::open(settings, base).await?),
+            Self::Sql(settings) => Box::new(SqlSource::open(settings, base).await?),
         })
     }
 }
@@ -103,12 +132,14 @@ mod tests {
         };
         assert_eq!((csv.delimiter, csv.columns.account.as_str()), (',', "customer_id"));
         assert_eq!(csv.columns.fields["product"], FieldType::Text);
-        let sqlite = r#"[audience.sqlite]
-            url = "sqlite:shop.db"
-            query = "SELECT id FROM customer"
-            columns.account = "id""#;
-        let read = toml::from_str::<Campaign>(sqlite).unwrap();
-        assert!(matches!(read.audience, SourceSettings::Sqlite(_)));
+        for table in ["sql", "sqlite"] {
+            let text = format!(
+                "[audience.{table}]\nurl = \"sqlite:shop.db\"\n\
+                 query = \"SELECT id FROM customer\"\ncolumns.account = \"id\""
+            );
+            let read = toml::from_str::<Campaign>(&text).unwrap();
+            assert!(matches!(read.audience, SourceSettings::Sql(_)));
+        }
     }
 
     #[test]

@@ -64,7 +64,7 @@ const CAMPAIGN_FILE: &str = r#"
 incident = "payment-page"
 environment = "rehearsal"
 
-[audience.sqlite]
+[audience.sql]
 url = "sqlite:export.sqlite"
 query = """{query}"""
 columns = { account = "account", address = "email", name = "name" }

@@ -8,9 +8,10 @@ const MOST_LINES: usize = 400;
 
 /// The layer of each top module; a module of a higher layer may import those below, never one beside
 /// it unless [`PARTNERS`] says so.
-const LAYERS: [&[&str]; 5] = [
+const LAYERS: [&[&str]; 6] = [
     &["domain"],
     &["secret"],
+    &["database"],
     &["store", "mail", "render", "directory", "source", "ledger", "journal", "sink"],
     &["engine"],
     &["config", "web", "cli", "app", "lifecycle", "telemetry"],
@@ -40,7 +41,7 @@ const FORBIDDEN: [(&str, &str, &str); 2] = [
 
 /// Crates that belong to certain modules: (crate, modules that may use it).
 const HOMES: [(&str, &[&str]); 12] = [
-    ("sqlx", &["store", "directory", "source"]),
+    ("sqlx", &["store", "database", "directory", "source"]),
     ("argon2", &["secret"]),
     ("chacha20poly1305", &["secret"]),
     ("ed25519_dalek", &["secret"]),

@@ -7,6 +7,7 @@ mod approvals;
 mod chinook;
 mod cli;
 mod crash;
+mod databases;
 mod end_to_end;
 mod kill;
 mod kinds;

@@ -133,7 +133,7 @@ async fn a_sqlite_query_is_an_audience_too() {
     let file = campaign_file("");
     let (head, tail) = file.split_once("[audience.csv]").unwrap();
     let tail = tail.split_once("[directory]").unwrap().1;
-    let audience = "[audience.sqlite]\nurl = \"sqlite:shop.db\"\nquery = \"SELECT id, name, email \
+    let audience = "[audience.sql]\nurl = \"sqlite:shop.db\"\nquery = \"SELECT id, name, email \
                     FROM customer UNION ALL SELECT NULL, 'x', 'y@z.example' ORDER BY 1\"\ncolumns = \
                     { account = \"id\", address = \"email\", name = \"name\" }\n\n[directory]";
     let campaign = format!("{head}{audience}{tail}");

@@ -1,38 +1,113 @@
 //! [`Directory`] on SQL: which connection and which transaction each of its calls gets.
 
-use async_trait::async_trait;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, Sqlite, Transaction};
+use std::time::Duration;
 
-use super::answer::{Cell, cell};
-use super::statement::failed;
-use super::{Access, SqlDirectory, accounts_of, refuse_unchanged};
+use async_trait::async_trait;
+
+use super::cell::Cell;
+use super::connection::{Access, Conn};
+use super::{SqlDirectory, accounts_of, refuse_unchanged};
 use crate::directory::{
     Capabilities, CheckReport, Controls, Current, Directory, DirectoryError, Forge, Replacement,
 };
 use crate::domain::credential::CredentialKind;
 use crate::secret::replacement::Scheme;
 
-/// Commits what went well; rolls everything else back.
-async fn settle<T>(
-    tx: Transaction<'_, Sqlite>,
-    outcome: Result<T, DirectoryError>,
-) -> Result<T, DirectoryError> {
-    if outcome.is_ok() {
-        tx.commit().await.map_err(|error| failed("COMMIT", &error))?;
-    } else {
-        // What made us stop is the answer; closing the connection undoes what a rollback can't.
-        tx.rollback().await.ok();
+/// How often a transaction is made that somebody else's got into the way of.
+const TRIES: u32 = 4;
+
+/// How long the second try waits, each further one twice as long; up to as much again by chance, so
+/// that two who met do not meet again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What one transaction is to do: set values, if any, then end the sessions of all these accounts,
+/// between two looks at the control accounts.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    kind: CredentialKind,
+    rows: &'a [Replacement],
+    accounts: &'a [String],
+    controls: &'a Controls,
+}
+
+impl SqlDirectory {
+    /// Does it, in a new transaction as often as another one got into the way of it.
+    async fn transact(&self, work: Work<'_>) -> Result<u64, DirectoryError> {
+        let mut pause = PAUSE;
+        let mut tries = 1;
+        loop {
+            match self.attempt(work).await {
+                // Nothing was kept. Somebody may have logged in between counting and ending.
+                Err(error)
+                    if tries < TRIES
+                        && (error.is_transient()
+                            || matches!(error, DirectoryError::TooManySessions { .. })) =>
+                {
+                    tokio::time::sleep(pause.mul_f64(rand::random_range(1.0..2.0))).await;
+                    (pause, tries) = (pause * 2, tries + 1);
+                }
+                done => return done,
+            }
+        }
     }
-    outcome
+
+    /// One transaction: kept if all of it went well, else taken back. Closing the connection, which
+    /// every way out of here does, takes back what a rollback could not.
+    async fn attempt(&self, work: Work<'_>) -> Result<u64, DirectoryError> {
+        let mut conn = self.connect(Access::Write).await?;
+        conn.begin(Access::Write).await?;
+        let outcome = match self.write_on(&mut conn, work).await {
+            Ok(changed) => conn.commit().await.map(|()| changed),
+            // What made us stop is the answer, unless it was not taken back.
+            Err(error) => match conn.rollback().await {
+                Err(kept @ DirectoryError::NotRolledBack) => Err(kept),
+                _ => Err(error),
+            },
+        };
+        conn.close().await;
+        outcome
+    }
+
+    /// Returns the rows changed, or where only sessions were to end, how many ended.
+    async fn write_on(&self, conn: &mut Conn, work: Work<'_>) -> Result<u64, DirectoryError> {
+        let Work { kind, rows, accounts, controls } = work;
+        let before = self.read_controls(conn, kind, controls).await?;
+        controls.check_values(&before)?;
+        let changed = self.expire(conn, kind, rows).await?;
+        let ended = self.end_on(conn, accounts).await?;
+        let after = self.read_controls(conn, kind, controls).await?;
+        controls.check_values(&after)?;
+        controls.check_sessions(&before, &after)?;
+        Ok(if rows.is_empty() { ended } else { changed })
+    }
+
+    async fn marker(&self, conn: &mut Conn) -> Result<Option<String>, DirectoryError> {
+        let marker = |what| DirectoryError::Marker { what };
+        let text = |cell: Option<&Cell>| match cell {
+            Some(Cell::Text(text)) => Ok(text.as_str().to_owned()),
+            _ => Err(marker("an id that is not text")),
+        };
+        let tables = conn.find_marker().await?;
+        let table = match tables.as_slice() {
+            [] => return Ok(None),
+            [table] => text(table.first())?,
+            _ => return Err(marker("another beside it, in another spelling or schema")),
+        };
+        match conn.read_marker(&table).await?.as_slice() {
+            [] => Ok(Some(String::new())),
+            [row] => text(row.first()).map(Some),
+            _ => Err(marker("more than one row")),
+        }
+    }
 }
 
 #[async_trait]
 impl Directory for SqlDirectory {
     async fn rehearsal_marker(&self) -> Result<Option<String>, DirectoryError> {
         let mut conn = self.connect(Access::Read).await?;
-        let marker = marker(&mut conn).await;
-        conn.close().await.ok();
+        conn.begin(Access::Read).await?;
+        let marker = self.marker(&mut conn).await;
+        conn.close().await;
         marker
     }
 
@@ -56,12 +131,7 @@ impl Directory for SqlDirectory {
         if rows.is_empty() {
             return Ok(0);
         }
-        let mut conn = self.connect(Access::Write).await?;
-        let mut tx = begin(&mut conn).await?;
-        let outcome = self.write_on(&mut tx, kind, rows, &accounts, controls).await;
-        let outcome = settle(tx, outcome).await;
-        conn.close().await.ok();
-        outcome
+        self.transact(Work { kind, rows, accounts: &accounts, controls }).await
     }
 
     async fn end_sessions(
@@ -77,12 +147,7 @@ impl Directory for SqlDirectory {
         if accounts.is_empty() {
             return Ok(0);
         }
-        let mut conn = self.connect(Access::Write).await?;
-        let mut tx = begin(&mut conn).await?;
-        let outcome = self.write_on(&mut tx, kind, &[], accounts, controls).await;
-        let outcome = settle(tx, outcome).await;
-        conn.close().await.ok();
-        outcome
+        self.transact(Work { kind, rows: &[], accounts, controls }).await
     }
 
     async fn confirm(
@@ -102,11 +167,11 @@ impl Directory for SqlDirectory {
     ) -> Result<CheckReport, DirectoryError> {
         self.admit(accounts.iter().map(String::as_str))?;
         let mut conn = self.connect(Access::Write).await?;
-        let mut tx = begin(&mut conn).await?;
-        let report = self.check_on(&mut tx, kind, accounts, forge, controls).await;
-        let undone = tx.rollback().await.map_err(|error| failed("ROLLBACK", &error));
+        conn.begin(Access::Write).await?;
+        let report = self.check_on(&mut conn, kind, accounts, forge, controls).await;
+        let undone = conn.rollback().await;
         // Closing undoes what is still open, so that even a failed rollback leaves nothing.
-        conn.close().await.ok();
+        conn.close().await;
         undone.and(report)
     }
 
@@ -127,35 +192,5 @@ impl Directory for SqlDirectory {
     fn scheme(&self, kind: CredentialKind) -> Scheme {
         let known = self.kinds.iter().find(|known| known.of == kind);
         known.map_or(Scheme::Detect, |known| known.scheme)
-    }
-}
-
-async fn begin(conn: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, DirectoryError> {
-    conn.begin_with("BEGIN IMMEDIATE").await.map_err(|error| failed("BEGIN", &error))
-}
-
-async fn marker(conn: &mut SqliteConnection) -> Result<Option<String>, DirectoryError> {
-    let failed = |error: sqlx::Error| failed("the look-up of forthwith_rehearsal", &error);
-    let there: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM sqlite_schema \
-         WHERE lower(name) = 'forthwith_rehearsal' AND type IN ('table', 'view')",
-    )
-    .fetch_one(&mut *conn)
-    .await
-    .map_err(failed)?;
-    if there == 0 {
-        return Ok(None);
-    }
-    let rows = sqlx::query("SELECT database_id FROM forthwith_rehearsal LIMIT 2")
-        .fetch_all(conn)
-        .await
-        .map_err(failed)?;
-    match rows.as_slice() {
-        [] => Ok(Some(String::new())),
-        [row] => match cell(row, "database_id") {
-            Cell::Text(id) => Ok(Some(id)),
-            _ => Err(DirectoryError::Marker { what: "an id that is not text" }),
-        },
-        _ => Err(DirectoryError::Marker { what: "more than one row" }),
     }
 }

@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteRow, SqliteValueRef};
-use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef};
 
+use super::cell::{Cell, Record};
 use crate::directory::{AnswerFault, DirectoryError};
 use crate::secret::replacement::SecretValue;
 
@@ -18,21 +17,31 @@ pub struct Held {
     pub changed_at: Option<Timestamp>,
 }
 
-/// The answer of a `read` statement, by account; where it may have `several` values, a row each.
+/// The columns of a `read` statement.
+pub const HELD: [&str; 3] = ["account", "current", "changed_at"];
+
+/// The columns of a `count` statement.
+pub const SESSIONS: [&str; 2] = ["account", "sessions"];
+
+/// The answer of a `read` statement in its columns [`HELD`], by account; where it may have `several`
+/// values, a row each.
 pub fn held(
     key: &str,
     accounts: &[String],
-    rows: &[SqliteRow],
+    rows: Vec<Record>,
     several: bool,
 ) -> Result<BTreeMap<String, Vec<Held>>, DirectoryError> {
     by_account(key, accounts, rows, several, |row| {
-        let value = match cell(row, "current") {
+        let value = match take(row, 1) {
             Cell::Null => None,
-            Cell::Text(text) => Some(SecretValue::new(text)),
-            Cell::Integer(_) | Cell::Other => return Err(AnswerFault::ValueType),
+            Cell::Text(mut text) => Some(SecretValue::new(std::mem::take(&mut *text))),
+            Cell::Integer(_) | Cell::Instant(_) | Cell::Other => {
+                return Err(AnswerFault::ValueType);
+            }
         };
-        let changed_at = match cell(row, "changed_at") {
+        let changed_at = match take(row, 2) {
             Cell::Null => None,
+            Cell::Instant(instant) => Some(instant),
             Cell::Text(text) => Some(text.parse().map_err(|_| AnswerFault::ChangeTime)?),
             Cell::Integer(seconds) => {
                 Some(Timestamp::from_second(seconds).map_err(|_| AnswerFault::ChangeTime)?)
@@ -43,13 +52,13 @@ pub fn held(
     })
 }
 
-/// The answer of a `count` statement, by account.
+/// The answer of a `count` statement in its columns [`SESSIONS`], by account.
 pub fn sessions(
     key: &str,
     accounts: &[String],
-    rows: &[SqliteRow],
+    rows: Vec<Record>,
 ) -> Result<BTreeMap<String, u64>, DirectoryError> {
-    let counted = by_account(key, accounts, rows, false, |row| match cell(row, "sessions") {
+    let counted = by_account(key, accounts, rows, false, |row| match take(row, 1) {
         Cell::Integer(count) => u64::try_from(count).map_err(|_| AnswerFault::SessionsType),
         _ => Err(AnswerFault::SessionsType),
     })?;
@@ -59,18 +68,20 @@ pub fn sessions(
 fn by_account<T>(
     key: &str,
     accounts: &[String],
-    rows: &[SqliteRow],
+    rows: Vec<Record>,
     several: bool,
-    read: impl Fn(&SqliteRow) -> Result<T, AnswerFault>,
+    read: impl Fn(&mut Record) -> Result<T, AnswerFault>,
 ) -> Result<BTreeMap<String, Vec<T>>, DirectoryError> {
     let asked: BTreeSet<&str> = accounts.iter().map(String::as_str).collect();
     let mut found: BTreeMap<String, Vec<T>> = BTreeMap::new();
-    for (at, row) in rows.iter().enumerate() {
-        let checked = || {
-            let account = match cell(row, "account") {
-                Cell::Text(text) => text,
+    for (at, mut row) in rows.into_iter().enumerate() {
+        let mut checked = || {
+            let account = match take(&mut row, 0) {
+                Cell::Text(mut text) => std::mem::take(&mut *text),
                 Cell::Integer(number) => number.to_string(),
-                Cell::Null | Cell::Other => return Err(AnswerFault::AccountType),
+                Cell::Null | Cell::Instant(_) | Cell::Other => {
+                    return Err(AnswerFault::AccountType);
+                }
             };
             if !asked.contains(account.as_str()) {
                 return Err(AnswerFault::Unasked);
@@ -78,7 +89,7 @@ fn by_account<T>(
             if !several && found.contains_key(&account) {
                 return Err(AnswerFault::AnsweredTwice);
             }
-            Ok((account, read(row)?))
+            Ok((account, read(&mut row)?))
         };
         let (account, value) = checked().map_err(|fault| DirectoryError::Answer {
             key: key.to_owned(),
@@ -90,34 +101,6 @@ fn by_account<T>(
     Ok(found)
 }
 
-/// A value by the type SQLite stored it with, whatever its column was declared as.
-pub enum Cell {
-    /// Null, or no such column.
-    Null,
-    /// A whole number.
-    Integer(i64),
-    /// Text in UTF-8.
-    Text(String),
-    /// Anything else.
-    Other,
-}
-
-/// The value of a column; a column that is not there is null.
-pub fn cell(row: &SqliteRow, column: &str) -> Cell {
-    let Ok(raw) = row.try_get_raw(column) else {
-        return Cell::Null;
-    };
-    if raw.is_null() {
-        return Cell::Null;
-    }
-    let sort = raw.type_info().name().to_owned();
-    decode(&sort, raw).unwrap_or(Cell::Other)
-}
-
-fn decode(sort: &str, raw: SqliteValueRef<'_>) -> Option<Cell> {
-    match sort {
-        "INTEGER" => <i64 as Decode<Sqlite>>::decode(raw).ok().map(Cell::Integer),
-        "TEXT" => <String as Decode<Sqlite>>::decode(raw).ok().map(Cell::Text),
-        _ => None,
-    }
+fn take(row: &mut Record, at: usize) -> Cell {
+    row.get_mut(at).map_or(Cell::Null, |cell| std::mem::replace(cell, Cell::Null))
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::sqlite::SqliteConnection;
-
+use super::connection::Conn;
 use super::{SqlDirectory, refuse_unchanged};
 use crate::directory::{CheckReport, Controls, Current, DirectoryError, Forge, Replacement};
 use crate::domain::credential::CredentialKind;
@@ -12,7 +11,7 @@ impl SqlDirectory {
     /// A compare-and-set whose `current` no account has: it must change nothing.
     async fn try_stale(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         kind: CredentialKind,
         rows: &[Replacement],
     ) -> Result<(), DirectoryError> {
@@ -33,7 +32,7 @@ impl SqlDirectory {
 
     pub(super) async fn check_on(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         kind: CredentialKind,
         accounts: &[String],
         forge: Forge<'_>,

@@ -1,16 +1,22 @@
 //! The settings under `[directory.sql]`: where the database is and which statements touch it.
 //! Parsed here, opened elsewhere.
 
+use std::path::PathBuf;
+
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+use crate::database::DatabaseSettings;
 use crate::domain::credential::CredentialKind;
+use crate::domain::database::DatabaseTls;
+use crate::domain::duration::HumanDuration;
 use crate::secret::replacement::Scheme;
 
 /// `[directory.sql]`.
 ///
 /// Every statement has one bind, `:rows`: a JSON array of `{account, current, replacement}`; in
-/// statements that only read, the latter two are null. On SQLite:
+/// statements that only read, the latter two are null. `docs/directories.md` has them for each engine;
+/// on SQLite:
 ///
 /// ```toml
 /// [directory.sql]
@@ -40,8 +46,24 @@ use crate::secret::replacement::Scheme;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SqlDirectorySettings {
-    /// `sqlite:path`, relative to the workspace; never with a user or password.
+    /// `sqlite:path`, relative to the workspace; `postgres://host:5432/name`;
+    /// `mariadb://host:3306/name`. Never with a user or password.
     pub url: String,
+    /// The user that a server knows us by.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// A file that only its owner may use, with that user's password in its first line.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// How a connection to a server is secured.
+    #[serde(default)]
+    pub tls: DatabaseTls,
+    /// A PEM file with authorities whose certificates are taken besides those this machine knows.
+    #[serde(default)]
+    pub authorities: Option<PathBuf>,
+    /// How long a server may work at one statement.
+    #[serde(default = "thirty_seconds")]
+    pub timeout: HumanDuration,
     /// The most accounts in one call, hence in one transaction.
     #[serde(default = "default_batch")]
     pub batch: usize,
@@ -66,6 +88,10 @@ pub struct SqlDirectorySettings {
     /// Statements for sessions.
     #[serde(default)]
     pub sessions: SessionStatements,
+}
+
+fn thirty_seconds() -> HumanDuration {
+    HumanDuration::from_secs(30)
 }
 
 fn default_batch() -> usize {
@@ -105,6 +131,17 @@ pub struct SessionStatements {
 }
 
 impl SqlDirectorySettings {
+    /// Where the database is and how it is entered.
+    pub fn database(&self) -> DatabaseSettings<'_> {
+        DatabaseSettings {
+            url: &self.url,
+            user: self.user.as_deref(),
+            password_file: self.password_file.as_deref(),
+            tls: self.tls,
+            authorities: self.authorities.as_deref(),
+        }
+    }
+
     /// The statements of a kind; `None` for sessions and for kinds without a table.
     pub fn statements(&self, kind: CredentialKind) -> Option<&KindStatements> {
         match kind {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Column, Executor, SqlSafeStr, Statement as _};
 use zeroize::Zeroizing;
 
 use super::bind::bind_rows;
-use super::engine::Engine;
+use super::cell::Record;
+use super::connection::Conn;
 use crate::directory::DirectoryError;
+use crate::domain::database::Engine;
 
 /// A statement with its placeholder, and the key it is set under.
 #[derive(Debug)]
@@ -52,8 +52,8 @@ pub fn json_rows<'a>(rows: impl Iterator<Item = JsonRow<'a>>) -> Zeroizing<Strin
 
 impl Statement {
     /// Finds the one bind.
-    pub fn parse(key: String, sql: &str) -> Result<Self, DirectoryError> {
-        let sql = bind_rows(&key, sql, Engine::Sqlite)?.into();
+    pub fn parse(key: String, sql: &str, engine: Engine) -> Result<Self, DirectoryError> {
+        let sql = bind_rows(&key, sql, engine)?.into();
         Ok(Self { key, sql })
     }
 
@@ -65,77 +65,36 @@ impl Statement {
     /// Has the engine accept the statement; returns its columns, among them those `wanted`.
     pub async fn prepare(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         wanted: &[&'static str],
     ) -> Result<Vec<String>, DirectoryError> {
-        let sql = AssertSqlSafe(Arc::clone(&self.sql)).into_sql_str();
-        let prepared = conn.prepare(sql).await.map_err(|error| DirectoryError::Prepare {
-            key: self.key.clone(),
-            cause: error.to_string(),
-        })?;
-        let columns: Vec<String> =
-            prepared.columns().iter().map(|column| column.name().to_owned()).collect();
+        let columns = conn.prepare(&self.key, &self.sql).await?;
         match wanted.iter().find(|column| !columns.iter().any(|known| known == *column)) {
             Some(column) => Err(DirectoryError::ColumnMissing { key: self.key.clone(), column }),
             None => Ok(columns),
         }
     }
 
-    /// Runs it and returns its rows.
+    /// Has the engine accept a statement that writes, and refuses it where a rollback would not take
+    /// everything back.
+    pub async fn prepare_write(&self, conn: &mut Conn) -> Result<(), DirectoryError> {
+        self.prepare(conn, &[]).await?;
+        conn.refuse_unsafe_tables(&self.key, &self.sql).await
+    }
+
+    /// Runs it for `accounts` and returns these columns of its rows.
     pub async fn fetch(
         &self,
-        conn: &mut SqliteConnection,
-        rows: &str,
-    ) -> Result<Vec<SqliteRow>, DirectoryError> {
-        sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)))
-            .bind(rows)
-            .fetch_all(conn)
-            .await
-            .map_err(|error| failed(&self.key, &error))
+        conn: &mut Conn,
+        accounts: &[String],
+        columns: &[&str],
+    ) -> Result<Vec<Record>, DirectoryError> {
+        let rows = json_rows(accounts.iter().map(|account| JsonRow::of(account)));
+        conn.fetch(&self.key, &self.sql, Some(&rows), columns, accounts.len()).await
     }
 
     /// Runs it and returns how many rows the engine says it changed.
-    pub async fn execute(
-        &self,
-        conn: &mut SqliteConnection,
-        rows: &str,
-    ) -> Result<u64, DirectoryError> {
-        sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)))
-            .bind(rows)
-            .execute(conn)
-            .await
-            .map(|done| done.rows_affected())
-            .map_err(|error| failed(&self.key, &error))
+    pub async fn execute(&self, conn: &mut Conn, rows: &str) -> Result<u64, DirectoryError> {
+        conn.execute(&self.key, &self.sql, rows).await
     }
-}
-
-/// A failure while values were in play.
-///
-/// Two of SQLite's messages may quote a stored value: the general one (a JSON path or a function
-/// argument) and that of a trigger's RAISE. Of those only the code is told.
-pub fn failed(key: &str, error: &sqlx::Error) -> DirectoryError {
-    const SQLITE_ERROR: u32 = 1;
-    const SQLITE_BUSY: u32 = 5;
-    const SQLITE_LOCKED: u32 = 6;
-    const SQLITE_CONSTRAINT_TRIGGER: u32 = 1811;
-    let key = key.to_owned();
-    let Some(database) = error.as_database_error() else {
-        let cause = match error {
-            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => error.to_string(),
-            _ => {
-                "the driver gave up; its text may quote a stored value and is not shown".to_owned()
-            }
-        };
-        return DirectoryError::Statement { key, cause };
-    };
-    let code: u32 = database.code().and_then(|code| code.parse().ok()).unwrap_or(SQLITE_ERROR);
-    let cause = match code & 0xff {
-        SQLITE_BUSY | SQLITE_LOCKED => return DirectoryError::Busy { key },
-        SQLITE_ERROR => format!("code {code}; its text may quote a stored value and is not shown"),
-        _ if code == SQLITE_CONSTRAINT_TRIGGER => {
-            "a trigger refused it; its text may quote a stored value and is not shown".to_owned()
-        }
-        _ => format!("code {code}, {}", database.message()),
-    };
-    DirectoryError::Statement { key, cause }
 }

@@ -1,10 +1,13 @@
 //! The adapter against SQLite files of its own.
 
-use sqlx::AssertSqlSafe;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use super::*;
 use crate::directory::{AnswerFault, Capabilities, CheckReport, Directory};
+use crate::domain::database::DatabaseTls;
+use crate::domain::duration::HumanDuration;
 use crate::secret::replacement::{SecretValue, forge};
 
 const READ: &str = "SELECT c.id AS account, c.password_hash AS current \
@@ -88,6 +91,11 @@ impl Shop {
 fn settings() -> SqlDirectorySettings {
     SqlDirectorySettings {
         url: "sqlite:shop.db".to_owned(),
+        user: None,
+        password_file: None,
+        tls: DatabaseTls::default(),
+        authorities: None,
+        timeout: HumanDuration::from_secs(30),
         batch: 500,
         password: Some(KindStatements {
             read: READ.to_owned(),
@@ -464,11 +472,13 @@ async fn a_locked_database_is_busy_and_nothing_else() {
     let directory = shop.directory().await;
     let mut other = shop.connect().await;
     let held = other.begin_with("BEGIN EXCLUSIVE").await.unwrap();
-    let mut conn = directory.connect(Access::Write).await.unwrap();
+    let mut conn =
+        sqlite::connect(&shop.folder.path().join("shop.db"), Access::Write).await.unwrap();
     sqlx::raw_sql("PRAGMA busy_timeout = 1").execute(&mut conn).await.unwrap();
     let error = conn.begin_with("BEGIN IMMEDIATE").await.map(|_| ()).unwrap_err();
-    let error = failed("BEGIN", &error);
+    let error = connection::failed("BEGIN", &error, sqlite::failed);
     assert!(matches!(error, DirectoryError::Busy { .. }) && error.is_transient(), "{error}");
+    drop(directory);
     held.rollback().await.unwrap();
 }
 

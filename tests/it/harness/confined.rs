@@ -1,4 +1,4 @@
-//! A mail server of Debian's, private to one test: in namespaces of its own (`tests/peers/confined`),
+//! A server of Debian's, private to one test: in namespaces of its own (`tests/peers/confined`),
 //! on loopback and a port chosen here, with a folder for its configuration, mail and log.
 
 use std::fs::File;
@@ -37,7 +37,7 @@ pub struct Furnishing<'a> {
     pub ready: Option<&'static str>,
 }
 
-/// What is the same with every server.
+/// What is the same with every mail server.
 pub trait MailServer {
     /// The file it logs to.
     const LOG: &'static str;
@@ -47,7 +47,7 @@ pub trait MailServer {
     fn confined(&self) -> &Confined;
 
     fn port(&self) -> u16 {
-        self.confined().port
+        self.confined().port()
     }
 
     /// What it delivered to those it knows, once so many are there.
@@ -85,10 +85,15 @@ impl Confined {
         panic!("{} does not start: {said}", furnishing.server);
     }
 
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn launch(furnishing: &Furnishing<'_>, port: u16) -> Self {
         let servers = told("FORTHWITH_TEST_SERVERS").expect(
-            "FORTHWITH_TEST_SERVERS is not set: this test speaks to Postfix, OpenSMTPD or Exim; run \
-             it with `scripts/test relays`, which prepares them",
+            "FORTHWITH_TEST_SERVERS is not set: this test speaks to servers of Debian's; run it with \
+             `scripts/test relays databases`, which prepares them",
         );
         let folder = tempfile::tempdir().unwrap();
         furnish(folder.path(), furnishing, port);

@@ -1,32 +1,29 @@
-//! People from one SELECT over an `SQLite` file.
+//! People from one SELECT over a company's database: an `SQLite` file, `PostgreSQL` or MariaDB.
 //!
-//! The file is the company's: it is opened read-only, `query_only` is set on top, and what is not
-//! one SELECT never reaches it.
+//! The database is the company's: the transaction that reads it cannot write, and what is not one
+//! SELECT never reaches it.
+
+mod rows;
+mod select;
 
 use std::path::Path;
-use std::str::FromStr;
 
 use async_trait::async_trait;
 use csv::ByteRecord;
-use futures_util::StreamExt;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Column, Connection, Executor, Row as _, SqlSafeStr, Statement};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::mapping::{FIELD_BYTES, Mapping};
-use super::{Progress, Reject, Row, Source, SourceError, SqliteSettings, Tap, Unit};
+use self::rows::{Fault, Reader};
+use self::select::one_select;
+use super::mapping::Mapping;
+use super::{Progress, Reject, Row, Source, SourceError, SqlSettings, Tap, Unit};
+use crate::database::{Database, Table};
 
 /// Rows read ahead of whoever takes them.
 const READ_AHEAD: usize = 256;
-/// How much counting the rows for a progress bar may cost: this many steps of
-/// [`COUNT_STEP`] instructions, well under a second.
-const COUNT_STEPS: u32 = 200;
-/// Instructions of the database's virtual machine between two looks at the budget.
-const COUNT_STEP: i32 = 100_000;
 
 /// A query being read.
-pub struct SqliteSource {
+pub struct SqlSource {
     origin: String,
     query: String,
     tapped: bool,
@@ -38,50 +35,35 @@ pub struct SqliteSource {
     read: u64,
 }
 
-impl SqliteSource {
-    /// Opens the database read-only, checks query and columns, and starts reading. A relative
+impl SqlSource {
+    /// Opens the database for reading only, checks query and columns, and starts reading. A relative
     /// path starts at `base`.
-    pub async fn open(settings: &SqliteSettings, base: &Path) -> Result<Self, SourceError> {
-        // another database's URL holds a password, so it is not repeated
-        if !settings.url.starts_with("sqlite:") {
-            return Err(SourceError::Setting {
-                origin: "sqlite".into(),
-                key: "url".into(),
-                problem: "does not start with `sqlite:`".into(),
-            });
-        }
-        let options = SqliteConnectOptions::from_str(&settings.url);
-        let connect =
-            |source| SourceError::Connect { origin: format!("sqlite {}", settings.url), source };
-        let options = options.map_err(connect)?;
-        let file = base.join(options.get_filename());
-        let origin = format!("sqlite {}", file.display());
-        let query = one_select(&settings.query).map_err(|problem| SourceError::Setting {
-            origin: origin.clone(),
-            key: "query".into(),
-            problem: problem.into(),
+    pub async fn open(settings: &SqlSettings, base: &Path) -> Result<Self, SourceError> {
+        let database = Database::parse(Table::Audience, settings.database(), base)?;
+        let engine = database.engine();
+        let place = match &database {
+            Database::File(path) => path.display().to_string(),
+            Database::Server(login) => login.name(),
+        };
+        let origin = format!("{} {place}", engine.word());
+        let query =
+            one_select(&settings.query, engine).map_err(|problem| SourceError::Setting {
+                origin: origin.clone(),
+                key: "query".into(),
+                problem: problem.into(),
+            })?;
+        let mut reader = Reader::open(&database).await.map_err(|fault| match fault {
+            Fault::Connect(source) => SourceError::Connect { origin: origin.clone(), source },
+            Fault::Database(error) => error.into(),
         })?;
-        let options = options
-            .filename(file)
-            .read_only(true)
-            .create_if_missing(false)
-            .pragma("query_only", "1");
-        let mut connection = SqliteConnection::connect_with(&options).await.map_err(connect)?;
-        let header = header(&origin, query, &mut connection).await?;
+        let refused = |source| SourceError::Query { origin: origin.clone(), source };
+        let header = reader.columns(query).await.map_err(refused)?;
         let mapping = Mapping::new(&origin, &settings.columns, header)?;
-        let total = count(query, &mut connection).await;
+        let total = reader.count(query).await;
         let (sender, rows) = mpsc::channel(READ_AHEAD);
-        let reader = Some(tokio::spawn(read(connection, query.to_owned(), sender)));
-        Ok(Self {
-            query: query.into(),
-            tapped: false,
-            origin,
-            mapping,
-            rows,
-            reader,
-            total,
-            read: 0,
-        })
+        let reader = Some(tokio::spawn(reader.send(query.to_owned(), sender)));
+        let (query, tapped, read) = (query.into(), false, 0);
+        Ok(Self { origin, query, tapped, mapping, rows, reader, total, read })
     }
 
     /// What a closed channel means: the end only if the reader ended well.
@@ -112,7 +94,7 @@ impl SqliteSource {
     }
 }
 
-impl Drop for SqliteSource {
+impl Drop for SqlSource {
     fn drop(&mut self) {
         if let Some(reader) = &self.reader {
             reader.abort();
@@ -121,7 +103,7 @@ impl Drop for SqliteSource {
 }
 
 #[async_trait]
-impl Source for SqliteSource {
+impl Source for SqlSource {
     async fn next_batch(&mut self, max: usize, tap: Tap<'_>) -> Result<Vec<Row>, SourceError> {
         if !self.tapped {
             self.tapped = true;
@@ -159,34 +141,6 @@ impl Source for SqliteSource {
     }
 }
 
-/// Sends every row of the query, and the error that ends it early.
-async fn read(
-    mut connection: SqliteConnection,
-    query: String,
-    sender: mpsc::Sender<Result<ByteRecord, sqlx::Error>>,
-) {
-    let mut rows = sqlx::query(AssertSqlSafe(query)).fetch(&mut connection);
-    while let Some(row) = rows.next().await {
-        let row = row.and_then(|row| values(&row));
-        let failed = row.is_err();
-        if sender.send(row).await.is_err() || failed {
-            break;
-        }
-    }
-}
-
-/// The row's values as text: numbers as the database writes them, NULL as nothing. A value that
-/// is refused for its length anyway is cut behind it.
-fn values(row: &SqliteRow) -> Result<ByteRecord, sqlx::Error> {
-    let mut values = ByteRecord::new();
-    for at in 0..row.len() {
-        let value: Option<&[u8]> = row.try_get_unchecked(at)?;
-        let value = value.unwrap_or_default();
-        values.push_field(&value[..value.len().min(FIELD_BYTES + 1)]);
-    }
-    Ok(values)
-}
-
 /// The row as a line of CSV, for the file of rejected rows.
 fn as_csv(values: &ByteRecord) -> Vec<u8> {
     let quoted = values.iter().map(|value| {
@@ -203,97 +157,31 @@ fn as_csv(values: &ByteRecord) -> Vec<u8> {
     quoted.collect::<Vec<_>>().join(&b',')
 }
 
-/// The names of the result's columns.
-async fn header(
-    origin: &str,
-    query: &str,
-    connection: &mut SqliteConnection,
-) -> Result<Vec<String>, SourceError> {
-    let query = AssertSqlSafe(query.to_owned()).into_sql_str();
-    let statement = connection
-        .prepare(query)
-        .await
-        .map_err(|source| SourceError::Query { origin: origin.into(), source })?;
-    let parameters = match statement.parameters() {
-        Some(sqlx::Either::Left(types)) => types.len(),
-        Some(sqlx::Either::Right(count)) => count,
-        None => 0,
-    };
-    // unbound parameters are NULL to the database: the query would quietly find nobody
-    if parameters > 0 {
-        return Err(SourceError::Setting {
-            origin: origin.into(),
-            key: "query".into(),
-            problem: "has a parameter; hint: write the value into the query".into(),
-        });
-    }
-    let columns = statement.columns().iter();
-    Ok(columns.map(|column| column.name().to_owned()).collect())
-}
-
-/// How many rows there will be, for a progress bar, unless counting takes long.
-async fn count(query: &str, connection: &mut SqliteConnection) -> Option<u64> {
-    let mut steps = 0;
-    connection.lock_handle().await.ok()?.set_progress_handler(COUNT_STEP, move || {
-        steps += 1;
-        steps < COUNT_STEPS
-    });
-    // the line break ends a comment that the query may end in
-    let count = format!("SELECT COUNT(*) FROM (\n{query}\n)");
-    let counted =
-        sqlx::query_scalar::<_, i64>(AssertSqlSafe(count)).fetch_one(&mut *connection).await;
-    connection.lock_handle().await.ok()?.remove_progress_handler();
-    counted.ok().and_then(|count| u64::try_from(count).ok())
-}
-
-/// The query without its closing semicolon, if it is one SELECT, with or without a WITH.
-fn one_select(query: &str) -> Result<&str, &'static str> {
-    let (mut first_word, mut end) = (None, None);
-    let mut rest = query;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '-' if rest.starts_with("--") => through(rest, 2, "\n"),
-            '/' if rest.starts_with("/*") => through(rest, 2, "*/"),
-            ';' => {
-                end.get_or_insert(query.len() - rest.len());
-                1
-            }
-            white if white.is_ascii_whitespace() => 1,
-            _ if end.is_some() => return Err("holds more than one statement"),
-            '\'' => through(rest, 1, "'"),
-            '"' => through(rest, 1, "\""),
-            '`' => through(rest, 1, "`"),
-            '[' => through(rest, 1, "]"),
-            _ => {
-                let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-                let length = word.unwrap_or(rest.len()).max(first.len_utf8());
-                first_word.get_or_insert(&rest[..length]);
-                length
-            }
-        };
-        rest = &rest[length..];
-    }
-    match first_word.map(str::to_ascii_lowercase).as_deref() {
-        Some("select" | "with") => Ok(query[..end.unwrap_or(query.len())].trim()),
-        _ => Err("is not a SELECT"),
-    }
-}
-
-/// The length of `text` through the first `close` from `from` on; all of it where there is none.
-fn through(text: &str, from: usize, close: &str) -> usize {
-    text[from..].find(close).map_or(text.len(), |at| from + at + close.len())
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
+    use sqlx::Connection as _;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
     use tempfile::TempDir;
 
     use super::*;
     use crate::domain::address::AddressReason;
+    use crate::domain::database::DatabaseTls;
 
     const COLUMNS: &str = "account = \"CustomerId\"\naddress = \"Email\"\nname = \"FirstName\"";
+
+    fn reading(url: &str, query: &str, columns: &str) -> SqlSettings {
+        SqlSettings {
+            url: url.into(),
+            user: None,
+            password_file: None,
+            tls: DatabaseTls::default(),
+            authorities: None,
+            query: query.into(),
+            columns: toml::from_str(columns).unwrap(),
+        }
+    }
 
     /// A music shop of `customers` customers, in the shape of the Chinook database.
     async fn shop(customers: u32) -> (TempDir, PathBuf) {
@@ -315,13 +203,8 @@ mod tests {
         (dir, path)
     }
 
-    async fn open(dir: &TempDir, query: &str, columns: &str) -> Result<SqliteSource, SourceError> {
-        let settings = SqliteSettings {
-            url: "sqlite:shop.db".into(),
-            query: query.into(),
-            columns: toml::from_str(columns).unwrap(),
-        };
-        SqliteSource::open(&settings, dir.path()).await
+    async fn open(dir: &TempDir, query: &str, columns: &str) -> Result<SqlSource, SourceError> {
+        SqlSource::open(&reading("sqlite:shop.db", query, columns), dir.path()).await
     }
 
     async fn refusal(dir: &TempDir, query: &str, columns: &str) -> String {
@@ -439,15 +322,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_url_of_another_database_is_refused_without_its_password() {
-        let settings = SqliteSettings {
-            url: "postgres://shop:secret@db/shop".into(),
-            query: "SELECT 1".into(),
-            columns: toml::from_str(COLUMNS).unwrap(),
-        };
-        let opened = SqliteSource::open(&settings, Path::new("/")).await;
+    async fn a_password_in_the_url_is_refused_and_not_repeated() {
+        let settings = reading("postgres://shop:secret@db/shop", "SELECT 1", COLUMNS);
+        let opened = SqlSource::open(&settings, Path::new("/")).await;
         let error = opened.err().unwrap();
-        assert!(matches!(error, SourceError::Setting { .. }));
+        assert!(matches!(error, SourceError::Database(_)));
         assert!(!format!("{error} {error:?}").contains("secret"));
     }
 
@@ -478,30 +357,5 @@ mod tests {
         let mut source = open(&dir, query, COLUMNS).await.unwrap();
         assert_eq!(source.progress().total, None);
         assert_eq!(source.next_batch(5, &mut |_| {}).await.unwrap().len(), 5);
-    }
-
-    #[test]
-    fn one_select_and_nothing_else() {
-        for (query, taken) in [
-            ("SELECT 1", Ok("SELECT 1")),
-            (
-                "  with x as (select 1) select * from x ;; ",
-                Ok("with x as (select 1) select * from x"),
-            ),
-            ("-- a; b\nSELECT ';' /* ; */ -- ;", Ok("-- a; b\nSELECT ';' /* ; */ -- ;")),
-            (
-                "SELECT 'it''s; x', \"a;b\", [c;d], `e;f`",
-                Ok("SELECT 'it''s; x', \"a;b\", [c;d], `e;f`"),
-            ),
-            ("SELECT é", Ok("SELECT é")),
-            ("(SELECT 1)", Err("is not a SELECT")),
-            ("SELECTED", Err("is not a SELECT")),
-            ("-- SELECT 1", Err("is not a SELECT")),
-            ("; SELECT 1", Err("holds more than one statement")),
-            ("SELECT 1; 'x'", Err("holds more than one statement")),
-            ("SELECT 'x\\'; DELETE FROM y --'", Err("holds more than one statement")),
-        ] {
-            assert_eq!(one_select(query), taken, "{query}");
-        }
     }
 }

@@ -1,0 +1,90 @@
+//! What is SQLite's own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{ConnectOptions, Decode, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
+use zeroize::Zeroizing;
+
+use super::cell::Cell;
+use super::connection::Access;
+use crate::directory::DirectoryError;
+
+/// How long a locked database is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Finds the rehearsal marker's table by any spelling: its name, ready to stand in a statement.
+pub const FIND_MARKER: &str = "SELECT 'forthwith_rehearsal' FROM sqlite_schema \
+    WHERE lower(name) = 'forthwith_rehearsal' AND type IN ('table', 'view')";
+
+/// Opens the file, which is never created.
+pub async fn connect(path: &Path, access: Access) -> Result<SqliteConnection, DirectoryError> {
+    let path = path.to_owned();
+    match tokio::fs::metadata(&path).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(DirectoryError::FileMissing { path });
+        }
+        Err(error) => return Err(DirectoryError::Open { path, cause: error.to_string() }),
+        Ok(_) => {}
+    }
+    let mut options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    if access == Access::Read {
+        options = options.pragma("query_only", "ON");
+    }
+    options.connect().await.map_err(|error| DirectoryError::Open { path, cause: error.to_string() })
+}
+
+/// How a transaction begins. One that writes takes the lock at once.
+pub fn begin(access: Access, _: Duration) -> String {
+    match access {
+        Access::Read => "BEGIN".into(),
+        Access::Write => "BEGIN IMMEDIATE".into(),
+    }
+}
+
+/// The value of a column by the type SQLite stored it with, whatever its column was declared as; a
+/// column that is not there is null.
+pub fn cell(row: &SqliteRow, column: &str) -> Cell {
+    let Ok(raw) = row.try_get_raw(column) else {
+        return Cell::Null;
+    };
+    if raw.is_null() {
+        return Cell::Null;
+    }
+    let sort = raw.type_info().name().to_owned();
+    let decoded = match sort.as_str() {
+        "INTEGER" => <i64 as Decode<Sqlite>>::decode(raw).ok().map(Cell::Integer),
+        "TEXT" => <String as Decode<Sqlite>>::decode(raw)
+            .ok()
+            .map(|text| Cell::Text(Zeroizing::new(text))),
+        _ => None,
+    };
+    decoded.unwrap_or(Cell::Other)
+}
+
+/// A failure while values were in play.
+///
+/// Two of SQLite's messages may quote a stored value: the general one (a JSON path or a function
+/// argument) and that of a trigger's RAISE. Of those only the code is told.
+pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryError {
+    const SQLITE_ERROR: u32 = 1;
+    const SQLITE_BUSY: u32 = 5;
+    const SQLITE_LOCKED: u32 = 6;
+    const SQLITE_CONSTRAINT_TRIGGER: u32 = 1811;
+    let key = key.to_owned();
+    let code: u32 = error.code().and_then(|code| code.parse().ok()).unwrap_or(SQLITE_ERROR);
+    let cause = match code & 0xff {
+        SQLITE_BUSY | SQLITE_LOCKED => return DirectoryError::Busy { key },
+        SQLITE_ERROR => format!("code {code}; its text may quote a stored value and is not shown"),
+        _ if code == SQLITE_CONSTRAINT_TRIGGER => {
+            "a trigger refused it; its text may quote a stored value and is not shown".to_owned()
+        }
+        _ => format!("code {code}, {}", error.message()),
+    };
+    DirectoryError::Statement { key, cause }
+}

@@ -8,6 +8,7 @@ mod classes;
 mod credentials;
 mod deliveries;
 mod flush;
+mod followers;
 mod identity;
 mod lanes;
 mod load;

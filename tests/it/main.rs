@@ -14,6 +14,7 @@ mod link;
 mod notify;
 mod pace;
 mod peers;
+mod people;
 mod phases;
 mod relays;
 mod replies;

@@ -40,7 +40,7 @@ fn mapped(file: &str) -> String {
 /// A house whose audience are these rows.
 async fn house_of(rows: &str, file: &str, faults: Vec<&'static str>) -> House {
     let campaign = mapped(file);
-    let house = House::furnished(Plan { campaign, faults, ..Plan::default() }).await;
+    let house = House::furnished(Plan { faults, campaign, ..Plan::default() }).await;
     let incident =
         INCIDENT.replace("support_email", &format!("reset_url = \"{PAGE}\"\nsupport_email"));
     write(&house.path("incidents/cold-night/incident.toml"), &incident);

@@ -24,6 +24,7 @@ pub(super) use sums::{delivery_sum, source_sum};
 use classes::{class_lines, link_lines};
 use providers::provider_lines;
 use recheck::recheck_lines;
+use sums::copy_line;
 use waves::{brake_lines, gate_lines, wave_lines};
 
 /// How often `watch` looks.
@@ -109,6 +110,9 @@ fn text(status: &Status) -> String {
         ),
     ])];
     parts.push(format!("Deliveries\n{}", class_lines(people)));
+    if people.copies.sealed > 0 {
+        parts.push(copy_line(people.copies));
+    }
     if status.credentials.values().any(|accounts| *accounts > 0) {
         let lines = credential_lines(&status.credentials);
         parts.push(format!("Credentials\n{lines}{}", recheck_lines(status)));
@@ -134,12 +138,33 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::totals::{DeliveryTotals, SourceTotals};
+    use crate::domain::totals::{CopyTotals, DeliveryTotals, SourceTotals};
     use crate::engine::breaker::BreakerView;
     use crate::engine::gates::GateView;
     use crate::engine::report::{ApprovalView, RecheckView, SlowedLane, SuspendedLane};
     use crate::engine::waves::WaveView;
     use crate::store::tokens::TokenTotals;
+
+    fn people() -> DeliveryTotals {
+        DeliveryTotals {
+            sealed: 1_000,
+            told: 900,
+            queued: 80,
+            fallback: 20,
+            reasons: BTreeMap::from([
+                ("fallback/bounced".to_owned(), 15),
+                ("fallback/address:missing".to_owned(), 5),
+                ("told/accepted".to_owned(), 900),
+            ]),
+            copies: CopyTotals {
+                sealed: 1_013,
+                told: 1_012,
+                machine_open: 1,
+                ..CopyTotals::default()
+            },
+            ..DeliveryTotals::default()
+        }
+    }
 
     fn wave() -> WaveView {
         WaveView {
@@ -202,18 +227,7 @@ mod tests {
             sealed_at: None,
             names_refused: 2,
             credentials: BTreeMap::from([("password/expired".into(), 998)]),
-            deliveries: DeliveryTotals {
-                sealed: 1_000,
-                told: 900,
-                queued: 80,
-                fallback: 20,
-                reasons: BTreeMap::from([
-                    ("fallback/bounced".to_owned(), 15),
-                    ("fallback/address:missing".to_owned(), 5),
-                    ("told/accepted".to_owned(), 900),
-                ]),
-                ..DeliveryTotals::default()
-            },
+            deliveries: people(),
             tokens: Some(TokenTotals {
                 issued: 900,
                 consumed: 40,
@@ -258,6 +272,7 @@ mod tests {
             "998 checked = 980 fine + 8 regressed (7 expired again) + 10 set elsewhere",
             "ALARM: expired credentials had come back",
             "A re-check is overdue",
+            "Copies: 1,012 told, 1 open",
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
             "900 issued = 850 live + 8 expired + 40 used + 2 revoked",

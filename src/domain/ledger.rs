@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// One event. Persons appear as `HMAC(row salt, account)` in hex (protocol §9).
+/// One event. Persons appear as `HMAC(row salt, account)` in hex (protocol §9). The store adds
+/// `"copy":true` to a class change of a second address, which is nobody in the sums.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Entry {
@@ -29,7 +30,10 @@ pub enum Entry {
         root: String,
         /// SHA-256 of the source as read, hex.
         source: String,
-        /// Counts per cleaning step and the classes people were born into.
+        /// SHA-256 of the rules people were judged by, hex.
+        rules: String,
+        /// Counts per cleaning step, address reason and kind of row, and the classes people were born
+        /// into.
         counts: BTreeMap<String, u64>,
     },
     /// A snapshot was stored for approval.

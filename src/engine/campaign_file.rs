@@ -1,7 +1,9 @@
 //! `campaigns/<name>.toml`: whom to tell, how to secure them, what to send and how fast.
 
+pub mod addresses;
 pub mod breaker;
 pub mod canary;
+pub mod cohort;
 mod directory;
 pub mod gate;
 pub mod staff;
@@ -10,8 +12,10 @@ pub mod wave;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+pub use addresses::AddressesSection;
 pub use breaker::BreakerRule;
 pub use canary::{CanaryGo, CanarySection};
+pub use cohort::CohortSection;
 pub use directory::{DirectorySection, Protection};
 pub use gate::GateSection;
 pub use staff::StaffSection;
@@ -41,6 +45,12 @@ pub struct CampaignFile {
     pub environment: Environment,
     /// Where the affected accounts come from.
     pub audience: SourceSettings,
+    /// Which addresses are mailed, and how those are that several accounts share.
+    #[serde(default)]
+    pub addresses: AddressesSection,
+    /// Parts of the audience by region.
+    #[serde(default, rename = "cohort")]
+    pub cohorts: Vec<CohortSection>,
     /// The company's directory; needed where credentials were exposed.
     pub directory: Option<DirectorySection>,
     /// Scopes account references where there is no [directory]: the name of the one they belong to.
@@ -238,6 +248,9 @@ impl CampaignFile {
                  hint: `token_for = \"24h\"`"
                     .into(),
             );
+        }
+        if let Err(what) = self.addresses.check().and_then(|()| cohort::check(&self.cohorts)) {
+            return refuse(what);
         }
         if let Err(fault) = self.pace.setting().check() {
             return refuse(format!("[pace]: {fault}"));

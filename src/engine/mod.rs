@@ -31,6 +31,7 @@ pub mod secure;
 pub mod tracks;
 pub mod wall;
 pub mod waves;
+pub mod worklist;
 pub mod workspace;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ mod link;
 mod notify;
 mod pace;
 mod peers;
+mod people;
 mod phases;
 mod recheck;
 mod relays;

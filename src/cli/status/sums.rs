@@ -1,7 +1,7 @@
 //! Both lines of promise 1 as sums with their numbers.
 
 use crate::cli::output::count;
-use crate::domain::totals::{DeliveryTotals, SourceTotals};
+use crate::domain::totals::{CopyTotals, DeliveryTotals, SourceTotals};
 
 /// The first line of promise 1.
 pub(in crate::cli) fn source_sum(source: &SourceTotals) -> String {
@@ -34,6 +34,15 @@ fn with_doubt(sum: String, balances: bool) -> String {
         return sum;
     }
     format!("{sum}; THIS DOES NOT ADD UP, which is a defect: pause the campaign and report it")
+}
+
+/// Second notices to addresses that may not be their people's: summed apart, since they are nobody.
+pub(super) fn copy_line(copies: CopyTotals) -> String {
+    let closed = match copies.closed {
+        0 => String::new(),
+        closed => format!(", {} closed with their people", count(closed)),
+    };
+    format!("Copies: {} told, {} open{closed}", count(copies.told), count(copies.open()))
 }
 
 #[cfg(test)]

@@ -31,7 +31,25 @@ impl Default for CanarySection {
     }
 }
 
+/// The share of an audience that a canary takes at most, in per cent.
+pub const MOST_PER_CENT: u64 = 10;
+
+/// The canary in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canary {
+    /// People in it, at most; never more than a tenth of the audience.
+    pub size: u64,
+}
+
 impl CampaignFile {
+    /// The canary in force: on by default in live, in a rehearsal only where the file has one.
+    pub fn canary(&self) -> Option<Canary> {
+        let by_default = CanarySection::default();
+        let is_live = self.environment == Environment::Live;
+        let section = self.canary.as_ref().or(is_live.then_some(&by_default))?;
+        Some(Canary { size: u64::from(section.size) })
+    }
+
     /// Who lets the others follow the canary.
     pub fn canary_go(&self) -> CanaryGo {
         self.canary.as_ref().and_then(|canary| canary.go).unwrap_or(match self.environment {
@@ -68,6 +86,17 @@ mod tests {
             .replace("environment = \"rehearsal\"", &format!("environment = \"{environment}\""));
         CampaignFile::parse(&format!("{text}\n{canary}"), "campaigns/x.toml")
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_canary_is_the_default_in_live_alone() {
+        let size = |environment, canary| {
+            parse(environment, canary).unwrap().canary().map(|canary| canary.size)
+        };
+        assert_eq!(size("live", ""), Some(500));
+        assert_eq!(size("live", "[canary]\nsize = 20"), Some(20));
+        assert_eq!(size("rehearsal", ""), None);
+        assert_eq!(size("rehearsal", "[canary]"), Some(500));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::classes::{Moved, change_rows, move_counters};
+use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, WriteTx, row};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::DeliveryClass;
@@ -193,19 +193,17 @@ impl SqliteStore {
             moves.extend(settled.delivery.as_ref());
         }
         keep_held(write.conn(), campaign, &mut moves).await?;
-        change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
+        let Lines(held) = change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
-        lines.extend(
-            moves.iter().filter(|m| moved.numbers.contains(&m.number)).map(|m| m.line.clone()),
-        );
-        let released: Vec<_> = moves.into_iter().cloned().collect();
-        self.wake(write, seal, &released, &moved).await?;
+        lines.extend(held);
+        self.wake(write, seal, &moved).await?;
         self.log(write, &lines).await?;
         Ok(changed.len() as u64)
     }
 }
 
-/// Takes out releases of people of whom another kind of credential is failed: they stay held.
+/// Takes out releases of people of whom another kind of credential is failed, or of whose group another
+/// account's is: they stay held.
 async fn keep_held(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -220,10 +218,18 @@ async fn keep_held(
         return Ok(());
     }
     let failed: Vec<i64> = sqlx::query_scalar(
-        "SELECT number
-         FROM credential
-         WHERE campaign_id = $1 AND class = 'failed'
-           AND number IN (SELECT value FROM json_each($2))",
+        "SELECT j.value
+         FROM json_each($2) AS j
+         CROSS JOIN credential AS c ON c.campaign_id = $1 AND c.number = j.value
+         WHERE c.class = 'failed'
+         UNION
+         SELECT j.value
+         FROM json_each($2) AS j
+         CROSS JOIN follower AS own ON own.campaign_id = $1 AND own.number = j.value
+         CROSS JOIN follower AS f INDEXED BY follower_by_leader
+           ON f.campaign_id = $1 AND f.leader = own.leader
+         CROSS JOIN credential AS c ON c.campaign_id = $1 AND c.number = f.number
+         WHERE c.class = 'failed' AND f.kind <> 'copy'",
     )
     .bind(campaign)
     .bind(json!(released).to_string())

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::classes::{Moved, change_rows, move_counters};
+use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::pace::count_begun;
 use super::waves::moved::{keep_breaker, note_permits};
 use super::{SqliteStore, StoreError, row, tokens};
@@ -158,12 +158,7 @@ async fn end_attempts<'a>(
         moved.flight(one.key.number, &one.from, -1);
         moves.extend(one.change.as_ref());
     }
-    change_rows(conn, campaign, &moves, now, moved).await?;
-    let lines = moves
-        .iter()
-        .filter(|change| moved.numbers.contains(&change.number))
-        .map(|change| change.line.clone())
-        .collect();
+    let Lines(lines) = change_rows(conn, campaign, &moves, now, moved).await?;
     let late = ended.iter().copied().filter(|one| !paired.contains(&one.key)).collect();
     Ok((lines, late))
 }
@@ -221,7 +216,7 @@ async fn keep_late(
 }
 
 /// Inserts intents with their tokens; the key is the gate against double sends, and a row that is no
-/// longer in the class and generation it was loaded in starts nothing.
+/// longer in the class and generation it was loaded in, or that another carries, starts nothing.
 async fn insert_intents(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -261,6 +256,9 @@ async fn insert_intents(
            ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'number' AS INTEGER)
          WHERE COALESCE(d.class, 'queued') = j.value ->> 'from'
            AND COALESCE(d.generation, 1) = j.value ->> 'generation'
+           AND NOT EXISTS (SELECT 1 FROM follower AS f
+                           WHERE f.campaign_id = $2 AND f.kind = 'carried'
+                             AND f.number = CAST(j.value ->> 'number' AS INTEGER))
          ON CONFLICT DO NOTHING
          RETURNING number, generation, n",
     )

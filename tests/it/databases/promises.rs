@@ -233,8 +233,8 @@ async fn a_connection_that_breaks_in_the_middle_is_settled_by_reading(kind: Kind
         }
     };
     let rows = [replacement(1), replacement(2)];
-    let (outcome, ()) =
-        tokio::join!(directory.replace(PASSWORDS, &rows, &Controls::none()), broken);
+    let none = Controls::none();
+    let (outcome, ()) = tokio::join!(directory.replace(PASSWORDS, &rows, &none), broken);
     let error = outcome.unwrap_err();
     assert!(matches!(error, DirectoryError::Lost { .. }), "{error}");
     assert!(error.told().contains("hint: run it again"), "{}", error.told());

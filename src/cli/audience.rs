@@ -3,10 +3,10 @@
 use clap::Subcommand;
 
 use super::context::Context;
-use super::listing::facts;
+use super::listing::{Listing, facts};
 use super::output::count;
 use super::status::source_sum;
-use super::{Bars, CliError};
+use super::{AsJson, Bars, CliError};
 use crate::engine::seal::Sealed;
 
 #[derive(Debug, Subcommand)]
@@ -16,10 +16,42 @@ pub(super) enum Verb {
         /// The campaign
         campaign: String,
     },
+    /// List the accounts whose source rows contradict each other, with the lines; each is settled by
+    /// an amendment before the notice can be approved
+    Conflicts {
+        /// The campaign
+        campaign: String,
+        #[command(flatten)]
+        form: AsJson,
+    },
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
-    let Verb::Seal { campaign } = verb;
+    match verb {
+        Verb::Seal { campaign } => seal(campaign, context).await,
+        Verb::Conflicts { campaign, form } => conflicts(&campaign, form, context).await,
+    }
+}
+
+async fn conflicts(
+    campaign: &str,
+    form: AsJson,
+    context: &Context<'_>,
+) -> Result<(), CliError> {
+    let found =
+        context.with_engine(async |engine| Ok(engine.conflicts(campaign).await?)).await?;
+    let columns = ["number", "account", "address", "line", "others"];
+    Listing::print(context.printer, &columns, form.json, &found, "no conflict is open")?;
+    if !found.is_empty() {
+        context.printer.say(&format!(
+            "`line` was sealed, `others` contradict it. `forthwith amendment release {campaign} WHO` \
+             keeps the sealed row; `replace-address`, `withdraw` and `waive` do not."
+        ));
+    }
+    Ok(())
+}
+
+async fn seal(campaign: String, context: &Context<'_>) -> Result<(), CliError> {
     let sealed = context
         .with_engine(async |engine| {
             let bars = Bars::new(context.printer);
@@ -33,7 +65,8 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
     }
     if sealed.row.totals.conflicts > 0 {
         context.printer.say(
-            "Accounts with conflicting rows are expired like all others; their notices are held.",
+            "Accounts with conflicting rows are expired like all others; their notices are held, and \
+             the notice is approved once each is settled: `forthwith audience conflicts`.",
         );
     }
     context.printer.say(&format!(

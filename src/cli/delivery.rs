@@ -200,6 +200,11 @@ fn tell(story: &Story, context: &Context<'_>) -> Result<(), CliError> {
             ["generation", "state", "issued_at", "expires_at", "consumed_at", "revoked_at"];
         Listing::print(context.printer, &columns, false, &story.tokens, "")?;
     }
+    if !story.amendments.is_empty() {
+        context.printer.data("\nAmendments")?;
+        let columns = ["n", "kind", "to", "was", "became", "reason", "evidence", "by", "at"];
+        Listing::print(context.printer, &columns, false, &story.amendments, "")?;
+    }
     for attempt in &story.attempts {
         for end in &attempt.resolutions {
             let (generation, n) = (attempt.generation, attempt.n);

@@ -10,6 +10,7 @@ use super::listing::facts;
 use super::output::{count, harmless};
 use crate::domain::totals::{DeliveryTotals, SourceTotals};
 use crate::engine::Engine;
+use crate::engine::amend::AmendmentSum;
 use crate::engine::report::{SlowedLane, Status};
 use crate::store::tokens::TokenTotals;
 
@@ -130,6 +131,9 @@ fn text(status: &Status) -> String {
     if status.credentials.values().any(|accounts| *accounts > 0) {
         parts.push(format!("Credentials\n{}", credential_lines(&status.credentials)));
     }
+    if !status.amendments.is_empty() {
+        parts.push(format!("Amendments in force\n{}", amendment_lines(&status.amendments)));
+    }
     parts.extend(status.tokens.as_ref().map(link_lines));
     parts.extend(provider_lines(status));
     let signed: Vec<String> = status
@@ -140,6 +144,21 @@ fn text(status: &Status) -> String {
     let signed = if signed.is_empty() { "none yet".into() } else { signed.join("\n") };
     parts.push(format!("Signatures\n{signed}"));
     parts.join("\n\n")
+}
+
+/// People by the kind of amendment in force for them, one kind a line.
+pub(super) fn amendment_lines(sums: &BTreeMap<&'static str, AmendmentSum>) -> String {
+    let widest = sums.keys().map(|kind| kind.len()).max().unwrap_or(0);
+    let numbers = sums.values().map(|sum| count(sum.in_force).len()).max().unwrap_or(0);
+    let lines = sums.iter().map(|(kind, sum)| {
+        let more = if sum.made == sum.in_force {
+            String::new()
+        } else {
+            format!("  of {} made", count(sum.made))
+        };
+        format!("{kind:widest$}  {:>numbers$}{more}", count(sum.in_force))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// How many personal links there are, and what became of them.
@@ -256,6 +275,10 @@ mod tests {
                 ]),
                 ..DeliveryTotals::default()
             },
+            amendments: BTreeMap::from([
+                ("release", AmendmentSum { made: 3, in_force: 2 }),
+                ("withdraw", AmendmentSum { made: 1, in_force: 1 }),
+            ]),
             tokens: Some(TokenTotals {
                 issued: 900,
                 consumed: 40,
@@ -294,6 +317,7 @@ mod tests {
             "paused (operator: by os:ann@host)",
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
+            "release   2  of 3 made\nwithdraw  1",
             "900 issued = 850 live + 8 expired + 40 used + 2 revoked",
             "gmail until 2026-01-01T00:00:00Z: 550 5.7.26\u{FFFD}[31m",
         ] {

@@ -1,5 +1,6 @@
 //! L2: use cases. Each is one file, named by its verb or noun; knows L1 through its traits and types.
 
+pub mod amend;
 pub mod approve;
 pub mod approved;
 pub mod campaign_file;

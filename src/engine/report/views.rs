@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::totals::{DeliveryTotals, SourceTotals};
+use crate::engine::amend::{AmendmentSum, AmendmentView};
 use crate::store::tokens::TokenTotals;
 
 /// Where a campaign stands.
@@ -32,6 +33,8 @@ pub struct Status {
     pub credentials: BTreeMap<String, u64>,
     /// Second line of promise 1.
     pub deliveries: DeliveryTotals,
+    /// Amendments by kind; empty where there are none.
+    pub amendments: BTreeMap<&'static str, AmendmentSum>,
     /// Personal links; absent where none was issued, and while watching.
     pub tokens: Option<TokenTotals>,
     /// Providers that rest.
@@ -188,6 +191,8 @@ pub struct Story {
     pub attempts: Vec<AttemptView>,
     /// Their personal links.
     pub tokens: Vec<TokenView>,
+    /// What was changed about them since the seal.
+    pub amendments: Vec<AmendmentView>,
 }
 
 /// One credential in a listing.

@@ -215,7 +215,7 @@ async fn keep_late(
 }
 
 /// Inserts intents with their tokens; the key is the gate against double sends, and a row that is no
-/// longer in the class and generation it was loaded in starts nothing.
+/// longer in the class and generation it was loaded in, or was amended since, starts nothing.
 async fn insert_intents(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -240,6 +240,7 @@ async fn insert_intents(
                 "epoch": intent.epoch,
                 "segment": intent.segment,
                 "relay": intent.relay,
+                "amendments": intent.amendments,
             })
         })
         .collect();
@@ -255,6 +256,10 @@ async fn insert_intents(
            ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'number' AS INTEGER)
          WHERE COALESCE(d.class, 'queued') = j.value ->> 'from'
            AND COALESCE(d.generation, 1) = j.value ->> 'generation'
+           AND j.value ->> 'amendments' = COALESCE((
+                   SELECT MAX(a.n) FROM amendment AS a
+                   WHERE a.campaign_id = $2
+                     AND a.number = CAST(j.value ->> 'number' AS INTEGER)), 0)
          ON CONFLICT DO NOTHING
          RETURNING number, generation, n",
     )

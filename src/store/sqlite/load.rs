@@ -9,6 +9,7 @@ use super::classes::Moved;
 use super::{SqliteStore, StoreError, WriteTx, row};
 use crate::domain::chunk::{chunk_of, numbers_of};
 use crate::domain::delivery::{AttemptKey, DeliveryClass};
+use crate::store::amendments::AmendmentRow;
 use crate::store::deliveries::{DeliveryState, DueDoubt, Lease, LoadedRow, Move, Unpaired};
 
 /// The columns of a delivery row, absent where there is none.
@@ -105,6 +106,15 @@ impl SqliteStore {
         let tries = self.tries(campaign, range).await?;
         let mut credentials = self.credential_words(campaign, range).await?;
         let tokens = self.stored_tokens(campaign, range).await?;
+        let mut amendments: HashMap<u64, Vec<AmendmentRow>> = HashMap::new();
+        for amendment in self.read_between(campaign, first, last).await? {
+            amendments.entry(amendment.number).or_default().push(amendment);
+        }
+        let readdressed = if amendments.is_empty() {
+            HashMap::new()
+        } else {
+            self.at_amended_addresses(campaign, seal, range).await?
+        };
         people
             .into_iter()
             .map(|person| {
@@ -121,9 +131,10 @@ impl SqliteStore {
                     repeats: tried.and_then(|(_, repeats)| *repeats),
                     credentials: credentials.remove(&number).unwrap_or_default(),
                     token: tokens.get(&generation).copied(),
-                    at_address: 1,
+                    at_address: readdressed.get(&number).copied().unwrap_or(1),
                     carried: Vec::new(),
                     copy_of: None,
+                    amendments: amendments.remove(&row::uint(number)).unwrap_or_default(),
                     state,
                 })
             })

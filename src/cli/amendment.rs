@@ -143,11 +143,8 @@ async fn act(
         context.printer.say(&breakdown(&classes));
         context.confirm(&format!("{people} people will be {means}. Go on?"), args.yes)?;
         let signers = signers(args, engine, context).await?;
-        let request = Request {
-            change,
-            reason: args.reason.clone(),
-            evidence: args.evidence.clone(),
-        };
+        let request =
+            Request { change, reason: args.reason.clone(), evidence: args.evidence.clone() };
         let amended = engine.amend(name, &found.numbers, &request, &signers).await?;
         report(&amended, &people, means, context);
         if !amended.left.is_empty() {
@@ -225,8 +222,7 @@ async fn list(
     engine: &Engine,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    let columns =
-        ["number", "n", "kind", "to", "was", "became", "reason", "evidence", "by", "at"];
+    let columns = ["number", "n", "kind", "to", "was", "became", "reason", "evidence", "by", "at"];
     let mut listing = Listing::new(context.printer, &columns, form.json);
     let mut after = (0, 0);
     loop {
@@ -240,7 +236,9 @@ async fn list(
     listing.finish("no amendments");
     let sums = engine.amendment_sums(campaign).await?;
     if !form.json && !sums.is_empty() {
-        context.printer.data(&format!("\nPeople they are in force for\n{}", amendment_lines(&sums)))?;
+        context
+            .printer
+            .data(&format!("\nPeople they are in force for\n{}", amendment_lines(&sums)))?;
     }
     Ok(())
 }

@@ -33,13 +33,8 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
     }
 }
 
-async fn conflicts(
-    campaign: &str,
-    form: AsJson,
-    context: &Context<'_>,
-) -> Result<(), CliError> {
-    let found =
-        context.with_engine(async |engine| Ok(engine.conflicts(campaign).await?)).await?;
+async fn conflicts(campaign: &str, form: AsJson, context: &Context<'_>) -> Result<(), CliError> {
+    let found = context.with_engine(async |engine| Ok(engine.conflicts(campaign).await?)).await?;
     let columns = ["number", "account", "address", "line", "others"];
     Listing::print(context.printer, &columns, form.json, &found, "no conflict is open")?;
     if !found.is_empty() {

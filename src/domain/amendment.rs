@@ -176,11 +176,7 @@ impl Change {
     }
 
     /// The class a person of this standing comes to from `from`.
-    pub fn lands(
-        &self,
-        from: &DeliveryClass,
-        standing: Standing,
-    ) -> Result<DeliveryClass, Misfit> {
+    pub fn lands(&self, from: &DeliveryClass, standing: Standing) -> Result<DeliveryClass, Misfit> {
         self.fits(from)?;
         Ok(match self {
             Self::Withdraw => DeliveryClass::Withdrawn,

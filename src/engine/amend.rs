@@ -140,9 +140,10 @@ impl Engine {
             for (one, fate) in planned.into_iter().zip(fates) {
                 if fate == Applied::Yes {
                     open.remove(&one.row.number);
-                    let renews = one.steps.first().is_some_and(|step| {
-                        step.change.state.generation > step.generation
-                    });
+                    let renews = one
+                        .steps
+                        .first()
+                        .is_some_and(|step| step.change.state.generation > step.generation);
                     amended.renewed += u64::from(renews);
                     amended.done.push((one.row.number, one.row.was, one.row.became));
                 } else {

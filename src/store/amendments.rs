@@ -99,11 +99,8 @@ pub enum Applied {
 #[async_trait]
 pub trait Amendments {
     /// People as an amendment must know them, by number; who is not sealed is absent.
-    async fn amendable(
-        &self,
-        campaign: i64,
-        numbers: &[u64],
-    ) -> Result<Vec<Amendable>, StoreError>;
+    async fn amendable(&self, campaign: i64, numbers: &[u64])
+    -> Result<Vec<Amendable>, StoreError>;
 
     /// Applies amendments in one transaction with their signatures, moves, counters, resolutions,
     /// revoked tokens and ledger lines. Tells of each, in their order, what became of it.

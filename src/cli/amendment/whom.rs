@@ -120,8 +120,8 @@ async fn from_file(
     numbers: &mut BTreeSet<u64>,
 ) -> Result<Found, CliError> {
     let shown = || path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CliError::File { path: shown(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| CliError::File { path: shown(), source })?;
     let mut found = Found::default();
     let mut kept = String::from("line,text\n");
     for (line, account) in (1..).zip(text.trim_start_matches('\u{FEFF}').lines()) {

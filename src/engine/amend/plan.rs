@@ -83,15 +83,13 @@ impl Engine {
     /// The request as one person's amendment, with a salt of its own.
     fn drawn(&self, act: &Act<'_>, from: &DeliveryClass) -> Result<Amendment, EngineError> {
         let Act { request, .. } = act;
-        let refused = |why: crate::domain::amendment::BodyError| {
-            EngineError::refused(why.to_string())
-        };
+        let refused =
+            |why: crate::domain::amendment::BodyError| EngineError::refused(why.to_string());
         if request.change.kind().needs_evidence(from) && request.evidence.trim().is_empty() {
             return Err(refused(crate::domain::amendment::BodyError::NoEvidence));
         }
         let change = request.change.clone();
-        Amendment::new(rand::random(), change, &request.reason, &request.evidence)
-            .map_err(refused)
+        Amendment::new(rand::random(), change, &request.reason, &request.evidence).map_err(refused)
     }
 
     /// The row, encrypted and signed.
@@ -151,11 +149,7 @@ impl Engine {
 }
 
 /// Where a person stands who may be told again: an amended address replaces the sealed one's reason.
-fn standing(
-    person: &Amendable,
-    recipient: &Recipient,
-    before: &[SignedAmendment],
-) -> Standing {
+fn standing(person: &Amendable, recipient: &Recipient, before: &[SignedAmendment]) -> Standing {
     let replaced = before.iter().any(|one| one.kind() == AmendmentKind::ReplaceAddress);
     Standing {
         address: if replaced { AddressReason::Suspect } else { recipient.reason },
@@ -213,7 +207,7 @@ fn check_address(
 
 /// One notice for several accounts: who leaves it, or carries it, cannot be amended alone.
 fn check_carried(kind: AmendmentKind, person: &Amendable) -> Result<(), EngineError> {
-    use AmendmentKind::{ChangeChannel, Hold, Release, ReplaceAddress, Withdraw, Waive};
+    use AmendmentKind::{ChangeChannel, Hold, Release, ReplaceAddress, Waive, Withdraw};
     let number = person.number;
     match (kind, person.carrier, person.carries) {
         (ReplaceAddress | ChangeChannel, Some(carrier), _) => Err(EngineError::refused(format!(

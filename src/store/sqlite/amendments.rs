@@ -11,9 +11,7 @@ use sqlx::SqliteConnection;
 use super::classes::{Moved, change_rows, move_counters};
 use super::deliveries::insert_resolutions;
 use super::{SqliteStore, StoreError, row, tokens};
-use crate::store::amendments::{
-    Amendable, AmendmentRow, Amendments, Applied, NewAmendment, Step,
-};
+use crate::store::amendments::{Amendable, AmendmentRow, Amendments, Applied, NewAmendment, Step};
 use crate::store::deliveries::{Move, Resolution};
 
 #[async_trait]
@@ -136,8 +134,7 @@ async fn fates(
     campaign: i64,
     amendments: &[NewAmendment],
 ) -> Result<Vec<Applied>, StoreError> {
-    let guards: Vec<Value> =
-        amendments.iter().flat_map(|one| &one.steps).map(guard).collect();
+    let guards: Vec<Value> = amendments.iter().flat_map(|one| &one.steps).map(guard).collect();
     let guards = Value::Array(guards).to_string();
     let numbers = async |conn: &mut SqliteConnection, sql: &'static str| {
         let found: Vec<i64> = sqlx::query_scalar(sql)

@@ -31,9 +31,3 @@ CREATE TABLE amendment_signature (
     signature BLOB NOT NULL CHECK (length(signature) = 64),
     PRIMARY KEY (campaign_id, number, n, operator_id)
 ) STRICT, WITHOUT ROWID;
-
--- Who goes along with whom: few rows have one, and only those are in these.
-CREATE INDEX IF NOT EXISTS recipient_by_carrier
-    ON recipient (seal_id, carrier) WHERE carrier IS NOT NULL;
-CREATE INDEX IF NOT EXISTS recipient_by_primary
-    ON recipient (seal_id, copy_of) WHERE copy_of IS NOT NULL;

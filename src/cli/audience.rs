@@ -24,12 +24,20 @@ pub(super) enum Verb {
         #[command(flatten)]
         form: AsJson,
     },
+    /// List the addresses that too many accounts share to be mailed unseen; addresses are masked
+    Worklist {
+        /// The campaign
+        campaign: String,
+        #[command(flatten)]
+        form: AsJson,
+    },
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
     match verb {
-        Verb::Seal { campaign } => seal(campaign, context).await,
+        Verb::Seal { campaign } => seal(&campaign, context).await,
         Verb::Conflicts { campaign, form } => conflicts(&campaign, form, context).await,
+        Verb::Worklist { campaign, form } => worklist(&campaign, form.json, context).await,
     }
 }
 
@@ -46,16 +54,28 @@ async fn conflicts(campaign: &str, form: AsJson, context: &Context<'_>) -> Resul
     Ok(())
 }
 
-async fn seal(campaign: String, context: &Context<'_>) -> Result<(), CliError> {
+async fn worklist(campaign: &str, json: bool, context: &Context<'_>) -> Result<(), CliError> {
+    let crowded = context.with_engine(async |engine| Ok(engine.worklist(campaign).await?)).await?;
+    let columns = ["address", "accounts", "first"];
+    Listing::print(context.printer, &columns, json, &crowded, "no address is crowded")?;
+    if !crowded.is_empty() {
+        context.printer.say(&format!(
+            "Their people: `forthwith delivery list {campaign} --class held --reason shared`"
+        ));
+    }
+    Ok(())
+}
+
+async fn seal(campaign: &str, context: &Context<'_>) -> Result<(), CliError> {
     let sealed = context
         .with_engine(async |engine| {
             let bars = Bars::new(context.printer);
-            Ok(engine.seal(&campaign, &bars).await?)
+            Ok(engine.seal(campaign, &bars).await?)
         })
         .await?;
     context.printer.data(&summary(&sealed))?;
     if sealed.row.totals.duplicates + sealed.row.totals.conflicts > 0 {
-        let file = context.workspace.duplicates(&campaign);
+        let file = context.workspace.duplicates(campaign);
         context.printer.say(&format!("Duplicates and conflicts: {}", file.display()));
     }
     if sealed.row.totals.conflicts > 0 {
@@ -80,6 +100,7 @@ fn summary(sealed: &Sealed) -> String {
         ("Source SHA-256", hex::encode(row.source_digest)),
         ("Read at", row.as_of.to_string()),
         ("Names refused", count(row.names_refused)),
+        ("Copies", count(row.copies)),
     ];
     if let Some(path) = &sealed.rejects.path {
         let by_reason: Vec<_> = sealed

@@ -165,7 +165,7 @@ fn tell(story: &Story, context: &Context<'_>) -> Result<(), CliError> {
         format!("{} ({})", delivery.class, delivery.reason)
     };
     let flight = if delivery.in_flight { ", an attempt is in flight" } else { "" };
-    context.printer.data(&facts(&[
+    let mut lines = vec![
         ("Number", delivery.number.to_string()),
         ("Reference", delivery.reference.clone()),
         ("Account", delivery.account.clone()),
@@ -176,7 +176,13 @@ fn tell(story: &Story, context: &Context<'_>) -> Result<(), CliError> {
         ("Sealed at", or_none(&story.sealed_at)),
         ("Seal root", story.seal_root.clone()),
         ("In the ledger", story.person.clone()),
-    ]))?;
+    ];
+    if story.at_address > 1 {
+        lines.push(("Accounts there", count(story.at_address)));
+    }
+    lines.extend(story.carrier.map(|number| ("Told with", number.to_string())));
+    lines.extend(story.copy_of.map(|number| ("Copy of", number.to_string())));
+    context.printer.data(&facts(&lines))?;
     context.printer.data("\nCredentials")?;
     let columns = ["kind", "class", "reason", "changed_at"];
     Listing::print(context.printer, &columns, false, &story.credentials, "none settled")?;

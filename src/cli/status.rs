@@ -8,7 +8,7 @@ use super::CliError;
 use super::context::Context;
 use super::listing::facts;
 use super::output::{count, harmless};
-use crate::domain::totals::{DeliveryTotals, SourceTotals};
+use crate::domain::totals::{CopyTotals, DeliveryTotals, SourceTotals};
 use crate::engine::Engine;
 use crate::engine::amend::AmendmentSum;
 use crate::engine::report::{SlowedLane, Status};
@@ -128,6 +128,9 @@ fn text(status: &Status) -> String {
         ),
     ])];
     parts.push(format!("Deliveries\n{}", class_lines(people)));
+    if people.copies.sealed > 0 {
+        parts.push(copy_line(people.copies));
+    }
     if status.credentials.values().any(|accounts| *accounts > 0) {
         parts.push(format!("Credentials\n{}", credential_lines(&status.credentials)));
     }
@@ -159,6 +162,15 @@ pub(super) fn amendment_lines(sums: &BTreeMap<&'static str, AmendmentSum>) -> St
         format!("{kind:widest$}  {:>numbers$}{more}", count(sum.in_force))
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Second notices to addresses that may not be their people's: summed apart, since they are nobody.
+fn copy_line(copies: CopyTotals) -> String {
+    let closed = match copies.closed {
+        0 => String::new(),
+        closed => format!(", {} closed with their people", count(closed)),
+    };
+    format!("Copies: {} told, {} open{closed}", count(copies.told), count(copies.open()))
 }
 
 /// How many personal links there are, and what became of them.
@@ -245,6 +257,27 @@ mod tests {
     use crate::engine::report::{ApprovalView, SuspendedLane};
     use crate::store::tokens::TokenTotals;
 
+    fn people() -> DeliveryTotals {
+        DeliveryTotals {
+            sealed: 1_000,
+            told: 900,
+            queued: 80,
+            fallback: 20,
+            reasons: BTreeMap::from([
+                ("fallback/bounced".to_owned(), 15),
+                ("fallback/address:missing".to_owned(), 5),
+                ("told/accepted".to_owned(), 900),
+            ]),
+            copies: CopyTotals {
+                sealed: 1_013,
+                told: 1_012,
+                machine_open: 1,
+                ..CopyTotals::default()
+            },
+            ..DeliveryTotals::default()
+        }
+    }
+
     fn status() -> Status {
         Status {
             name: "spring".into(),
@@ -263,22 +296,11 @@ mod tests {
             sealed_at: None,
             names_refused: 2,
             credentials: BTreeMap::from([("password/expired".into(), 998)]),
-            deliveries: DeliveryTotals {
-                sealed: 1_000,
-                told: 900,
-                queued: 80,
-                fallback: 20,
-                reasons: BTreeMap::from([
-                    ("fallback/bounced".to_owned(), 15),
-                    ("fallback/address:missing".to_owned(), 5),
-                    ("told/accepted".to_owned(), 900),
-                ]),
-                ..DeliveryTotals::default()
-            },
             amendments: BTreeMap::from([
                 ("release", AmendmentSum { made: 3, in_force: 2 }),
                 ("withdraw", AmendmentSum { made: 1, in_force: 1 }),
             ]),
+            deliveries: people(),
             tokens: Some(TokenTotals {
                 issued: 900,
                 consumed: 40,
@@ -315,6 +337,7 @@ mod tests {
             "1,000 = 900 told + 100 open + 0 withdrawn + 0 waived",
             "100 = 80 the machine will move + 20 somebody must act for",
             "paused (operator: by os:ann@host)",
+            "Copies: 1,012 told, 1 open",
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
             "release   2  of 3 made\nwithdraw  1",

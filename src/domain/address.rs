@@ -3,8 +3,14 @@
 //! The grammar is RFC 5321 §4.1.2 with the UTF-8 of RFC 6531, less what no customer database
 //! means: address literals, quoted white space, hosts without a dot.
 
+mod domain_list;
+mod reason;
+mod role;
+
 use std::fmt;
 
+pub use self::domain_list::{DomainList, DomainListError};
+pub use self::reason::{AddressFacts, AddressReason};
 use super::field::{is_bidi, is_control};
 
 /// The longest local part, in octets (RFC 5321 §4.5.3.1.1).
@@ -129,6 +135,12 @@ impl EmailAddress {
         format!("{}@{}", self.local_part().to_ascii_lowercase(), self.domain())
     }
 
+    /// Whether it belongs to a role (`info@`, `postmaster@`) and so to whoever holds it, rather than to
+    /// one person: the local part up to a `+`, by the list of `config/roles.txt`.
+    pub fn is_role(&self) -> bool {
+        role::is_role(self.local_part())
+    }
+
     /// Whether only a relay with SMTPUTF8 (RFC 6531) can carry it. A domain never needs that.
     pub fn needs_smtputf8(&self) -> bool {
         !self.local_part().is_ascii()
@@ -222,68 +234,6 @@ fn ascii_domain(domain: &str) -> Result<String, AddressError> {
         return Err(AddressError::DomainSyntax);
     }
     Ok(domain)
-}
-
-/// Whether a sealed address can be mailed, and if not, why. Everything but `ok` leads to the
-/// fallback or to a variant without secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AddressReason {
-    /// It can be mailed.
-    Ok,
-    /// The source had none.
-    Missing,
-    /// The source's text is no address.
-    Invalid,
-    /// Its domain takes no mail.
-    DeadDomain,
-    /// A domain we host: the expiry locks this mailbox.
-    OwnMailbox,
-    /// Changed after the window began: the thief may have put it there.
-    Suspect,
-    /// Not used for so long that somebody else may read it.
-    Dormant,
-    /// It must not be mailed.
-    Suppressed,
-}
-
-impl AddressReason {
-    /// Every reason, in the order of its documentation.
-    pub const ALL: [Self; 8] = [
-        Self::Ok,
-        Self::Missing,
-        Self::Invalid,
-        Self::DeadDomain,
-        Self::OwnMailbox,
-        Self::Suspect,
-        Self::Dormant,
-        Self::Suppressed,
-    ];
-
-    /// The word kept in seals, tables and counts.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Missing => "missing",
-            Self::Invalid => "invalid",
-            Self::DeadDomain => "dead-domain",
-            Self::OwnMailbox => "own-mailbox",
-            Self::Suspect => "suspect",
-            Self::Dormant => "dormant",
-            Self::Suppressed => "suppressed",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.word() == word)
-    }
-}
-
-impl fmt::Display for AddressReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
 }
 
 #[cfg(test)]
@@ -409,15 +359,5 @@ mod tests {
         assert_eq!(read("\" ada@Example.com\"").unwrap().as_str(), "ada@example.com");
         let error = read("\"secret@localhost\"").unwrap_err().to_string();
         assert!(error.contains("no dot") && !error.contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn every_reason_survives_its_word() {
-        for reason in AddressReason::ALL {
-            assert_eq!(AddressReason::parse(reason.word()), Some(reason));
-            let json = format!("\"{}\"", reason.word());
-            assert_eq!(serde_json::from_str::<AddressReason>(&json).unwrap(), reason);
-        }
-        assert_eq!(AddressReason::parse("excluded"), None);
     }
 }

@@ -29,7 +29,10 @@ pub enum Entry {
         root: String,
         /// SHA-256 of the source as read, hex.
         source: String,
-        /// Counts per cleaning step and the classes people were born into.
+        /// SHA-256 of the rules people were judged by, hex.
+        rules: String,
+        /// Counts per cleaning step, address reason and kind of row, and the classes people were born
+        /// into.
         counts: BTreeMap<String, u64>,
     },
     /// A snapshot was stored for approval.

@@ -11,8 +11,10 @@ use jiff::civil::Date;
 use super::address::{AddressReason, EmailAddress};
 use super::field::{Name, is_bidi};
 
-/// The version of the canonical row, its first byte.
+/// The version of the canonical row, its first byte, where the source knows no earlier address.
 const VERSION: u8 = 1;
+/// The version where it knows one.
+const WITH_ADDRESS_BEFORE: u8 = 2;
 /// The longest account reference, in bytes.
 const ACCOUNT_BYTES: usize = 255;
 /// The longest region, in characters.
@@ -161,8 +163,11 @@ pub struct Recipient {
     pub fields: BTreeMap<String, String>,
     /// Merge fields, `locale` and `region`, whose value was absent (merge fields) or refused.
     pub refused: BTreeSet<String>,
-    /// When the address was last changed, as the source knows it.
+    /// When the source's address was last changed, as the source knows it.
     pub address_changed_at: Option<Timestamp>,
+    /// The address before that change, as the source knows it. Where the seal sends the notice there
+    /// instead, `address` is the same.
+    pub address_before: Option<EmailAddress>,
     /// When the password was last changed, as the source knows it.
     pub password_changed_at: Option<Timestamp>,
     /// The day the address was last proved to be the person's.
@@ -173,7 +178,9 @@ pub struct Recipient {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The first byte is no version this build knows.
-    #[error("the sealed row has version {0}, this build reads 1; hint: a newer forthwith wrote it")]
+    #[error(
+        "the sealed row has version {0}, this build reads 1 and 2; hint: a newer forthwith wrote it"
+    )]
     Version(u8),
     /// The bytes end inside the named part.
     #[error("the sealed row ends inside its part `{0}`")]
@@ -189,7 +196,7 @@ pub enum DecodeError {
 impl Recipient {
     /// The exact bytes a seal leaf is hashed over, and the plain text of the encrypted row.
     ///
-    /// The version byte 1, then these parts, each with its length in bytes before it (8 bytes,
+    /// The version byte, 1, or 2 where there is part 15; then these parts, each with its length in bytes before it (8 bytes,
     /// big-endian). All parts are UTF-8 text; an absent value is an empty part:
     ///
     /// 1. account
@@ -207,9 +214,12 @@ impl Recipient {
     /// 13. the number of merge fields in decimal, then for each, ordered by the bytes of its
     ///     name: its name, its value
     /// 14. the number of refused columns in decimal, then, in the same order, their names
+    /// 15. in version 2 only, and then never empty: `address_before`, like the address
     pub fn canonical(&self) -> Vec<u8> {
         let instant = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
-        let mut row = vec![VERSION];
+        // A row without the newer part keeps the bytes, and so the leaf, that earlier seals gave it.
+        let with_before = self.address_before.is_some();
+        let mut row = vec![if with_before { WITH_ADDRESS_BEFORE } else { VERSION }];
         push(&mut row, self.account.as_str());
         push(&mut row, self.address.as_ref().map_or("", EmailAddress::as_str));
         push(&mut row, self.address_text.as_deref().unwrap_or_default());
@@ -231,7 +241,17 @@ impl Recipient {
         for name in &self.refused {
             push(&mut row, name);
         }
+        if let Some(before) = &self.address_before {
+            push(&mut row, before.as_str());
+        }
         row
+    }
+
+    /// Whether the address this row's notice goes to was put there at or after an instant, as far as the
+    /// source knows. An address from before the change was not.
+    pub fn moved_since(&self, from: Timestamp) -> bool {
+        self.address_changed_at.is_some_and(|at| at >= from)
+            && (self.address.is_none() || self.address != self.address_before)
     }
 
     /// Reads [`Recipient::canonical`] back.
@@ -240,11 +260,11 @@ impl Recipient {
     /// and the encryption, and a rule made stricter later must not make a seal unreadable.
     pub fn decode(row: &[u8]) -> Result<Self, DecodeError> {
         let (&version, rest) = row.split_first().ok_or(DecodeError::Truncated("version"))?;
-        if version != VERSION {
+        if !(VERSION..=WITH_ADDRESS_BEFORE).contains(&version) {
             return Err(DecodeError::Version(version));
         }
         let mut parts = Parts(rest);
-        let recipient = Self {
+        let mut recipient = Self {
             account: AccountRef(parts.filled("account")?.into()),
             address: parts.read("address", EmailAddress::from_sealed)?,
             address_text: parts.read("address_text", |text| Some(text.into()))?,
@@ -261,7 +281,11 @@ impl Recipient {
                 Ok((parts.filled("field name")?.into(), parts.text("field value")?.into()))
             })?,
             refused: parts.list("refused", |parts| Ok(parts.filled("refused name")?.into()))?,
+            address_before: None,
         };
+        if version == WITH_ADDRESS_BEFORE {
+            recipient.address_before = parts.read("address_before", EmailAddress::from_sealed)?;
+        }
         // one row has one form: no second set of bytes may read as the same person
         if !parts.0.is_empty() || recipient.canonical() != row {
             return Err(DecodeError::NotCanonical);
@@ -341,168 +365,4 @@ impl<'a> Parts<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::rngs::SmallRng;
-    use rand::{RngExt, SeedableRng};
-
-    use super::*;
-
-    fn ada() -> Recipient {
-        Recipient {
-            account: AccountRef::parse("c-7").unwrap(),
-            address: Some(EmailAddress::parse("ada@example.com").unwrap()),
-            address_text: None,
-            reason: AddressReason::Ok,
-            locale: Some("en-GB".into()),
-            region: None,
-            addressee: Addressee::SelfPerson,
-            name: Some(Name::parse("Ada").unwrap()),
-            name_refused: false,
-            fields: BTreeMap::from([("product".into(), "Opera".into())]),
-            refused: BTreeSet::from(["seat".into()]),
-            address_changed_at: Some("2018-08-21T21:58:05.25Z".parse().unwrap()),
-            password_changed_at: None,
-            last_verified_on: Some("2018-08-21".parse().unwrap()),
-        }
-    }
-
-    #[test]
-    fn the_canonical_bytes_are_those_that_earlier_seals_hold() {
-        let pinned = "01\
-            0000000000000003632d37\
-            000000000000000f616461406578616d706c652e636f6d\
-            0000000000000000\
-            00000000000000026f6b\
-            0000000000000005656e2d4742\
-            0000000000000000\
-            000000000000000473656c66\
-            0000000000000003416461\
-            0000000000000000\
-            0000000000000017323031382d30382d32315432313a35383a30352e32355a\
-            0000000000000000\
-            000000000000000a323031382d30382d3231\
-            000000000000000131\
-            000000000000000770726f64756374\
-            00000000000000054f70657261\
-            000000000000000131\
-            000000000000000473656174";
-        assert_eq!(hex::encode(ada().canonical()), pinned);
-    }
-
-    fn text(rng: &mut SmallRng) -> String {
-        let letters = ['a', 'Z', '0', 'é', '王', '\n', ' ', '"', '🎁'];
-        (0..rng.random_range(1..9)).map(|_| letters[rng.random_range(0..letters.len())]).collect()
-    }
-
-    fn maybe<T>(rng: &mut SmallRng, make: impl FnOnce(&mut SmallRng) -> T) -> Option<T> {
-        rng.random::<bool>().then(|| make(rng))
-    }
-
-    fn any_recipient(rng: &mut SmallRng) -> Recipient {
-        let instant = |rng: &mut SmallRng| {
-            Timestamp::new(rng.random_range(-9_000_000_000..9_000_000_000), rng.random_range(0..9))
-                .unwrap()
-        };
-        Recipient {
-            account: AccountRef::parse(&format!("c{}", rng.random::<u64>())).unwrap(),
-            address: maybe(rng, |rng| {
-                EmailAddress::parse(&format!("a{}@bücher.example", rng.random::<u32>())).unwrap()
-            }),
-            address_text: maybe(rng, text),
-            reason: AddressReason::ALL[rng.random_range(0..8)],
-            locale: maybe(rng, |_| "pt-BR".into()),
-            region: maybe(rng, text),
-            addressee: Addressee::ALL[rng.random_range(0..4)],
-            name: maybe(rng, |_| Name::parse("Bjørn O'Brien").unwrap()),
-            name_refused: rng.random(),
-            fields: (0..rng.random_range(0..4)).map(|_| (text(rng), text(rng))).collect(),
-            refused: (0..rng.random_range(0..4)).map(|_| text(rng)).collect(),
-            address_changed_at: maybe(rng, instant),
-            password_changed_at: maybe(rng, instant),
-            last_verified_on: maybe(rng, |rng| {
-                Date::new(rng.random_range(1..9999), 2, 28).unwrap()
-            }),
-        }
-    }
-
-    #[test]
-    fn any_row_reads_back_as_itself() {
-        let mut rng = SmallRng::seed_from_u64(7);
-        for _ in 0..2_000 {
-            let recipient = any_recipient(&mut rng);
-            let row = recipient.canonical();
-            assert!(Recipient::decode(&row).unwrap() == recipient);
-        }
-    }
-
-    #[test]
-    fn a_row_cut_short_or_with_a_changed_byte_never_reads_as_the_same_person() {
-        let row = ada().canonical();
-        for end in 0..row.len() {
-            assert!(Recipient::decode(&row[..end]).is_err(), "cut at {end}");
-        }
-        for at in 0..row.len() {
-            for bit in 0..8 {
-                let mut other = row.clone();
-                other[at] ^= 1 << bit;
-                assert!(Recipient::decode(&other).map_or(true, |read| read != ada()), "{at}/{bit}");
-            }
-        }
-        let mut longer = row.clone();
-        longer.push(0);
-        assert_eq!(Recipient::decode(&longer), Err(DecodeError::NotCanonical));
-        assert_eq!(Recipient::decode(&[2]), Err(DecodeError::Version(2)));
-    }
-
-    #[test]
-    fn a_count_of_fields_beyond_the_bytes_is_refused_without_reserving_room() {
-        let bare = Recipient { fields: BTreeMap::new(), refused: BTreeSet::new(), ..ada() };
-        let mut row = bare.canonical();
-        row.truncate(row.len() - 18);
-        push(&mut row, "18446744073709551615");
-        assert_eq!(Recipient::decode(&row), Err(DecodeError::Truncated("field name")));
-    }
-
-    #[test]
-    fn debug_output_holds_no_account_name_or_value() {
-        let shown = format!("{:?}", ada());
-        for secret in ["c-7", "ada@", "Ada", "Opera"] {
-            assert!(!shown.contains(secret), "{shown}");
-        }
-        assert!(shown.contains("a***@e***.com") && shown.contains("product"), "{shown}");
-    }
-
-    #[test]
-    fn an_account_reference_is_the_exact_bytes_after_trimming() {
-        assert_eq!(AccountRef::parse(" 0007\u{A0}\r\n").unwrap().as_str(), "0007");
-        assert_eq!(AccountRef::parse("Ada ß").unwrap().as_str(), "Ada ß");
-        assert_eq!(AccountRef::parse(" \t"), Err(AccountError::Empty));
-        assert_eq!(AccountRef::parse("a\nb"), Err(AccountError::Control));
-        assert!(AccountRef::parse(&"é".repeat(127)).is_ok());
-        assert_eq!(AccountRef::parse(&"é".repeat(128)), Err(AccountError::TooLong));
-    }
-
-    #[test]
-    fn locales_are_written_one_way() {
-        for (text, tag) in [
-            ("en", Some("en")),
-            ("pt_br", Some("pt-BR")),
-            ("ZH-hant-tw", Some("zh-Hant-TW")),
-            ("es-419", Some("es-419")),
-            (" de-AT ", Some("de-AT")),
-            ("sl-rozaj", Some("sl-rozaj")),
-            ("", None),
-            ("german", None),
-            ("de_DE.UTF-8", None),
-            ("en-", None),
-            ("../etc", None),
-            ("e", None),
-            ("en-Straße", None),
-        ] {
-            assert_eq!(parse_locale(text).as_deref(), tag, "{text}");
-        }
-        assert_eq!(parse_region(" Baden-Württemberg "), Some("Baden-Württemberg".into()));
-        assert_eq!(parse_region("a\nb"), None);
-        assert_eq!(parse_region(&"x".repeat(65)), None);
-    }
-}
+mod tests;

@@ -54,9 +54,56 @@ pub struct DeliveryTotals {
     pub in_doubt_due: u64,
     /// `class/reason` → people.
     pub reasons: BTreeMap<String, u64>,
+    /// Notices to second addresses: no people, and in none of the numbers above.
+    pub copies: CopyTotals,
+}
+
+/// Where the copies stand that go to second addresses. They end apart from their people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct CopyTotals {
+    /// Copies sealed.
+    pub sealed: u64,
+    /// Told.
+    pub told: u64,
+    /// Open ones that the machine will still move.
+    pub machine_open: u64,
+    /// Open ones for which somebody would have to act.
+    pub person_open: u64,
+    /// Taken out or let go, with their people.
+    pub closed: u64,
+}
+
+impl CopyTotals {
+    /// Copies not told and not closed.
+    pub fn open(&self) -> u64 {
+        self.machine_open + self.person_open
+    }
+
+    /// Every copy stands somewhere.
+    pub fn balances(&self) -> bool {
+        self.sealed == self.told + self.open() + self.closed
+    }
+}
+
+impl From<&DeliveryTotals> for CopyTotals {
+    /// The totals of chunks that hold copies only.
+    fn from(totals: &DeliveryTotals) -> Self {
+        Self {
+            sealed: totals.sealed,
+            told: totals.told,
+            machine_open: totals.machine_open(),
+            person_open: totals.person_open(),
+            closed: totals.withdrawn + totals.waived,
+        }
+    }
 }
 
 impl DeliveryTotals {
+    /// Whether the machine has nothing more to do, neither for people nor for copies.
+    pub fn is_sent(&self) -> bool {
+        self.machine_open() + self.copies.machine_open == 0
+    }
+
     /// People not yet told, withdrawn or waived.
     pub fn open(&self) -> u64 {
         self.machine_open() + self.person_open()
@@ -75,6 +122,7 @@ impl DeliveryTotals {
     /// The second line of promise 1 holds.
     pub fn balances(&self) -> bool {
         self.sealed == self.told + self.open() + self.withdrawn + self.waived
+            && self.copies.balances()
     }
 
     /// Every class with its count, in the order of a person's road.
@@ -112,6 +160,18 @@ mod tests {
         assert_eq!((totals.machine_open(), totals.person_open()), (4, 1));
         totals.queued = 1;
         assert!(!totals.balances());
+    }
+
+    #[test]
+    fn copies_are_summed_apart_and_still_sent_before_sending_is_finished() {
+        let copies =
+            DeliveryTotals { sealed: 3, told: 1, deferred: 1, held: 1, ..Default::default() };
+        let copies = CopyTotals::from(&copies);
+        let totals = DeliveryTotals { sealed: 9, told: 9, copies, ..Default::default() };
+        assert!(totals.balances() && !totals.is_sent());
+        assert_eq!((totals.machine_open(), totals.open(), copies.open()), (0, 0, 2));
+        let lost = DeliveryTotals { copies: CopyTotals { told: 0, ..copies }, ..totals };
+        assert!(!lost.balances());
     }
 
     #[test]

@@ -1,8 +1,15 @@
 //! `campaigns/<name>.toml`: whom to tell, how to secure them, what to send and how fast.
 
+pub mod addresses;
+pub mod canary;
+pub mod cohort;
+
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+use self::addresses::AddressesSection;
+use self::canary::{Canary, CanarySection};
+use self::cohort::CohortSection;
 use super::{Engine, EngineError};
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::address::EmailAddress;
@@ -28,6 +35,14 @@ pub struct CampaignFile {
     pub environment: Environment,
     /// Where the affected accounts come from.
     pub audience: SourceSettings,
+    /// Which addresses are mailed, and how those are that several accounts share.
+    #[serde(default)]
+    pub addresses: AddressesSection,
+    /// The few who are told first; see [`CampaignFile::canary`].
+    pub canary: Option<CanarySection>,
+    /// Parts of the audience by region.
+    #[serde(default, rename = "cohort")]
+    pub cohorts: Vec<CohortSection>,
     /// The company's directory; needed where credentials were exposed.
     pub directory: Option<DirectorySection>,
     /// Scopes account references where there is no [directory]: the name of the one they belong to.
@@ -224,6 +239,11 @@ impl CampaignFile {
         })
     }
 
+    /// The canary in force; none where there is none.
+    pub fn canary(&self) -> Option<Canary> {
+        Canary::of(self.canary, self.environment)
+    }
+
     fn check(self, file: &str) -> Result<Self, EngineError> {
         let refuse = |what: String| Err(EngineError::refused(format!("`{file}`: {what}")));
         let token_for = self.notice.token_for.signed();
@@ -234,6 +254,9 @@ impl CampaignFile {
                  hint: `token_for = \"24h\"`"
                     .into(),
             );
+        }
+        if let Err(what) = self.addresses.check().and_then(|()| cohort::check(&self.cohorts)) {
+            return refuse(what);
         }
         if let Err(fault) = self.pace.setting().check() {
             return refuse(format!("[pace]: {fault}"));

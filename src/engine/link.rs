@@ -75,9 +75,8 @@ impl Links {
     /// Whether this person gets a link: there is a password to replace, and nothing says that the
     /// address may be another's (sealed as anything but `ok`, or changed since the window began).
     pub fn reach(&self, recipient: &Recipient, credentials: &[CredentialContext]) -> bool {
-        let moved = recipient.address_changed_at.is_some_and(|at| at >= self.window_from);
         recipient.reason == AddressReason::Ok
-            && !moved
+            && !recipient.moved_since(self.window_from)
             && credentials.iter().any(|credential| credential.needs_new_password())
     }
 

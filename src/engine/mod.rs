@@ -27,6 +27,7 @@ pub mod seal;
 pub mod secure;
 pub mod tracks;
 pub mod wall;
+pub mod worklist;
 pub mod workspace;
 
 use std::sync::Arc;

@@ -5,8 +5,8 @@ mod views;
 use jiff::Timestamp;
 
 pub use views::{
-    ApprovalView, AttemptView, CredentialView, DeliveryView, ResolutionView, SlowedLane, Status,
-    Story, SuspendedLane, TokenView,
+    ApprovalView, AttemptView, CredentialView, CrowdedAddress, DeliveryView, ResolutionView,
+    SlowedLane, Status, Story, SuspendedLane, TokenView,
 };
 
 use super::amend::{AmendedRows, AmendmentView};
@@ -211,6 +211,9 @@ impl Engine {
         Ok(Story {
             person: recipient.as_ref().map(|r| people.person(salt, r)).unwrap_or_default(),
             address_reason: recipient.as_ref().map_or("", |person| person.reason.word()),
+            at_address: listing.at_address,
+            carrier: listing.carrier,
+            copy_of: listing.copy_of,
             delivery,
             sealed_at: seal.sealed_at.map(text),
             seal_root: hex::encode(seal.root),

@@ -105,7 +105,14 @@ impl Engine {
         let settling = Settling { people: &people, verdict, reason, signer, token_for };
         let (mut moves, mut resolutions) = (Vec::new(), Vec::new());
         let mut renewed = HashSet::new();
+        let mut settled = HashSet::new();
         for number in numbers {
+            // The doubt of a group is about its carrier's notice, and ends once for all of them.
+            let found = self.store.delivery(row.id, *number).await?;
+            let number = &found.and_then(|listing| listing.carrier).unwrap_or(*number);
+            if !settled.insert(*number) {
+                continue;
+            }
             let (change, resolution) = self.settle(&settling, *number).await?;
             if change.state.generation > resolution.key.generation {
                 renewed.insert(*number);

@@ -1,23 +1,27 @@
 //! Sealing: the affected accounts are streamed in, cleaned, frozen in chunks and rooted (protocol §2).
 
+mod draw;
 mod loader;
 mod roots;
+mod rules;
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use uuid::Uuid;
 
+use self::draw::{Draw, estimate};
 use self::loader::Loader;
 use self::roots::roots;
 use super::campaign_file::CampaignFile;
+use super::campaign_file::cohort::Cohorts;
 use super::people::People;
 use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::domain::ledger::Entry;
 use crate::journal::WorkerLock;
 use crate::secret::campaign_key::CampaignKey;
-use crate::secret::digest::{Digest, Sha256Stream};
+use crate::secret::digest::{Digest, Sha256Stream, sha256};
 use crate::source::{RejectFile, RejectSummary, Row, Source, SourceSettings};
 use crate::store::campaigns::NewCampaign;
 use crate::store::seals::{Publication, SealRow, Staging};
@@ -53,6 +57,7 @@ impl Engine {
         let mut staging = self.store.staging(&path).await?;
         let rejects = self.load(name, &file, &people, staging.as_mut(), progress).await?;
         self.keep_duplicates(name, staging.as_mut()).await?;
+        name_groups(&people, staging.as_mut()).await?;
         let row = self.publish(&file, &people, staging.as_mut(), progress).await?;
         drop(staging);
         remove_staging(&path)?;
@@ -106,14 +111,19 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<RejectSummary, EngineError> {
         let base = self.workspace.root();
+        let as_of = self.clock.now();
+        let rules = self.address_rules(name, file, as_of).await?;
         if let Some(loaded) = staging.loaded().await? {
             let mut source = file.audience.open(base).await?;
             progress.note("an earlier seal of this campaign was loaded to its end; checking that the source is the same");
             let (digest, summary) = self.read_again(name, source.as_mut()).await?;
-            if digest == Digest::from_bytes(loaded.digest) {
+            if digest != Digest::from_bytes(loaded.digest) {
+                progress.note("the source changed since; loading it anew");
+            } else if rules.provenance != loaded.rules {
+                progress.note("the rules people are judged by changed since; loading it anew");
+            } else {
                 return Ok(summary);
             }
-            progress.note("the source changed since; loading it anew");
         }
         staging.restart().await?;
         let mut source = file.audience.open(base).await?;
@@ -121,6 +131,9 @@ impl Engine {
             people,
             digest_key: self.keys.digest(),
             providers: &self.providers,
+            rules,
+            cohorts: Cohorts::of(&file.cohorts),
+            draw: Draw::default(),
             open: std::collections::HashMap::new(),
             chunks: Vec::new(),
             rejects: self.reject_file(name)?,
@@ -128,13 +141,17 @@ impl Engine {
             rows: 0,
             rejected: 0,
         };
-        let as_of = self.clock.now();
         progress.begin("Sealing", source.progress().total, unit_of(source.as_ref()));
         loop {
             let digest = &mut loader.digest;
             let batch = source.next_batch(BATCH, &mut |bytes: &[u8]| digest.update(bytes)).await?;
             if batch.is_empty() {
                 break;
+            }
+            if loader.rows == 0 {
+                let read = source.progress();
+                let rows = estimate(batch.len() as u64, read.done, read.total);
+                loader.draw = Draw::new(file.canary(), rows);
             }
             let rows = loader.take(batch)?;
             staging.append(rows).await?;
@@ -210,7 +227,7 @@ impl Engine {
         staging: &mut dyn Staging,
         progress: &dyn Progress,
     ) -> Result<SealRow, EngineError> {
-        let (totals, names_refused) = staging.totals().await?;
+        let (totals, _) = staging.totals().await?;
         if totals.sealed == 0 {
             return Err(EngineError::refused(format!(
                 "no row of the audience names an account: {} rows read, {} rejected; \
@@ -234,18 +251,19 @@ impl Engine {
         // Classes that people are born into stand in the seal's own entry: every later change has one,
         // so that the totals can be counted again from the ledger alone.
         let mut counts = staging.births().await?;
+        let copies = counts.get("copies").copied().unwrap_or(0);
         counts.extend([
             ("rows".to_owned(), totals.rows),
             ("sealed".to_owned(), totals.sealed),
             ("duplicates".to_owned(), totals.duplicates),
             ("conflicts".to_owned(), totals.conflicts),
             ("rejected".to_owned(), totals.rejected),
-            ("names-refused".to_owned(), names_refused),
         ]);
         let entry = Entry::Sealed {
             campaign: people.ledger_name(),
             root: root.to_string(),
-            source: source.map(|loaded| hex::encode(loaded.digest)).unwrap_or_default(),
+            source: source.as_ref().map(|one| hex::encode(one.digest)).unwrap_or_default(),
+            rules: source.map(|one| sha256(one.rules.as_bytes()).to_string()).unwrap_or_default(),
             counts,
         };
         let publication = Publication {
@@ -255,11 +273,28 @@ impl Engine {
             root: *root.as_bytes(),
             chunk_roots,
         };
-        progress.begin("Freezing", Some(totals.sealed), "people");
+        progress.begin("Freezing", Some(totals.sealed + copies), "rows");
         let line = entry.line(self.clock.now());
         let row = staging.publish(publication, vec![line], &|copied| progress.at(copied)).await?;
         progress.end();
         Ok(row)
+    }
+}
+
+/// Tells the store how the ledger knows the people of a group: they move with their carrier without being
+/// opened again. The few of them alone.
+async fn name_groups(people: &People, staging: &mut dyn Staging) -> Result<(), EngineError> {
+    loop {
+        let unnamed = staging.unnamed(1_000).await?;
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        let mut named = Vec::with_capacity(unnamed.len());
+        for one in unnamed {
+            let recipient = people.open(one.number, &one.body)?;
+            named.push((one.number, people.person(one.salt, &recipient)));
+        }
+        staging.name(named).await?;
     }
 }
 

@@ -96,7 +96,7 @@ impl Engine {
         let totals = self.store.delivery_totals(row.id).await?;
         Ok(RunReport {
             secured,
-            is_finished: totals.machine_open() == 0 && row.notice_digest.is_some(),
+            is_finished: totals.is_sent() && row.notice_digest.is_some(),
             next_due: self.store.next_due(row.id).await?,
             totals,
             notes,
@@ -140,7 +140,7 @@ impl Engine {
                 row.name
             )));
         }
-        if self.store.delivery_totals(row.id).await?.machine_open() == 0 {
+        if self.store.delivery_totals(row.id).await?.is_sent() {
             return self.finish(row, people).await;
         }
         let running = [NoticeState::Approved, NoticeState::Running, NoticeState::SendingFinished];

@@ -84,6 +84,7 @@ pub struct CampaignKey {
     bytes: Zeroizing<[u8; 32]>,
     blobs: XChaCha20Poly1305,
     seen: MacKey,
+    lots: MacKey,
     expander: Expander,
 }
 
@@ -99,7 +100,8 @@ impl CampaignKey {
         let expander = Expander::new(&bytes[..]);
         let blobs = XChaCha20Poly1305::new((&*sub_key(&expander, b"blob")).into());
         let seen = MacKey::new(&sub_key(&expander, b"seen")[..]);
-        Self { bytes, blobs, seen, expander }
+        let lots = MacKey::new(&sub_key(&expander, b"lot")[..]);
+        Self { bytes, blobs, seen, lots, expander }
     }
 
     /// The key encrypted under the data key, as it is stored on the campaign.
@@ -159,6 +161,13 @@ impl CampaignKey {
     /// and nothing else.
     pub fn seen(&self, current: &[u8]) -> Digest {
         self.seen.mac(&[current])
+    }
+
+    /// An account's lot in the draw of the canary: evenly spread, the same each time, and nobody's to
+    /// choose without the key.
+    pub fn lot(&self, account: &[u8]) -> u64 {
+        let digest = self.lots.mac(&[account]);
+        digest.as_bytes().iter().take(8).fold(0, |lot, byte| lot << 8 | u64::from(*byte))
     }
 
     /// Fills `out` with the bytes the replacement of an expired credential is made of: always the
@@ -366,6 +375,14 @@ mod tests {
             key.expiry_bytes(account, kind, &value, &mut other).unwrap();
             assert_ne!(out, other, "{kind}");
         }
+    }
+
+    #[test]
+    fn a_lot_is_the_accounts_own_and_spread_evenly() {
+        let key = fixed();
+        assert_eq!(key.lot(b"user-17"), key.lot(b"user-17"));
+        let low = (0..10_000).filter(|n: &u32| key.lot(&n.to_be_bytes()) < u64::MAX / 10).count();
+        assert!((850..1_150).contains(&low), "{low} of 10,000 below a tenth");
     }
 
     #[test]

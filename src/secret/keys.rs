@@ -192,7 +192,7 @@ impl fmt::Debug for Key {
 
 /// A key that is the same in every run, for tests that pin what is derived under it.
 #[cfg(test)]
-pub(super) fn fixed_key(purpose: KeyPurpose) -> Key {
+pub(crate) fn fixed_key(purpose: KeyPurpose) -> Key {
     Key { purpose, id: KeyId(*b"k7"), bytes: [7; 32] }
 }
 

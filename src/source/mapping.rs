@@ -13,9 +13,10 @@ use crate::domain::zoned::ZonedInstant;
 pub(super) const FIELD_BYTES: usize = 64 * 1024;
 
 /// Names a merge field cannot have: templates know these as something else.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 10] = [
     "account",
     "address",
+    "address_before",
     "name",
     "locale",
     "region",
@@ -38,6 +39,7 @@ pub(super) struct Mapping {
     header: Vec<String>,
     account: usize,
     address: Option<usize>,
+    address_before: Option<usize>,
     name: Option<usize>,
     locale: Option<usize>,
     region: Option<usize>,
@@ -75,6 +77,7 @@ impl Mapping {
         Ok(Self {
             account,
             address: optional("address", &columns.address)?,
+            address_before: optional("address_before", &columns.address_before)?,
             name: optional("name", &columns.name)?,
             locale: optional("locale", &columns.locale)?,
             region: optional("region", &columns.region)?,
@@ -112,6 +115,8 @@ impl Mapping {
             fields: std::collections::BTreeMap::new(),
             refused: std::collections::BTreeSet::new(),
             address_changed_at: self.instant(&texts, self.address_changed_at)?,
+            // One that reads as none is as good as none: the person is told at the other.
+            address_before: EmailAddress::parse(text(self.address_before)).ok(),
             password_changed_at: self.instant(&texts, self.password_changed_at)?,
             last_verified_on: self.fact(
                 &texts,
@@ -221,6 +226,7 @@ mod tests {
     const COLUMNS: &str = r#"
         account = "id"
         address = "email"
+        address_before = "former"
         name = "first"
         locale = "lang"
         region = "state"
@@ -229,9 +235,9 @@ mod tests {
         password_changed_at = "pw"
         last_verified_on = "seen"
         fields = { product = "text", seat = "number" }"#;
-    const HEADER: [&str; 12] = [
+    const HEADER: [&str; 13] = [
         "id", "email", "first", "lang", "state", "to", "moved", "pw", "seen", "product", "seat",
-        "ignored",
+        "ignored", "former",
     ];
 
     fn mapping() -> Mapping {
@@ -240,8 +246,21 @@ mod tests {
     }
 
     fn read(changes: &[(&str, &str)]) -> Result<Recipient, Refusal> {
-        let mut row =
-            ["7", "ada@example.com", "Ada", "en-gb", "US-CA", "", "", "", "", "Opera", "12", "x"];
+        let mut row = [
+            "7",
+            "ada@example.com",
+            "Ada",
+            "en-gb",
+            "US-CA",
+            "",
+            "",
+            "",
+            "",
+            "Opera",
+            "12",
+            "x",
+            "",
+        ];
         for (column, value) in changes {
             row[HEADER.iter().position(|name| name == column).unwrap()] = value;
         }
@@ -256,8 +275,11 @@ mod tests {
             ("moved", "2018-08-21T22:58[Europe/London]"),
             ("pw", "2018-08-21 22:58:00+01:00"),
             ("seen", "2017-01-31"),
+            ("former", "ada@OLD.example"),
         ])
         .unwrap();
+        assert_eq!(ada.address_before.as_ref().unwrap().as_str(), "ada@old.example");
+        assert!(read(&[("former", "n/a")]).unwrap().address_before.is_none());
         assert_eq!(ada.account.as_str(), "7");
         assert_eq!(ada.address.unwrap().as_str(), "ada@example.com");
         assert_eq!(ada.reason, AddressReason::Ok);

@@ -51,6 +51,9 @@ pub struct Columns {
     pub account: String,
     /// The email address. Without it everybody is sealed as `missing`.
     pub address: Option<String>,
+    /// The address before its last change. Where that change came after the window began, the notice
+    /// goes there, and a copy without link or secret to the newer one.
+    pub address_before: Option<String>,
     /// The name for the salutation.
     pub name: Option<String>,
     /// The language tag.

@@ -38,8 +38,6 @@ pub struct Amendable {
     pub number: u64,
     /// Row salt.
     pub salt: [u8; 16],
-    /// The sealed leaf.
-    pub leaf: [u8; 32],
     /// The canonical row under the campaign's key; `None` after a purge.
     pub body: Option<Vec<u8>>,
     /// Where the notice stands.
@@ -50,25 +48,12 @@ pub struct Amendable {
     pub is_unsecured: bool,
     /// The newest attempt of this generation whose fate is unknown.
     pub doubt: Option<AttemptKey>,
-    /// The recipient whose notice names this account too.
+    /// The recipient whose notice names this account too, as long as it does.
     pub carrier: Option<u64>,
-    /// How many other accounts this recipient's notice names.
-    pub carries: u64,
-    /// The recipient of whom this row is a second address.
-    pub copy_of: Option<u64>,
     /// The rows of this recipient's further addresses.
     pub copies: Vec<u64>,
     /// The amendments so far, in their order.
     pub amendments: Vec<AmendmentRow>,
-}
-
-/// A move with the generation its row must have now.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// The move.
-    pub change: Move,
-    /// The generation before it.
-    pub generation: u32,
 }
 
 /// An amendment with everything it changes: all of it, or nothing.
@@ -78,8 +63,12 @@ pub struct NewAmendment {
     pub row: AmendmentRow,
     /// Keyed digest of the address it brings.
     pub address: Option<[u8; 16]>,
-    /// The person's own move first, then those of the rows that go along.
-    pub steps: Vec<Step>,
+    /// The person's move; who is carried, and further addresses, follow by themselves.
+    pub change: Move,
+    /// The generation the row must have before it.
+    pub generation: u32,
+    /// Rows that must have no open attempt either: they are told with this one, or follow it.
+    pub along: Vec<u64>,
     /// How the doubt over an attempt ended by it.
     pub resolution: Option<Resolution>,
 }
@@ -132,7 +121,4 @@ pub trait Amendments {
         &self,
         campaign: i64,
     ) -> Result<BTreeMap<String, (u64, u64)>, StoreError>;
-
-    /// Whether an address must not be mailed, by its keyed digest.
-    async fn is_suppressed(&self, digest: &[u8; 16]) -> Result<bool, StoreError>;
 }

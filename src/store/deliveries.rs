@@ -107,6 +107,8 @@ pub struct LoadedRow {
     pub at_address: u64,
     /// The credentials, as above, of each account this row's notice stands for besides its own.
     pub carried: Vec<BTreeMap<String, String>>,
+    /// The recipient whose notice names this account too: nothing is sent to this row.
+    pub carrier: Option<u64>,
     /// The recipient of whom this row is a second address.
     pub copy_of: Option<u64>,
     /// Its amendments in their order.
@@ -353,6 +355,11 @@ pub trait Deliveries {
         moves: Vec<Move>,
         resolutions: Vec<Resolution>,
     ) -> Result<Vec<u64>, StoreError>;
+
+    /// Takes a row out of its group before its address is changed: a carrier hands its notice over to the
+    /// lowest number of its group that is still to be told, a carried row is told by itself from now on.
+    /// Gives back who carries instead, where somebody has to.
+    async fn hand_over(&self, campaign: i64, number: u64) -> Result<Option<u64>, StoreError>;
 
     /// When the next released chunk or due doubt can run.
     async fn next_due(&self, campaign: i64) -> Result<Option<Timestamp>, StoreError>;

@@ -37,6 +37,12 @@ pub struct DeliveryListing {
     pub is_in_flight: bool,
     /// When it got this class; `None` while nothing happened.
     pub changed_at: Option<Timestamp>,
+    /// How many sealed accounts are told at its address, this one included.
+    pub at_address: u64,
+    /// The recipient whose notice names this account too, as it is now.
+    pub carrier: Option<u64>,
+    /// The recipient of whom this row is a second address.
+    pub copy_of: Option<u64>,
 }
 
 /// One attempt of a person's story.

@@ -32,17 +32,50 @@ pub struct StagedRow {
     pub address_reason: String,
     /// Whether a name was refused by its type.
     pub name_refused: bool,
+    /// Where this row is a second address of a person: whose.
+    pub copy_of: Option<CopyOf>,
+}
+
+/// Of whom a row is a second address.
+#[derive(Debug, Clone)]
+pub struct CopyOf {
+    /// The person's row.
+    pub number: u64,
+    /// How the ledger knows the copy.
+    pub person: String,
+}
+
+/// How many accounts one address may have until they are told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedLimits {
+    /// More than this get one notice.
+    pub combine_above: u64,
+    /// More than this are held for a person to look at.
+    pub worklist_above: u64,
+}
+
+/// A row of a group before it is noted how the ledger knows its person.
+#[derive(Debug, Clone)]
+pub struct Unnamed {
+    /// Its number.
+    pub number: u64,
+    /// Row salt.
+    pub salt: [u8; 16],
+    /// The canonical row under the campaign's key.
+    pub body: Vec<u8>,
 }
 
 /// A chunk's place among the lanes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChunkKey {
-    /// `canary`, or empty.
+    /// `canary`, the name of a cohort, or empty.
     pub cohort: String,
     /// Mailbox provider as of load.
     pub provider: String,
     /// Send zone; empty where windows do not differ.
     pub zone: String,
+    /// Whether it holds second addresses.
+    pub is_copy: bool,
 }
 
 /// A chunk that was filled.
@@ -88,6 +121,10 @@ pub struct SealRow {
     pub totals: SourceTotals,
     /// Names replaced by the neutral salutation.
     pub names_refused: u64,
+    /// Second addresses; no source rows, and outside of all sums of people.
+    pub copies: u64,
+    /// The rules people were judged, grouped and drawn by, as canonical JSON.
+    pub rules: String,
 }
 
 /// What a staging file knows about itself.
@@ -101,6 +138,8 @@ pub struct StagedSource {
     pub rows: u64,
     /// Rows rejected.
     pub rejected: u64,
+    /// The rules people were judged by, as canonical JSON.
+    pub rules: String,
 }
 
 /// The facts of a seal that is about to go live.
@@ -130,12 +169,20 @@ pub trait Staging: Send {
     /// Adds rows in arrival order.
     async fn append(&mut self, rows: Vec<StagedRow>) -> Result<(), StoreError>;
 
-    /// Ends loading: stores chunks and source facts, finds and marks duplicates and conflicts.
+    /// Ends loading: stores chunks and source facts, finds and marks duplicates and conflicts, then
+    /// groups the accounts that share an address.
     async fn finish_loading(
         &mut self,
         chunks: Vec<StagedChunk>,
         source: StagedSource,
+        limits: SharedLimits,
     ) -> Result<(), StoreError>;
+
+    /// Rows of groups without a name for the ledger, a page of them.
+    async fn unnamed(&mut self, limit: u32) -> Result<Vec<Unnamed>, StoreError>;
+
+    /// Keeps how the ledger knows these rows.
+    async fn name(&mut self, named: Vec<(u64, String)>) -> Result<(), StoreError>;
 
     /// Rows that were duplicates or conflicts, by line.
     async fn duplicates(
@@ -154,7 +201,8 @@ pub trait Staging: Send {
     /// Counts of the first line of promise 1, and refused names.
     async fn totals(&mut self) -> Result<(SourceTotals, u64), StoreError>;
 
-    /// `class/reason` → people, of those who are born into another class than queued.
+    /// Counts for the seal's ledger entry: `class/reason` → people, of those who are born into another
+    /// class than queued; `address/reason` → people; `copies`, `carried`, `canary`, `names-refused`.
     async fn births(&mut self) -> Result<BTreeMap<String, u64>, StoreError>;
 
     /// Copies the seal into the database in slices and flips it live with `lines`; `progress` is
@@ -175,6 +223,9 @@ pub trait Seals {
 
     /// The live seal of a campaign.
     async fn live_seal(&self, campaign: i64) -> Result<Option<SealRow>, StoreError>;
+
+    /// Keyed digests of addresses that no campaign (scope empty) or not this one may mail.
+    async fn suppressed(&self, campaign: &str) -> Result<Vec<[u8; 16]>, StoreError>;
 
     /// Numbers of kept people spread evenly over the seal, at most `count`.
     async fn sample_numbers(&self, seal: i64, count: u32) -> Result<Vec<u64>, StoreError>;

@@ -68,7 +68,10 @@ impl Dispatcher {
         let (mut waiting, mut earliest) = (VecDeque::new(), None::<Timestamp>);
         for (row, recipient) in rows.into_iter().zip(people) {
             let due = row.state.due_at.filter(|_| row.state.class == DeliveryClass::Deferred);
-            if !matches!(row.state.class, DeliveryClass::Queued | DeliveryClass::Deferred) {
+            let is_open =
+                matches!(row.state.class, DeliveryClass::Queued | DeliveryClass::Deferred);
+            // A carried row waits for its carrier's notice, which names it.
+            if !is_open || row.carrier.is_some() {
                 continue;
             }
             match due.filter(|due| *due > now) {

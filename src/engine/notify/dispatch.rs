@@ -152,7 +152,7 @@ impl Dispatcher {
 
     async fn is_finished(&self) -> Result<bool, EngineError> {
         let totals = self.engine.store.delivery_totals(self.people.campaign).await?;
-        Ok(totals.machine_open() == 0)
+        Ok(totals.is_sent())
     }
 
     /// One attempt, when a connection asks for one, the window has room and the pace allows it.

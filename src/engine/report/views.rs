@@ -109,6 +109,17 @@ pub struct DeliveryView {
     pub reference: String,
 }
 
+/// An address that more accounts have than mail should serve unseen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CrowdedAddress {
+    /// The address, masked.
+    pub address: String,
+    /// Accounts held at it.
+    pub accounts: u64,
+    /// The lowest of their numbers.
+    pub first: u64,
+}
+
 /// One attempt in a story.
 #[derive(Debug, Clone, Serialize)]
 pub struct AttemptView {
@@ -185,6 +196,12 @@ pub struct Story {
     pub person: String,
     /// Whether the address could be mailed.
     pub address_reason: &'static str,
+    /// How many accounts are told at it.
+    pub at_address: u64,
+    /// The recipient whose notice names this account too.
+    pub carrier: Option<u64>,
+    /// The recipient of whom this is a second address.
+    pub copy_of: Option<u64>,
     /// Their credentials: (kind, class, since, reason).
     pub credentials: Vec<CredentialView>,
     /// Their attempts.

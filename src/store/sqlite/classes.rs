@@ -1,13 +1,16 @@
 //! The one function behind every change of a delivery's class (protocol §5, "Counters and fence").
 //!
 //! `BEGIN IMMEDIATE` holds the file's only write lock, so locking the chunk rows is implied; the order of
-//! work is that of the Postgres twin: change guarded rows, then move the counters by what changed.
+//! work is that of the Postgres twin: change guarded rows, then move the counters by what changed. Rows
+//! that follow another's class (`followers`) move in the same call, whoever makes it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
+use super::followers::{Followers, hand_over, is_claimable, part};
 use super::{StoreError, row};
 use crate::domain::chunk::chunk_of;
 use crate::domain::delivery::DeliveryClass;
@@ -18,8 +21,15 @@ use crate::store::deliveries::Move;
 pub(super) struct Moved {
     /// Numbers whose class changed.
     pub numbers: HashSet<u64>,
+    /// Chunks that got a row to send: they must be claimable at once, whatever they waited for.
+    pub woken: BTreeSet<u64>,
     deltas: BTreeMap<u64, Delta>,
 }
+
+/// The ledger lines of what changed, followers included; to be logged in the same transaction.
+#[must_use = "every change of a class has its line in the ledger"]
+#[derive(Debug, Default)]
+pub(super) struct Lines(pub Vec<String>);
 
 /// What one chunk's counters move by.
 #[derive(Debug, Default)]
@@ -29,6 +39,8 @@ struct Delta {
     credentials: BTreeMap<String, i64>,
     in_flight_queued: i64,
     in_flight_deferred: i64,
+    carried_queued: i64,
+    carried_deferred: i64,
 }
 
 impl Moved {
@@ -51,15 +63,42 @@ impl Moved {
         *counts.entry(to).or_default() += 1;
     }
 
-    fn class(&mut self, change: &Move) {
-        let delta = self.deltas.entry(chunk_of(change.number)).or_default();
+    /// A carried row that stands in `class` waits for nobody any longer.
+    pub fn stands_alone(&mut self, number: u64, class: &DeliveryClass) {
+        let chunk = chunk_of(number);
+        self.deltas.entry(chunk).or_default().carried(class, -1);
+        if is_claimable(class) {
+            self.woken.insert(chunk);
+        }
+    }
+
+    fn class(&mut self, change: &Move, is_carried: bool) {
+        let chunk = chunk_of(change.number);
+        let delta = self.deltas.entry(chunk).or_default();
         for (class, by) in [(&change.from, -1), (&change.to, 1)] {
             *delta.classes.entry(class.word()).or_default() += by;
-            if !matches!(class, DeliveryClass::Queued | DeliveryClass::Deferred) {
+            if !is_claimable(class) {
                 *delta.reasons.entry(class.label()).or_default() += by;
             }
+            if is_carried {
+                delta.carried(class, by);
+            }
+        }
+        if change.to == DeliveryClass::Queued && !is_carried {
+            self.woken.insert(chunk);
         }
         self.numbers.insert(change.number);
+    }
+}
+
+impl Delta {
+    /// Carried rows among those that would be claimed.
+    fn carried(&mut self, class: &DeliveryClass, by: i64) {
+        match class {
+            DeliveryClass::Queued => self.carried_queued += by,
+            DeliveryClass::Deferred => self.carried_deferred += by,
+            _ => {}
+        }
     }
 }
 
@@ -86,32 +125,69 @@ const CHANGE_ROWS: &str =
          changed_at = excluded.changed_at
      RETURNING number";
 
-/// Changes the guarded rows of `moves` and notes what really changed.
+/// Changes the guarded rows of `moves` and those that follow them, notes what really changed, and gives
+/// back its ledger lines. What is asked of a carried row and means its group is done to its carrier.
 pub(super) async fn change_rows(
     conn: &mut SqliteConnection,
     campaign: i64,
     moves: &[&Move],
     now: i64,
     moved: &mut Moved,
-) -> Result<(), StoreError> {
-    if moves.is_empty() {
-        return Ok(());
+) -> Result<Lines, StoreError> {
+    let mut lines = Vec::new();
+    let mut vacant = Vec::new();
+    let mut wave: Vec<Cow<'_, Move>> = moves.iter().map(|change| Cow::Borrowed(*change)).collect();
+    let mut is_asked = true;
+    // At most three rounds: what is asked, the group, the second addresses of its people.
+    while !wave.is_empty() {
+        let followers = Followers::about(conn, campaign, &wave, now).await?;
+        if is_asked {
+            wave = followers.lead(wave);
+        }
+        let changed = change_wave(conn, campaign, &wave, now).await?;
+        wave.retain(|change| changed.contains(&change.number));
+        for change in &wave {
+            let is_carried = followers.is_carried(change.number);
+            moved.class(change, is_carried);
+            lines.push(change.line.clone());
+            if is_carried && is_asked {
+                // One person's own end: the row follows nobody from here on.
+                part(conn, campaign, change.number).await?;
+                moved.stands_alone(change.number, &change.to);
+            }
+        }
+        let (next, without) = followers.follow(&wave);
+        vacant.extend(without);
+        wave = next.into_iter().map(Cow::Owned).collect();
+        is_asked = false;
     }
-    let rows = Value::Array(moves.iter().map(|change| wire(change)).collect()).to_string();
+    for carrier in vacant {
+        hand_over(conn, campaign, carrier, moved).await?;
+    }
+    Ok(Lines(lines))
+}
+
+/// Changes the rows that still stand where their moves leave from; tells which did.
+async fn change_wave(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    wave: &[Cow<'_, Move>],
+    now: i64,
+) -> Result<HashSet<u64>, StoreError> {
+    if wave.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = Value::Array(wave.iter().map(|change| wire(change)).collect()).to_string();
     // The JSON drives and each row is looked up by key. As `UPDATE … FROM json_each` the planner walked
     // every delivery of the campaign for each flush.
     let changed: Vec<i64> = sqlx::query_scalar(CHANGE_ROWS)
         .bind(&rows)
         .bind(campaign)
         .bind(now)
-        .fetch_all(&mut *conn)
+        .fetch_all(conn)
         .await
         .map_err(StoreError::on("change deliveries"))?;
-    let changed: HashSet<u64> = changed.into_iter().map(row::uint).collect();
-    for change in moves.iter().filter(|change| changed.contains(&change.number)) {
-        moved.class(change);
-    }
-    Ok(())
+    Ok(changed.into_iter().map(row::uint).collect())
 }
 
 fn wire(change: &Move) -> Value {
@@ -142,6 +218,8 @@ struct Counters {
     waived: i64,
     in_flight_queued: i64,
     in_flight_deferred: i64,
+    carried_queued: i64,
+    carried_deferred: i64,
     reasons: String,
     credentials: String,
 }
@@ -158,7 +236,8 @@ pub(super) async fn move_counters(
     let numbers: Vec<u64> = moved.deltas.keys().copied().collect();
     let found: Vec<Counters> = sqlx::query_as(
         "SELECT number, queued, deferred, in_doubt, held, fallback, told, withdrawn, waived,
-                in_flight_queued, in_flight_deferred, reasons, credentials
+                in_flight_queued, in_flight_deferred, carried_queued, carried_deferred, reasons,
+                credentials
          FROM chunk
          WHERE seal_id = $1 AND number IN (SELECT value FROM json_each($2))
          ORDER BY number",
@@ -191,7 +270,7 @@ async fn write_counters(
         "UPDATE chunk
          SET queued = $3, deferred = $4, in_doubt = $5, held = $6, fallback = $7, told = $8,
              withdrawn = $9, waived = $10, in_flight_queued = $11, in_flight_deferred = $12,
-             reasons = $13, credentials = $14
+             reasons = $13, credentials = $14, carried_queued = $15, carried_deferred = $16
          WHERE seal_id = $1 AND number = $2",
     )
     .bind(seal)
@@ -208,6 +287,8 @@ async fn write_counters(
     .bind(counters.in_flight_deferred + delta.in_flight_deferred)
     .bind(map(&counters.reasons, &delta.reasons, "reasons")?)
     .bind(map(&counters.credentials, &delta.credentials, "credentials")?)
+    .bind(counters.carried_queued + delta.carried_queued)
+    .bind(counters.carried_deferred + delta.carried_deferred)
     .execute(conn)
     .await
     .map_err(StoreError::on("move chunk counters"))?;

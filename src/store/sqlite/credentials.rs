@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::classes::{Moved, change_rows, move_counters};
+use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, row};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::delivery::DeliveryClass;
@@ -48,7 +48,7 @@ const FAILED: &str = "SELECT r.number, r.salt, r.body, c.class, d.class AS deliv
 const ANY: &str = "SELECT r.number, r.salt, r.body, NULL AS class, NULL AS delivery_class,
             NULL AS delivery_reason
      FROM recipient AS r
-     WHERE r.seal_id = $2 AND r.number > $4
+     WHERE r.seal_id = $2 AND r.number > $4 AND r.copy_of IS NULL
      ORDER BY r.number
      LIMIT $5";
 
@@ -212,13 +212,10 @@ impl Credentials for SqliteStore {
             moves.extend(settled.delivery.as_ref());
         }
         keep_held(write.conn(), campaign, &mut moves).await?;
-        change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
+        let Lines(held) = change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
-        lines.extend(
-            moves.iter().filter(|m| moved.numbers.contains(&m.number)).map(|m| m.line.clone()),
-        );
-        let released: Vec<_> = moves.into_iter().cloned().collect();
-        self.wake(&mut write, seal, &released, &moved).await?;
+        lines.extend(held);
+        self.wake(&mut write, seal, &moved).await?;
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(changed.len() as u64)
@@ -268,7 +265,8 @@ impl Credentials for SqliteStore {
     }
 }
 
-/// Takes out releases of people of whom another kind of credential is failed: they stay held.
+/// Takes out releases of people of whom another kind of credential is failed, or of whose group another
+/// account's is: they stay held.
 async fn keep_held(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -283,10 +281,17 @@ async fn keep_held(
         return Ok(());
     }
     let failed: Vec<i64> = sqlx::query_scalar(
-        "SELECT number
-         FROM credential
-         WHERE campaign_id = $1 AND class = 'failed'
-           AND number IN (SELECT value FROM json_each($2))",
+        "SELECT j.value
+         FROM json_each($2) AS j
+         CROSS JOIN credential AS c ON c.campaign_id = $1 AND c.number = j.value
+         WHERE c.class = 'failed'
+         UNION
+         SELECT j.value
+         FROM json_each($2) AS j
+         CROSS JOIN follower AS own ON own.campaign_id = $1 AND own.number = j.value
+         CROSS JOIN follower AS f ON f.campaign_id = $1 AND f.leader = own.leader
+         CROSS JOIN credential AS c ON c.campaign_id = $1 AND c.number = f.number
+         WHERE c.class = 'failed' AND f.kind <> 'copy'",
     )
     .bind(campaign)
     .bind(json!(released).to_string())

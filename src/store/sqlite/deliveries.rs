@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::classes::{Moved, change_rows, move_counters};
+use super::classes::{Lines, Moved, change_rows, move_counters};
+use super::followers::leave;
 use super::lanes::LaneColumns;
 use super::{SqliteStore, StoreError, row, tokens};
 use crate::store::deliveries::{
@@ -67,7 +68,7 @@ impl Deliveries for SqliteStore {
                    FROM chunk
                    WHERE seal_id = $1
                      AND owner IS NULL
-                     AND queued + deferred > 0
+                     AND queued + deferred > carried_queued + carried_deferred
                      AND (due_at IS NULL OR due_at <= $3)) AS c
              LEFT JOIN lane AS l
                ON l.campaign_id = $2
@@ -106,7 +107,7 @@ impl Deliveries for SqliteStore {
                      AND provider = $7
                      AND send_window = $8
                      AND owner IS NULL
-                     AND queued + deferred > 0
+                     AND queued + deferred > carried_queued + carried_deferred
                      AND (due_at IS NULL OR due_at <= $5)
                    ORDER BY number
                    LIMIT MIN($9, MAX(0, $10 - (SELECT COUNT(*) FROM chunk
@@ -171,7 +172,7 @@ impl Deliveries for SqliteStore {
             "UPDATE chunk
              SET owner = NULL,
                  lease_until = NULL,
-                 due_at = CASE WHEN queued > 0 THEN NULL ELSE $5 END
+                 due_at = CASE WHEN queued > carried_queued THEN NULL ELSE $5 END
              WHERE seal_id = $1 AND number = $2 AND owner = $3 AND epoch = $4",
         )
         .bind(seal)
@@ -222,7 +223,7 @@ impl Deliveries for SqliteStore {
         let mut write = self.write().await?;
         let mut moved = Moved::default();
         let all: Vec<&Move> = moves.iter().collect();
-        change_rows(write.conn(), campaign, &all, now, &mut moved).await?;
+        let Lines(lines) = change_rows(write.conn(), campaign, &all, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
         let changed = moves.iter().filter(|change| moved.numbers.contains(&change.number));
         tokens::revoke_older(write.conn(), campaign, changed, now).await?;
@@ -232,15 +233,21 @@ impl Deliveries for SqliteStore {
             .collect();
         insert_resolutions(write.conn(), campaign, &kept).await?;
         // A row that may be queued again must be claimable at once, whatever its chunk waited for.
-        self.wake(&mut write, seal, &moves, &moved).await?;
-        let lines: Vec<String> = moves
-            .iter()
-            .filter(|change| moved.numbers.contains(&change.number))
-            .map(|change| change.line.clone())
-            .collect();
+        self.wake(&mut write, seal, &moved).await?;
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(moved.numbers.into_iter().collect())
+    }
+
+    async fn hand_over(&self, campaign: i64, number: u64) -> Result<Option<u64>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let mut write = self.write().await?;
+        let mut moved = Moved::default();
+        let next = leave(write.conn(), campaign, number, &mut moved).await?;
+        move_counters(write.conn(), seal, &moved).await?;
+        self.wake(&mut write, seal, &moved).await?;
+        self.commit(write).await?;
+        Ok(next)
     }
 
     async fn next_due(&self, campaign: i64) -> Result<Option<Timestamp>, StoreError> {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::classes::{Moved, change_rows, move_counters};
+use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::pace::count_begun;
 use super::{SqliteStore, StoreError, row, tokens};
 use crate::domain::chunk::chunk_of;
@@ -152,12 +152,7 @@ async fn end_attempts<'a>(
         moved.flight(one.key.number, &one.from, -1);
         moves.extend(one.change.as_ref());
     }
-    change_rows(conn, campaign, &moves, now, moved).await?;
-    let lines = moves
-        .iter()
-        .filter(|change| moved.numbers.contains(&change.number))
-        .map(|change| change.line.clone())
-        .collect();
+    let Lines(lines) = change_rows(conn, campaign, &moves, now, moved).await?;
     let late = ended.iter().copied().filter(|one| !paired.contains(&one.key)).collect();
     Ok((lines, late))
 }
@@ -215,7 +210,8 @@ async fn keep_late(
 }
 
 /// Inserts intents with their tokens; the key is the gate against double sends, and a row that is no
-/// longer in the class and generation it was loaded in, or was amended since, starts nothing.
+/// longer in the class and generation it was loaded in, that another carries, or that was amended since,
+/// starts nothing.
 async fn insert_intents(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -260,6 +256,9 @@ async fn insert_intents(
                    SELECT MAX(a.n) FROM amendment AS a
                    WHERE a.campaign_id = $2
                      AND a.number = CAST(j.value ->> 'number' AS INTEGER)), 0)
+           AND NOT EXISTS (SELECT 1 FROM follower AS f
+                           WHERE f.campaign_id = $2 AND f.kind = 'carried'
+                             AND f.number = CAST(j.value ->> 'number' AS INTEGER))
          ON CONFLICT DO NOTHING
          RETURNING number, generation, n",
     )

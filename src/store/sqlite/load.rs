@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::classes::Moved;
 use super::{SqliteStore, StoreError, WriteTx, row};
-use crate::domain::chunk::{chunk_of, numbers_of};
-use crate::domain::delivery::{AttemptKey, DeliveryClass};
+use crate::domain::chunk::numbers_of;
+use crate::domain::delivery::AttemptKey;
 use crate::store::amendments::AmendmentRow;
-use crate::store::deliveries::{DeliveryState, DueDoubt, Lease, LoadedRow, Move, Unpaired};
+use crate::store::deliveries::{DeliveryState, DueDoubt, Lease, LoadedRow, Unpaired};
 
 /// The columns of a delivery row, absent where there is none.
 #[derive(sqlx::FromRow)]
@@ -44,6 +44,9 @@ struct PersonColumns {
     salt: Vec<u8>,
     leaf: Vec<u8>,
     body: Option<Vec<u8>>,
+    at_address: i64,
+    copy_of: Option<i64>,
+    carrier: Option<i64>,
     #[sqlx(flatten)]
     state: StateColumns,
 }
@@ -89,10 +92,12 @@ impl SqliteStore {
         let (first, last) = numbers_of(lease.chunk);
         let range = (row::int(first), row::int(last));
         let people: Vec<PersonColumns> = sqlx::query_as(
-            "SELECT r.number, r.salt, r.leaf, r.body, d.class, d.reason, d.generation, d.doubts,
-                    d.attempts, d.first_attempt_at, d.due_at
+            "SELECT r.number, r.salt, r.leaf, r.body, r.at_address, r.copy_of, f.leader AS carrier,
+                    d.class, d.reason, d.generation, d.doubts, d.attempts, d.first_attempt_at, d.due_at
              FROM recipient AS r
              LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
+             LEFT JOIN follower AS f
+               ON f.campaign_id = $1 AND f.number = r.number AND f.kind = 'carried'
              WHERE r.seal_id = $2 AND r.number BETWEEN $3 AND $4
              ORDER BY r.number",
         )
@@ -105,6 +110,7 @@ impl SqliteStore {
         .map_err(StoreError::on("load a chunk"))?;
         let tries = self.tries(campaign, range).await?;
         let mut credentials = self.credential_words(campaign, range).await?;
+        let mut carried = self.carried_words(campaign, range).await?;
         let tokens = self.stored_tokens(campaign, range).await?;
         let mut amendments: HashMap<u64, Vec<AmendmentRow>> = HashMap::new();
         for amendment in self.read_between(campaign, first, last).await? {
@@ -131,9 +137,13 @@ impl SqliteStore {
                     repeats: tried.and_then(|(_, repeats)| *repeats),
                     credentials: credentials.remove(&number).unwrap_or_default(),
                     token: tokens.get(&generation).copied(),
-                    at_address: readdressed.get(&number).copied().unwrap_or(1),
-                    carried: Vec::new(),
-                    copy_of: None,
+                    at_address: readdressed
+                        .get(&number)
+                        .copied()
+                        .unwrap_or_else(|| row::uint(person.at_address)),
+                    carried: carried.remove(&number).unwrap_or_default(),
+                    carrier: person.carrier.map(row::uint),
+                    copy_of: person.copy_of.map(row::uint),
                     amendments: amendments.remove(&row::uint(number)).unwrap_or_default(),
                     state,
                 })
@@ -168,6 +178,7 @@ impl SqliteStore {
         Ok(tries)
     }
 
+    /// The credentials of a chunk's rows; a copy's are its person's.
     async fn credential_words(
         &self,
         campaign: i64,
@@ -176,7 +187,12 @@ impl SqliteStore {
         let rows: Vec<(i64, String, String)> = sqlx::query_as(
             "SELECT number, kind, class
              FROM credential
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3",
+             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
+             UNION ALL
+             SELECT f.number, c.kind, c.class
+             FROM follower AS f
+             CROSS JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.leader
+             WHERE f.campaign_id = $1 AND f.number BETWEEN $2 AND $3 AND f.kind = 'copy'",
         )
         .bind(campaign)
         .bind(range.0)
@@ -187,6 +203,39 @@ impl SqliteStore {
         let mut words: HashMap<i64, BTreeMap<String, String>> = HashMap::new();
         for (number, kind, class) in rows {
             words.entry(number).or_default().insert(kind, class);
+        }
+        Ok(words)
+    }
+
+    /// The credentials of each account that a chunk's carriers stand for besides their own.
+    async fn carried_words(
+        &self,
+        campaign: i64,
+        range: (i64, i64),
+    ) -> Result<HashMap<i64, Vec<BTreeMap<String, String>>>, StoreError> {
+        let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT f.leader, f.number, c.kind, c.class
+             FROM follower AS f
+             LEFT JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.number
+             WHERE f.campaign_id = $1 AND f.leader BETWEEN $2 AND $3 AND f.kind = 'carried'
+             ORDER BY f.leader, f.number",
+        )
+        .bind(campaign)
+        .bind(range.0)
+        .bind(range.1)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("load the accounts that are carried"))?;
+        let mut words: HashMap<i64, Vec<BTreeMap<String, String>>> = HashMap::new();
+        let mut last = None;
+        for (leader, number, kind, class) in rows {
+            let accounts = words.entry(leader).or_default();
+            if last.replace(number) != Some(number) {
+                accounts.push(BTreeMap::new());
+            }
+            if let (Some(account), Some((kind, class))) = (accounts.last_mut(), kind.zip(class)) {
+                account.insert(kind, class);
+            }
         }
         Ok(words)
     }
@@ -302,7 +351,8 @@ impl SqliteStore {
                  LEFT JOIN lane AS l
                    ON l.campaign_id = $1 AND l.wave = c.wave AND l.provider = c.provider
                   AND l.send_window = c.send_window
-                 WHERE c.seal_id = $2 AND c.queued + c.deferred > 0
+                 WHERE c.seal_id = $2
+                   AND c.queued + c.deferred > c.carried_queued + c.carried_deferred
                  UNION ALL
                  SELECT d.due_at
                  FROM chunk AS c
@@ -325,15 +375,9 @@ impl SqliteStore {
         &self,
         write: &mut WriteTx,
         seal: i64,
-        moves: &[Move],
         moved: &Moved,
     ) -> Result<(), StoreError> {
-        let chunks: Vec<u64> = moves
-            .iter()
-            .filter(|m| m.to == DeliveryClass::Queued && moved.numbers.contains(&m.number))
-            .map(|change| chunk_of(change.number))
-            .collect();
-        if chunks.is_empty() {
+        if moved.woken.is_empty() {
             return Ok(());
         }
         sqlx::query(
@@ -342,7 +386,7 @@ impl SqliteStore {
              WHERE seal_id = $1 AND number IN (SELECT value FROM json_each($2))",
         )
         .bind(seal)
-        .bind(json!(chunks).to_string())
+        .bind(json!(moved.woken).to_string())
         .execute(write.conn())
         .await
         .map_err(StoreError::on("wake chunks"))?;

@@ -11,6 +11,7 @@ mod credentials;
 mod deliveries;
 mod errands;
 mod flush;
+mod followers;
 mod identity;
 mod lanes;
 mod load;

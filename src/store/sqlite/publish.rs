@@ -20,6 +20,37 @@ use crate::store::seals::{Publication, SealRow, StagedSource};
 /// Rows a slice: well under 100 ms of write transaction.
 const SLICE: i64 = 5_000;
 
+/// What a slice copies, the people first: binds are seal, after, last, campaign, now.
+const SLICE_OF_PEOPLE: [(&str, &str); 3] = [
+    (
+        "INSERT INTO recipient (seal_id, number, salt, leaf, body, address_reason, carrier, copy_of,
+                                at_address)
+         SELECT $1, number, salt, leaf, body, address_reason, NULLIF(carrier, number), copy_of,
+                at_address
+         FROM staging.row
+         WHERE fate = 0 AND number > $2 AND number <= $3
+         ORDER BY number",
+        "copy a slice of people",
+    ),
+    (
+        "INSERT INTO delivery (campaign_id, number, class, reason, changed_at)
+         SELECT $4, number, substr(label, 1, instr(label, '/') - 1),
+                substr(label, instr(label, '/') + 1), $5
+         FROM staging.born
+         WHERE number > $2 AND number <= $3 AND label <> 'queued'
+         ORDER BY number",
+        "copy a slice of classes",
+    ),
+    (
+        "INSERT INTO follower (campaign_id, number, leader, kind, person)
+         SELECT $4, number, leader, kind, person
+         FROM staging.follower
+         WHERE number > $2 AND number <= $3
+         ORDER BY number",
+        "copy a slice of groups",
+    ),
+];
+
 pub(super) struct Publisher<'a> {
     pub store: &'a SqliteStore,
     pub path: &'a Path,
@@ -27,6 +58,7 @@ pub(super) struct Publisher<'a> {
     pub source: &'a StagedSource,
     pub totals: SourceTotals,
     pub names_refused: u64,
+    pub copies: u64,
 }
 
 impl Publisher<'_> {
@@ -106,9 +138,14 @@ impl Publisher<'_> {
             }
             // No seal of this campaign is live yet, so every delivery row it has was born by a dead one.
             let campaign = self.publication.campaign;
-            let born = "DELETE FROM delivery WHERE (campaign_id, number) IN
-                            (SELECT campaign_id, number FROM delivery WHERE campaign_id = $1 LIMIT 5000)";
-            while execute(conn, "delete a dead copy's classes", born, campaign).await? > 0 {}
+            for born in [
+                "DELETE FROM delivery WHERE (campaign_id, number) IN
+                     (SELECT campaign_id, number FROM delivery WHERE campaign_id = $1 LIMIT 5000)",
+                "DELETE FROM follower WHERE (campaign_id, number) IN
+                     (SELECT campaign_id, number FROM follower WHERE campaign_id = $1 LIMIT 5000)",
+            ] {
+                while execute(conn, "delete a dead copy's classes", born, campaign).await? > 0 {}
+            }
             execute(conn, "delete a dead seal", "DELETE FROM seal WHERE id = $1", seal).await?;
         }
         Ok(())
@@ -128,8 +165,9 @@ impl Publisher<'_> {
         }
         sqlx::query_scalar(
             "INSERT INTO seal (campaign_id, state, root, source_kind, source_name, source_digest, as_of,
-                               source_rows, sealed, duplicates, conflicts, rejected, names_refused)
-             VALUES ($1, 'copying', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                               source_rows, sealed, duplicates, conflicts, rejected, names_refused,
+                               copies, rules)
+             VALUES ($1, 'copying', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              RETURNING id",
         )
         .bind(self.publication.campaign)
@@ -144,6 +182,8 @@ impl Publisher<'_> {
         .bind(row::int(self.totals.conflicts))
         .bind(row::int(self.totals.rejected))
         .bind(row::int(self.names_refused))
+        .bind(row::int(self.copies))
+        .bind(&self.source.rules)
         .fetch_one(conn)
         .await
         .map_err(StoreError::on("begin a seal"))
@@ -170,38 +210,22 @@ impl Publisher<'_> {
         .await
         .map_err(StoreError::on("find the next slice"))?;
         let Some(last) = last else { return Ok(None) };
-        let people = sqlx::query(
-            "INSERT INTO recipient (seal_id, number, salt, leaf, body, address_reason)
-             SELECT $1, number, salt, leaf, body, address_reason
-             FROM staging.row
-             WHERE fate = 0 AND number > $2 AND number <= $3
-             ORDER BY number",
-        )
-        .bind(seal)
-        .bind(after)
-        .bind(last)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::on("copy a slice of people"))?
-        .rows_affected();
-        sqlx::query(
-            "INSERT INTO delivery (campaign_id, number, class, reason, changed_at)
-             SELECT $1, number,
-                    CASE WHEN is_held = 1 THEN 'held' ELSE 'fallback' END,
-                    CASE WHEN is_held = 1 THEN 'conflict' ELSE 'address:' || address_reason END,
-                    $4
-             FROM staging.row
-             WHERE fate = 0 AND number > $2 AND number <= $3
-               AND (is_held = 1 OR address_reason NOT IN ('ok', 'suspect', 'dormant'))
-             ORDER BY number",
-        )
-        .bind(self.publication.campaign)
-        .bind(after)
-        .bind(last)
-        .bind(row::micros(self.store.now()))
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::on("copy a slice of classes"))?;
+        let mut people = 0;
+        for (place, (sql, what)) in SLICE_OF_PEOPLE.into_iter().enumerate() {
+            let rows = sqlx::query(sql)
+                .bind(seal)
+                .bind(after)
+                .bind(last)
+                .bind(self.publication.campaign)
+                .bind(row::micros(self.store.now()))
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::on(what))?
+                .rows_affected();
+            if place == 0 {
+                people = rows;
+            }
+        }
         sqlx::query("UPDATE seal SET copied_number = $2 WHERE id = $1")
             .bind(seal)
             .bind(last)

@@ -8,12 +8,13 @@ use super::load::StateColumns;
 use super::{SqliteStore, StoreError, lanes::LaneColumns, row};
 use crate::domain::delivery::{AttemptKey, AttemptResult};
 use crate::domain::reply::ReplyClass;
-use crate::domain::totals::DeliveryTotals;
+use crate::domain::totals::{CopyTotals, DeliveryTotals};
 use crate::store::deliveries::LaneRow;
 use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing, Reports};
 
-#[derive(sqlx::FromRow)]
+#[derive(Default, sqlx::FromRow)]
 struct TotalColumns {
+    is_copy: i64,
     sealed: i64,
     queued: i64,
     deferred: i64,
@@ -34,6 +35,9 @@ struct ListingColumns {
     body: Option<Vec<u8>>,
     in_flight: i64,
     changed_at: Option<i64>,
+    at_address: i64,
+    carrier: Option<i64>,
+    copy_of: Option<i64>,
     #[sqlx(flatten)]
     state: StateColumns,
 }
@@ -57,6 +61,27 @@ struct AttemptColumns {
 
 type ResolutionColumns = (i64, i64, String, String, String, i64);
 
+impl TotalColumns {
+    fn read(&self, reasons: impl Iterator<Item = (String, u64)>) -> DeliveryTotals {
+        let reasons: BTreeMap<String, u64> = reasons.collect();
+        DeliveryTotals {
+            sealed: row::uint(self.sealed),
+            queued: row::uint(self.queued - self.in_flight_queued),
+            in_flight: row::uint(self.in_flight_queued + self.in_flight_deferred),
+            deferred: row::uint(self.deferred - self.in_flight_deferred),
+            in_doubt: row::uint(self.in_doubt),
+            held: row::uint(self.held),
+            fallback: row::uint(self.fallback),
+            told: row::uint(self.told),
+            withdrawn: row::uint(self.withdrawn),
+            waived: row::uint(self.waived),
+            in_doubt_due: reasons.get("in-doubt/due").copied().unwrap_or(0),
+            reasons,
+            copies: CopyTotals::default(),
+        }
+    }
+}
+
 impl ListingColumns {
     fn read(self) -> Result<DeliveryListing, StoreError> {
         Ok(DeliveryListing {
@@ -65,6 +90,9 @@ impl ListingColumns {
             body: self.body,
             state: self.state.read(self.number)?,
             is_in_flight: self.in_flight == 1,
+            at_address: row::uint(self.at_address),
+            carrier: self.carrier.map(row::uint),
+            copy_of: self.copy_of.map(row::uint),
             changed_at: self.changed_at.map(row::instant),
         })
     }
@@ -76,52 +104,45 @@ impl Reports for SqliteStore {
         let seal = self.seal_of(campaign).await?;
         // Both reads see one instant.
         let mut tx = self.reader.begin().await.map_err(StoreError::on("begin a report"))?;
-        let sums: TotalColumns = sqlx::query_as(
-            "SELECT COALESCE(SUM(size), 0) AS sealed,
-                    COALESCE(SUM(queued), 0) AS queued,
-                    COALESCE(SUM(deferred), 0) AS deferred,
-                    COALESCE(SUM(in_doubt), 0) AS in_doubt,
-                    COALESCE(SUM(held), 0) AS held,
-                    COALESCE(SUM(fallback), 0) AS fallback,
-                    COALESCE(SUM(told), 0) AS told,
-                    COALESCE(SUM(withdrawn), 0) AS withdrawn,
-                    COALESCE(SUM(waived), 0) AS waived,
-                    COALESCE(SUM(in_flight_queued), 0) AS in_flight_queued,
-                    COALESCE(SUM(in_flight_deferred), 0) AS in_flight_deferred
+        let sums: Vec<TotalColumns> = sqlx::query_as(
+            "SELECT is_copy,
+                    SUM(size) AS sealed,
+                    SUM(queued) AS queued,
+                    SUM(deferred) AS deferred,
+                    SUM(in_doubt) AS in_doubt,
+                    SUM(held) AS held,
+                    SUM(fallback) AS fallback,
+                    SUM(told) AS told,
+                    SUM(withdrawn) AS withdrawn,
+                    SUM(waived) AS waived,
+                    SUM(in_flight_queued) AS in_flight_queued,
+                    SUM(in_flight_deferred) AS in_flight_deferred
              FROM chunk
-             WHERE seal_id = $1 AND is_copy = 0",
+             WHERE seal_id = $1
+             GROUP BY is_copy",
         )
         .bind(seal)
-        .fetch_one(&mut *tx)
+        .fetch_all(&mut *tx)
         .await
         .map_err(StoreError::on("sum the chunks"))?;
-        let reasons: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT j.key, SUM(j.value)
+        let reasons: Vec<(i64, String, i64)> = sqlx::query_as(
+            "SELECT c.is_copy, j.key, SUM(j.value)
              FROM chunk AS c, json_each(c.reasons) AS j
-             WHERE c.seal_id = $1 AND c.is_copy = 0
-             GROUP BY j.key",
+             WHERE c.seal_id = $1
+             GROUP BY c.is_copy, j.key",
         )
         .bind(seal)
         .fetch_all(&mut *tx)
         .await
         .map_err(StoreError::on("sum the reasons"))?;
         tx.commit().await.map_err(StoreError::on("end a report"))?;
-        let reasons: BTreeMap<String, u64> =
-            reasons.into_iter().map(|(key, count)| (key, row::uint(count))).collect();
-        Ok(DeliveryTotals {
-            sealed: row::uint(sums.sealed),
-            queued: row::uint(sums.queued - sums.in_flight_queued),
-            in_flight: row::uint(sums.in_flight_queued + sums.in_flight_deferred),
-            deferred: row::uint(sums.deferred - sums.in_flight_deferred),
-            in_doubt: row::uint(sums.in_doubt),
-            held: row::uint(sums.held),
-            fallback: row::uint(sums.fallback),
-            told: row::uint(sums.told),
-            withdrawn: row::uint(sums.withdrawn),
-            waived: row::uint(sums.waived),
-            in_doubt_due: reasons.get("in-doubt/due").copied().unwrap_or(0),
-            reasons,
-        })
+        let part = |is_copy: i64| {
+            let sums = sums.iter().find(|sums| sums.is_copy == is_copy);
+            let own = reasons.iter().filter(|(copy, ..)| *copy == is_copy);
+            sums.map(|sums| sums.read(own.map(|(_, key, count)| (key.clone(), row::uint(*count)))))
+                .unwrap_or_default()
+        };
+        Ok(DeliveryTotals { copies: CopyTotals::from(&part(1)), ..part(0) })
     }
 
     async fn credential_totals(
@@ -173,13 +194,16 @@ impl Reports for SqliteStore {
         let seal = self.seal_of(campaign).await?;
         let rows: Vec<ListingColumns> = sqlx::query_as(
             "SELECT r.number, r.salt, r.body, d.class, d.reason, d.generation, d.doubts, d.attempts,
-                    d.first_attempt_at, d.due_at, d.changed_at,
+                    d.first_attempt_at, d.due_at, d.changed_at, r.at_address, r.copy_of,
+                    f.leader AS carrier,
                     EXISTS (SELECT 1 FROM intent AS i
                             LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
                             WHERE i.campaign_id = $1 AND i.number = r.number
                               AND o.number IS NULL) AS in_flight
              FROM recipient AS r
              LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
+             LEFT JOIN follower AS f
+               ON f.campaign_id = $1 AND f.number = r.number AND f.kind = 'carried'
              WHERE r.seal_id = $2
                AND r.number > $3
                AND ($4 IS NULL OR COALESCE(d.class, 'queued') = $4)

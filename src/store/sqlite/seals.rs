@@ -24,6 +24,8 @@ pub(super) struct SealColumns {
     conflicts: i64,
     rejected: i64,
     names_refused: i64,
+    copies: i64,
+    rules: String,
 }
 
 impl SealColumns {
@@ -44,6 +46,8 @@ impl SealColumns {
                 rejected: row::uint(self.rejected),
             },
             names_refused: row::uint(self.names_refused),
+            copies: row::uint(self.copies),
+            rules: self.rules,
         })
     }
 }
@@ -75,7 +79,8 @@ impl Seals for SqliteStore {
     async fn live_seal(&self, campaign: i64) -> Result<Option<SealRow>, StoreError> {
         let found: Option<SealColumns> = sqlx::query_as(
             "SELECT s.id, s.root, s.source_kind, s.source_name, s.source_digest, s.as_of, s.sealed_at,
-                    s.source_rows, s.sealed, s.duplicates, s.conflicts, s.rejected, s.names_refused
+                    s.source_rows, s.sealed, s.duplicates, s.conflicts, s.rejected, s.names_refused,
+                    s.copies, s.rules
              FROM campaign AS c
              JOIN seal AS s ON s.id = c.seal_id
              WHERE c.id = $1",
@@ -85,6 +90,16 @@ impl Seals for SqliteStore {
         .await
         .map_err(StoreError::on("read the seal"))?;
         found.map(SealColumns::read).transpose()
+    }
+
+    async fn suppressed(&self, campaign: &str) -> Result<Vec<[u8; 16]>, StoreError> {
+        let rows: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT digest FROM suppression WHERE scope IN ('', $1)")
+                .bind(campaign)
+                .fetch_all(&self.reader)
+                .await
+                .map_err(StoreError::on("read suppressed addresses"))?;
+        rows.iter().map(|digest| row::bytes(digest, "suppression", "digest", 0_i64)).collect()
     }
 
     async fn sample_numbers(&self, seal: i64, count: u32) -> Result<Vec<u64>, StoreError> {

@@ -201,10 +201,10 @@ impl Change {
             (Self::Hold, DeliveryClass::Held(_) | DeliveryClass::Fallback(_)) => {
                 Err(Misfit::HeldAlready)
             }
-            (Self::Hold, DeliveryClass::InDoubt(_)) => Err(Misfit::InDoubt),
+            (Self::Hold, DeliveryClass::InDoubt(_))
+            | (Self::Release, DeliveryClass::InDoubt(Doubt::Held)) => Err(Misfit::InDoubt),
             (Self::Release, DeliveryClass::Held(HeldReason::Credential)) => Err(Misfit::Unsecured),
             (Self::Release, DeliveryClass::Held(_)) => Ok(()),
-            (Self::Release, DeliveryClass::InDoubt(Doubt::Held)) => Err(Misfit::InDoubt),
             (Self::Release, _) => Err(Misfit::NotHeld),
             _ => Ok(()),
         }

@@ -73,9 +73,15 @@ impl Engine {
     ) -> Result<Amended, EngineError> {
         let (row, people) = self.people(name).await?;
         let state = self.store.control(row.id).await?.notice;
-        if matches!(state, NoticeState::Closed | NoticeState::Cancelled) {
+        let is_over = match state {
+            NoticeState::Closed => true,
+            // nobody is told any more, but who is open can still be let go
+            NoticeState::Cancelled => !matches!(request.change, Change::Withdraw | Change::Waive),
+            _ => false,
+        };
+        if is_over {
             return Err(EngineError::refused(format!(
-                "the notice of `{name}` is {state}, so nothing is amended any more; hint: \
+                "the notice of `{name}` is {state}, so this is not amended any more; hint: \
                  `forthwith campaign status {name}`"
             )));
         }
@@ -91,7 +97,7 @@ impl Engine {
                     numbers.len()
                 )));
             };
-            self.check_new_address(&people, address).await?;
+            self.check_new_address(name, address).await?;
         }
         let act = Act { people: &people, request, signers, operators: &operators };
         let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
@@ -140,10 +146,7 @@ impl Engine {
             for (one, fate) in planned.into_iter().zip(fates) {
                 if fate == Applied::Yes {
                     open.remove(&one.row.number);
-                    let renews = one
-                        .steps
-                        .first()
-                        .is_some_and(|step| step.change.state.generation > step.generation);
+                    let renews = one.change.state.generation > one.generation;
                     amended.renewed += u64::from(renews);
                     amended.done.push((one.row.number, one.row.was, one.row.became));
                 } else {
@@ -188,19 +191,15 @@ impl Engine {
             open.extend(carriers);
             found = self.read(act, open).await?;
         }
-        let along = act.request.change.kind().takes_copies_along();
-        // A copy goes with its primary, once.
-        let copies: BTreeSet<u64> = if along {
-            found.values().flat_map(|person| person.copies.iter().copied()).collect()
-        } else {
-            BTreeSet::new()
-        };
-        open.retain(|number| !copies.contains(number));
-        let copies = self.read(act, &copies).await?;
+        if act.request.change.kind().takes_copies_along() {
+            // A copy goes with its person.
+            let copies = || found.values().flat_map(|person| &person.copies);
+            open.retain(|number| !copies().any(|copy| copy == number));
+        }
         let mut planned = Vec::new();
         for number in open.clone() {
             let plan = match found.get(&number) {
-                Some(person) => self.plan_amendment(act, person, &copies),
+                Some(person) => self.plan_amendment(act, person),
                 None => Err(EngineError::refused("there is no such recipient")),
             };
             match plan {

@@ -222,6 +222,7 @@ fn invented(locale: Option<String>, addressee: Addressee) -> Result<Recipient, E
         fields: BTreeMap::new(),
         refused: BTreeSet::new(),
         address_changed_at: None,
+        address_before: None,
         password_changed_at: None,
         last_verified_on: None,
     })

@@ -167,6 +167,8 @@ pub struct NewIntent {
     pub token: Option<NewToken>,
     /// How many amendments the row had when it was loaded: one more, and nothing starts.
     pub amendments: u32,
+    /// How many accounts it stood for besides its own: one less, and nothing starts either.
+    pub carried: u32,
 }
 
 /// A change of one recipient's class, guarded by the class it leaves.

@@ -1,25 +1,22 @@
 //! What a new address has to be, before two people sign it.
 
-use super::super::people::People;
-use super::super::{Engine, EngineError};
 use crate::domain::address::EmailAddress;
-use crate::secret::lookup::address_digest;
+use crate::engine::{Engine, EngineError};
 
 impl Engine {
-    /// Refuses an address that must not be mailed. What it is masked as may be said, itself not.
+    /// Refuses an address that must not be mailed; it is said masked.
     pub(super) async fn check_new_address(
         &self,
-        people: &People,
+        name: &str,
         address: &EmailAddress,
     ) -> Result<(), EngineError> {
-        let digest = address_digest(self.keys.digest(), &address.canonical());
-        if self.store.is_suppressed(&digest).await? {
-            return Err(EngineError::refused(format!(
-                "{address} is on the list of addresses that must not be mailed; hint: `forthwith \
-                 amendment change-channel {}`",
-                people.name
-            )));
+        let reason = self.address_reason(name, address).await?;
+        if reason.is_mailed() {
+            return Ok(());
         }
-        Ok(())
+        Err(EngineError::refused(format!(
+            "{address} is not mailed ({reason}, by `[addresses]` of the campaign); hint: another \
+             address, or `forthwith amendment change-channel {name}`"
+        )))
     }
 }

@@ -1,18 +1,16 @@
 //! What one amendment does to one person: class, generation, signatures, ledger line.
 
-use std::collections::BTreeMap;
-
 use super::signed::statement;
 use super::{Act, SignedAmendment};
 use crate::domain::address::AddressReason;
-use crate::domain::amendment::{Amendment, AmendmentKind, Change, Standing};
+use crate::domain::amendment::{Amendment, AmendmentKind, BodyError, Change, Standing};
 use crate::domain::delivery::DeliveryClass;
 use crate::domain::ledger::Entry;
 use crate::domain::recipient::Recipient;
 use crate::engine::{Engine, EngineError};
 use crate::secret::lookup::address_digest;
 use crate::secret::person::{RowSalt, leaf_hash};
-use crate::store::amendments::{Amendable, AmendmentRow, NewAmendment, Step};
+use crate::store::amendments::{Amendable, AmendmentRow, NewAmendment};
 use crate::store::deliveries::{DeliveryState, Move, Resolution};
 
 impl Engine {
@@ -21,10 +19,9 @@ impl Engine {
         &self,
         act: &Act<'_>,
         person: &Amendable,
-        copies: &BTreeMap<u64, Amendable>,
     ) -> Result<NewAmendment, EngineError> {
         check_carried(act.request.change.kind(), person)?;
-        let recipient = self.opened(act, person)?;
+        let recipient = opened(act, person)?;
         let leaf = leaf_hash(&RowSalt::from_bytes(person.salt), &recipient.canonical());
         let before =
             act.people.verify(person.number, leaf.as_bytes(), &person.amendments, act.operators)?;
@@ -35,7 +32,7 @@ impl Engine {
             EngineError::refused(format!("recipient {} is {from}: {why}", person.number))
         })?;
         check_address(change, &recipient, &before)?;
-        let amendment = self.drawn(act, &from)?;
+        let amendment = drawn(act, &from)?;
         let row = self.row(act, person, leaf.as_bytes(), &amendment, &from, &to);
         let line = Entry::Amended {
             campaign: act.people.ledger_name(),
@@ -47,19 +44,13 @@ impl Engine {
             keys: act.signers.iter().map(super::Signer::ledger_name).collect(),
         }
         .line(row.at);
-        let mut steps = vec![Step {
-            generation: person.state.generation,
-            change: Move {
-                number: person.number,
-                from,
-                state: afterwards(change, person, to.clone()),
-                to,
-                line,
-            },
-        }];
-        for copy in person.copies.iter().filter_map(|number| copies.get(number)) {
-            steps.extend(self.along(act, copy)?);
-        }
+        let made = Move {
+            number: person.number,
+            from,
+            state: afterwards(change, person, to.clone()),
+            to,
+            line,
+        };
         Ok(NewAmendment {
             address: match change {
                 Change::ReplaceAddress(new) => {
@@ -68,28 +59,11 @@ impl Engine {
                 _ => None,
             },
             resolution: resolution(act, person, &row),
-            steps,
+            change: made,
+            generation: person.state.generation,
+            along: person.copies.iter().copied().chain(person.carrier).collect(),
             row,
         })
-    }
-
-    fn opened(&self, act: &Act<'_>, person: &Amendable) -> Result<Recipient, EngineError> {
-        let body = person.body.as_ref().ok_or_else(|| {
-            EngineError::refused(format!("recipient {} was erased", person.number))
-        })?;
-        act.people.open(person.number, body)
-    }
-
-    /// The request as one person's amendment, with a salt of its own.
-    fn drawn(&self, act: &Act<'_>, from: &DeliveryClass) -> Result<Amendment, EngineError> {
-        let Act { request, .. } = act;
-        let refused =
-            |why: crate::domain::amendment::BodyError| EngineError::refused(why.to_string());
-        if request.change.kind().needs_evidence(from) && request.evidence.trim().is_empty() {
-            return Err(refused(crate::domain::amendment::BodyError::NoEvidence));
-        }
-        let change = request.change.clone();
-        Amendment::new(rand::random(), change, &request.reason, &request.evidence).map_err(refused)
     }
 
     /// The row, encrypted and signed.
@@ -125,27 +99,25 @@ impl Engine {
             .collect();
         row
     }
+}
 
-    /// The move of a further address's row, where its class allows what its primary's does.
-    fn along(&self, act: &Act<'_>, copy: &Amendable) -> Result<Option<Step>, EngineError> {
-        let recipient = self.opened(act, copy)?;
-        let from = copy.state.class.clone();
-        let standing = Standing { address: recipient.reason, is_unsecured: false };
-        let Ok(to) = act.request.change.lands(&from, standing) else { return Ok(None) };
-        let by = act.signers.first().map(super::Signer::ledger_name).unwrap_or_default();
-        let person = act.people.person(copy.salt, &recipient);
-        let entry = act.people.moved(person, from.label(), to.label(), &by);
-        Ok(Some(Step {
-            generation: copy.state.generation,
-            change: Move {
-                number: copy.number,
-                from,
-                state: afterwards(&act.request.change, copy, to.clone()),
-                to,
-                line: entry.line(self.clock.now()),
-            },
-        }))
+fn opened(act: &Act<'_>, person: &Amendable) -> Result<Recipient, EngineError> {
+    let body = person
+        .body
+        .as_ref()
+        .ok_or_else(|| EngineError::refused(format!("recipient {} was erased", person.number)))?;
+    act.people.open(person.number, body)
+}
+
+/// The request as one person's amendment, with a salt of its own.
+fn drawn(act: &Act<'_>, from: &DeliveryClass) -> Result<Amendment, EngineError> {
+    let Act { request, .. } = act;
+    let refused = |why: BodyError| EngineError::refused(why.to_string());
+    if request.change.kind().needs_evidence(from) && request.evidence.trim().is_empty() {
+        return Err(refused(BodyError::NoEvidence));
     }
+    let change = request.change.clone();
+    Amendment::new(rand::random(), change, &request.reason, &request.evidence).map_err(refused)
 }
 
 /// Where a person stands who may be told again: an amended address replaces the sealed one's reason.
@@ -205,19 +177,15 @@ fn check_address(
     Ok(())
 }
 
-/// One notice for several accounts: who leaves it, or carries it, cannot be amended alone.
+/// A doubt over a notice for several accounts is about all of them, and ends once.
 fn check_carried(kind: AmendmentKind, person: &Amendable) -> Result<(), EngineError> {
-    use AmendmentKind::{ChangeChannel, Hold, Release, ReplaceAddress, Waive, Withdraw};
-    let number = person.number;
-    match (kind, person.carrier, person.carries) {
-        (ReplaceAddress | ChangeChannel, Some(carrier), _) => Err(EngineError::refused(format!(
-            "recipient {number} is told by the notice of recipient {carrier}"
+    let is_in_doubt = matches!(person.state.class, DeliveryClass::InDoubt(_));
+    match person.carrier.filter(|_| is_in_doubt && kind != AmendmentKind::ReplaceAddress) {
+        None => Ok(()),
+        Some(carrier) => Err(EngineError::refused(format!(
+            "the notice that names recipient {} is in doubt; settle that of recipient {carrier} \
+             first: `forthwith delivery resolve`",
+            person.number
         ))),
-        (Withdraw | Waive | ReplaceAddress | ChangeChannel, _, carries @ 1..) => {
-            Err(EngineError::refused(format!(
-                "the notice of recipient {number} speaks for {carries} other accounts"
-            )))
-        }
-        (Hold | Release | Withdraw | Waive, _, _) | (_, None, 0) => Ok(()),
     }
 }

@@ -253,6 +253,7 @@ impl Dispatcher {
                 relay: self.relay.clone(),
                 token,
                 amendments: u32::try_from(row.amendments.len()).unwrap_or(u32::MAX),
+                carried: u32::try_from(row.carried.len()).unwrap_or(u32::MAX),
             },
             person,
             state: row.state,

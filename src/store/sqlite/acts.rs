@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::campaigns::change_notice;
-use super::classes::{Moved, change_rows, move_counters};
+use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, row, tokens};
 use crate::domain::track::Track;
 use crate::store::acts::{ActKind, Acts, LaunchRow, NewAct};
@@ -121,13 +121,8 @@ impl Acts for SqliteStore {
         let busy = in_flight(write.conn(), campaign, &moves).await?;
         let idle: Vec<&Move> = moves.iter().filter(|one| !busy.contains(&one.number)).collect();
         let mut moved = Moved::default();
-        change_rows(write.conn(), campaign, &idle, now, &mut moved).await?;
+        let Lines(lines) = change_rows(write.conn(), campaign, &idle, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
-        let lines: Vec<String> = idle
-            .iter()
-            .filter(|change| moved.numbers.contains(&change.number))
-            .map(|change| change.line.clone())
-            .collect();
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(moved.numbers.len() as u64)

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::classes::{Moved, change_rows, move_counters};
+use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::deliveries::insert_resolutions;
+use super::followers::leave;
 use super::{SqliteStore, StoreError, row, tokens};
-use crate::store::amendments::{Amendable, AmendmentRow, Amendments, Applied, NewAmendment, Step};
+use crate::store::amendments::{Amendable, AmendmentRow, Amendments, Applied, NewAmendment};
 use crate::store::deliveries::{Move, Resolution};
 
 #[async_trait]
@@ -43,24 +44,25 @@ impl Amendments for SqliteStore {
             return Ok(fates);
         }
         insert(write.conn(), campaign, &ready).await?;
-        let moves: Vec<Move> =
-            ready.iter().flat_map(|one| &one.steps).map(|step| step.change.clone()).collect();
         let mut moved = Moved::default();
-        change_rows(write.conn(), campaign, &moves.iter().collect::<Vec<_>>(), now, &mut moved)
-            .await?;
+        // Whoever gets an address of their own is told by a notice of their own.
+        for one in ready.iter().filter(|one| one.address.is_some()) {
+            leave(write.conn(), campaign, one.row.number, &mut moved).await?;
+        }
+        let moves: Vec<&Move> = ready.iter().map(|one| &one.change).collect();
+        let Lines(lines) = change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
         if moves.iter().any(|change| !moved.numbers.contains(&change.number)) {
             return Err(StoreError::Conflict(
                 "an amendment's move was refused behind its own guard; nothing was changed".into(),
             ));
         }
         move_counters(write.conn(), seal, &moved).await?;
-        tokens::revoke_older(write.conn(), campaign, moves.iter(), now).await?;
+        tokens::revoke_older(write.conn(), campaign, moves.into_iter(), now).await?;
         let resolutions: Vec<&Resolution> =
             ready.iter().filter_map(|one| one.resolution.as_ref()).collect();
         insert_resolutions(write.conn(), campaign, &resolutions).await?;
         // Who may be queued again is claimable at once, whatever its chunk waited for.
-        self.wake(&mut write, seal, &moves, &moved).await?;
-        let lines: Vec<String> = moves.into_iter().map(|change| change.line).collect();
+        self.wake(&mut write, seal, &moved).await?;
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(fates)
@@ -89,16 +91,6 @@ impl Amendments for SqliteStore {
         campaign: i64,
     ) -> Result<BTreeMap<String, (u64, u64)>, StoreError> {
         self.read_totals(campaign).await
-    }
-
-    async fn is_suppressed(&self, digest: &[u8; 16]) -> Result<bool, StoreError> {
-        let found: i64 =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM suppression WHERE digest = $1)")
-                .bind(&digest[..])
-                .fetch_one(&self.reader)
-                .await
-                .map_err(StoreError::on("look for a suppressed address"))?;
-        Ok(found == 1)
     }
 }
 
@@ -134,19 +126,20 @@ async fn fates(
     campaign: i64,
     amendments: &[NewAmendment],
 ) -> Result<Vec<Applied>, StoreError> {
-    let guards: Vec<Value> = amendments.iter().flat_map(|one| &one.steps).map(guard).collect();
-    let guards = Value::Array(guards).to_string();
-    let numbers = async |conn: &mut SqliteConnection, sql: &'static str| {
+    let guards = Value::Array(amendments.iter().map(guard).collect()).to_string();
+    let open = amendments.iter().flat_map(|one| one.along.iter().copied().chain([one.row.number]));
+    let open = Value::Array(open.map(|number| json!({ "number": number })).collect()).to_string();
+    let numbers = async |conn: &mut SqliteConnection, sql: &'static str, rows: &str| {
         let found: Vec<i64> = sqlx::query_scalar(sql)
-            .bind(&guards)
+            .bind(rows)
             .bind(campaign)
             .fetch_all(conn)
             .await
             .map_err(StoreError::on("check what is amended"))?;
         Ok::<HashSet<u64>, StoreError>(found.into_iter().map(row::uint).collect())
     };
-    let as_read = numbers(&mut *conn, AS_READ).await?;
-    let in_flight = numbers(&mut *conn, IN_FLIGHT).await?;
+    let as_read = numbers(&mut *conn, AS_READ, &guards).await?;
+    let in_flight = numbers(&mut *conn, IN_FLIGHT, &open).await?;
     let newest: Vec<(i64, i64)> = sqlx::query_as(NEWEST)
         .bind(&guards)
         .bind(campaign)
@@ -155,20 +148,14 @@ async fn fates(
         .map_err(StoreError::on("find the newest amendments"))?;
     let newest: BTreeMap<u64, u32> =
         newest.into_iter().map(|(number, n)| (row::uint(number), row::small(n))).collect();
-    let mut taken = HashSet::new();
     Ok(amendments
         .iter()
         .map(|one| {
-            let numbers = || one.steps.iter().map(|step| step.change.number);
-            let next = newest.get(&one.row.number).is_some_and(|n| n + 1 == one.row.n);
-            if numbers().any(|number| in_flight.contains(&number)) {
+            let number = one.row.number;
+            let is_next = newest.get(&number).is_some_and(|n| n + 1 == one.row.n);
+            if in_flight.contains(&number) || one.along.iter().any(|row| in_flight.contains(row)) {
                 Applied::InFlight
-            } else if next
-                && numbers().all(|number| as_read.contains(&number))
-                // nobody is moved twice by one batch
-                && !numbers().any(|number| taken.contains(&number))
-            {
-                taken.extend(numbers());
+            } else if is_next && as_read.contains(&number) {
                 Applied::Yes
             } else {
                 Applied::Changed
@@ -177,12 +164,12 @@ async fn fates(
         .collect())
 }
 
-fn guard(step: &Step) -> Value {
+fn guard(one: &NewAmendment) -> Value {
     json!({
-        "number": step.change.number,
-        "class": step.change.from.word(),
-        "reason": step.change.from.reason(),
-        "generation": step.generation,
+        "number": one.row.number,
+        "class": one.change.from.word(),
+        "reason": one.change.from.reason(),
+        "generation": one.generation,
     })
 }
 

@@ -9,7 +9,6 @@ use super::classes::Moved;
 use super::{SqliteStore, StoreError, WriteTx, row};
 use crate::domain::chunk::numbers_of;
 use crate::domain::delivery::AttemptKey;
-use crate::store::amendments::AmendmentRow;
 use crate::store::deliveries::{DeliveryState, DueDoubt, Lease, LoadedRow, Unpaired};
 
 /// The columns of a delivery row, absent where there is none.
@@ -112,15 +111,7 @@ impl SqliteStore {
         let mut credentials = self.credential_words(campaign, range).await?;
         let mut carried = self.carried_words(campaign, range).await?;
         let tokens = self.stored_tokens(campaign, range).await?;
-        let mut amendments: HashMap<u64, Vec<AmendmentRow>> = HashMap::new();
-        for amendment in self.read_between(campaign, first, last).await? {
-            amendments.entry(amendment.number).or_default().push(amendment);
-        }
-        let readdressed = if amendments.is_empty() {
-            HashMap::new()
-        } else {
-            self.at_amended_addresses(campaign, seal, range).await?
-        };
+        let mut amended = self.amended_rows(campaign, seal, range).await?;
         people
             .into_iter()
             .map(|person| {
@@ -137,14 +128,11 @@ impl SqliteStore {
                     repeats: tried.and_then(|(_, repeats)| *repeats),
                     credentials: credentials.remove(&number).unwrap_or_default(),
                     token: tokens.get(&generation).copied(),
-                    at_address: readdressed
-                        .get(&number)
-                        .copied()
-                        .unwrap_or_else(|| row::uint(person.at_address)),
+                    at_address: amended.at_address(number, person.at_address),
                     carried: carried.remove(&number).unwrap_or_default(),
                     carrier: person.carrier.map(row::uint),
                     copy_of: person.copy_of.map(row::uint),
-                    amendments: amendments.remove(&row::uint(number)).unwrap_or_default(),
+                    amendments: amended.take(number),
                     state,
                 })
             })

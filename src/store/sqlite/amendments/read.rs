@@ -32,16 +32,31 @@ struct PageColumns {
 struct PersonColumns {
     number: i64,
     salt: Vec<u8>,
-    leaf: Vec<u8>,
     body: Option<Vec<u8>>,
     carrier: Option<i64>,
-    copy_of: Option<i64>,
-    carries: i64,
     has_token: i64,
     is_unsecured: i64,
     doubt: Option<i64>,
     #[sqlx(flatten)]
     state: StateColumns,
+}
+
+/// Amendments as a chunk is loaded with them.
+pub(in crate::store::sqlite) struct AmendedRows {
+    rows: HashMap<i64, Vec<AmendmentRow>>,
+    at_address: HashMap<i64, u64>,
+}
+
+impl AmendedRows {
+    /// Takes a person's amendments out.
+    pub(in crate::store::sqlite) fn take(&mut self, number: i64) -> Vec<AmendmentRow> {
+        self.rows.remove(&number).unwrap_or_default()
+    }
+
+    /// How many people use a person's address: the sealed one, of which `sealed` is known, or a new one.
+    pub(in crate::store::sqlite) fn at_address(&self, number: i64, sealed: i64) -> u64 {
+        self.at_address.get(&number).copied().unwrap_or_else(|| row::uint(sealed))
+    }
 }
 
 /// Signatures by (number, n).
@@ -67,6 +82,27 @@ impl AmendmentColumns {
     }
 }
 
+impl PersonColumns {
+    /// The person, without their amendments and further addresses.
+    fn read(self) -> Result<Amendable, StoreError> {
+        let number = row::uint(self.number);
+        let state = self.state.read(self.number)?;
+        let generation = state.generation;
+        Ok(Amendable {
+            number,
+            salt: row::bytes(&self.salt, "recipient", "salt", self.number)?,
+            body: self.body,
+            state,
+            has_token: self.has_token == 1,
+            is_unsecured: self.is_unsecured == 1,
+            doubt: self.doubt.map(|n| AttemptKey { number, generation, n: row::small(n) }),
+            carrier: self.carrier.map(row::uint),
+            copies: Vec::new(),
+            amendments: Vec::new(),
+        })
+    }
+}
+
 impl SqliteStore {
     pub(super) async fn read_amendable(
         &self,
@@ -76,10 +112,8 @@ impl SqliteStore {
         let seal = self.seal_of(campaign).await?;
         let wanted = json!(numbers).to_string();
         let people: Vec<PersonColumns> = sqlx::query_as(
-            "SELECT r.number, r.salt, r.leaf, r.body, r.carrier, r.copy_of, d.class, d.reason,
+            "SELECT r.number, r.salt, r.body, f.leader AS carrier, d.class, d.reason,
                     d.generation, d.doubts, d.attempts, d.first_attempt_at, d.due_at,
-                    (SELECT COUNT(*) FROM recipient AS c
-                     WHERE c.seal_id = $2 AND c.carrier = r.number) AS carries,
                     EXISTS (SELECT 1 FROM reset_token AS t
                             WHERE t.campaign_id = $1 AND t.number = r.number
                               AND t.generation = COALESCE(d.generation, 1)) AS has_token,
@@ -94,6 +128,8 @@ impl SqliteStore {
              CROSS JOIN recipient AS r
                ON r.seal_id = $2 AND r.number = CAST(j.value AS INTEGER)
              LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
+             LEFT JOIN follower AS f
+               ON f.campaign_id = $1 AND f.number = r.number AND f.kind = 'carried'
              ORDER BY r.number",
         )
         .bind(campaign)
@@ -102,48 +138,43 @@ impl SqliteStore {
         .fetch_all(&self.reader)
         .await
         .map_err(StoreError::on("read whom to amend"))?;
-        let mut copies: HashMap<i64, Vec<u64>> = HashMap::new();
-        let of: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT r.copy_of, r.number
-             FROM json_each($2) AS j
-             CROSS JOIN recipient AS r ON r.seal_id = $1 AND r.copy_of = CAST(j.value AS INTEGER)",
-        )
-        .bind(seal)
-        .bind(&wanted)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("find further addresses"))?;
-        for (primary, copy) in of {
-            copies.entry(primary).or_default().push(row::uint(copy));
-        }
+        let mut copies = self.copies_of(campaign, &wanted).await?;
         let mut amendments = self.amendments_of(campaign, &wanted).await?;
         people
             .into_iter()
             .map(|person| {
                 let number = person.number;
-                let state = person.state.read(number)?;
-                let generation = state.generation;
-                Ok(Amendable {
-                    number: row::uint(number),
-                    salt: row::bytes(&person.salt, "recipient", "salt", number)?,
-                    leaf: row::bytes(&person.leaf, "recipient", "leaf", number)?,
-                    body: person.body,
-                    state,
-                    has_token: person.has_token == 1,
-                    is_unsecured: person.is_unsecured == 1,
-                    doubt: person.doubt.map(|n| AttemptKey {
-                        number: row::uint(number),
-                        generation,
-                        n: row::small(n),
-                    }),
-                    carrier: person.carrier.map(row::uint),
-                    carries: row::uint(person.carries),
-                    copy_of: person.copy_of.map(row::uint),
-                    copies: copies.remove(&number).unwrap_or_default(),
-                    amendments: amendments.remove(&number).unwrap_or_default(),
-                })
+                let mut amendable = person.read()?;
+                amendable.copies = copies.remove(&number).unwrap_or_default();
+                amendable.amendments = amendments.remove(&number).unwrap_or_default();
+                Ok(amendable)
             })
             .collect()
+    }
+
+    /// The rows of further addresses of some people, given as a JSON array of numbers.
+    async fn copies_of(
+        &self,
+        campaign: i64,
+        numbers: &str,
+    ) -> Result<HashMap<i64, Vec<u64>>, StoreError> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT f.leader, f.number
+             FROM json_each($2) AS j
+             CROSS JOIN follower AS f
+               ON f.campaign_id = $1 AND f.leader = CAST(j.value AS INTEGER)
+             WHERE f.kind = 'copy'",
+        )
+        .bind(campaign)
+        .bind(numbers)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::on("find further addresses"))?;
+        let mut copies: HashMap<i64, Vec<u64>> = HashMap::new();
+        for (person, copy) in rows {
+            copies.entry(person).or_default().push(row::uint(copy));
+        }
+        Ok(copies)
     }
 
     /// The amendments of some people, given as a JSON array of numbers.
@@ -210,6 +241,27 @@ impl SqliteStore {
         }
         let mut signatures = self.signatures_between(campaign, first, last).await?;
         rows.into_iter().map(|columns| columns.read(&mut signatures)).collect()
+    }
+
+    /// What the amendments of a range of people say: theirs by number, and how many people use the
+    /// address that was brought by the newest replacement of each.
+    pub(in crate::store::sqlite) async fn amended_rows(
+        &self,
+        campaign: i64,
+        seal: i64,
+        range: (i64, i64),
+    ) -> Result<AmendedRows, StoreError> {
+        let mut rows: HashMap<i64, Vec<AmendmentRow>> = HashMap::new();
+        let (first, last) = (row::uint(range.0), row::uint(range.1));
+        for amendment in self.read_between(campaign, first, last).await? {
+            rows.entry(row::int(amendment.number)).or_default().push(amendment);
+        }
+        let at_address = if rows.is_empty() {
+            HashMap::new()
+        } else {
+            self.at_amended_addresses(campaign, seal, range).await?
+        };
+        Ok(AmendedRows { rows, at_address })
     }
 
     async fn signatures_between(
@@ -297,7 +349,7 @@ impl SqliteStore {
     }
 
     /// By number: how many people use the address that the newest replacement of each brought.
-    pub(in crate::store::sqlite) async fn at_amended_addresses(
+    async fn at_amended_addresses(
         &self,
         campaign: i64,
         seal: i64,

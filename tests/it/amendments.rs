@@ -2,6 +2,7 @@
 //! program's back changes nobody.
 
 mod bulk;
+mod groups;
 mod race;
 
 use forthwith::domain::amendment::{Change, Channel};

@@ -72,7 +72,7 @@ async fn a_chunk_that_is_open_starts_nothing_that_was_amended() {
         }
     }
     assert!(!run.is_finished(), "the worker is at work throughout");
-    let report = tokio::time::timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
+    let report = tokio::time::timeout(Duration::from_mins(1), run).await.unwrap().unwrap();
     assert!(report.unwrap().is_finished);
     check(&house, &addresses, &done).await;
 }
@@ -134,7 +134,7 @@ async fn who_is_held_and_released_again_while_their_chunk_is_open_is_told_once()
     tokio::time::sleep(Duration::from_millis(500)).await;
     let released = house.amend(&numbers, Change::Release).await;
     assert_eq!(released.left, Vec::new());
-    let report = tokio::time::timeout(Duration::from_secs(60), run).await.unwrap().unwrap();
+    let report = tokio::time::timeout(Duration::from_mins(1), run).await.unwrap().unwrap();
     assert!(report.unwrap().is_finished);
     for number in numbers {
         assert_eq!(mails_to(&house, &addresses[&number]), 1, "{number}");

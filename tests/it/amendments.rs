@@ -210,10 +210,14 @@ async fn where_a_notice_goes_is_signed_by_two_voices() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_amendment_altered_in_the_database_is_refused_by_name_and_sends_nothing() {
+    let swapped = "UPDATE amendment_signature AS s SET signature =
+                       (SELECT o.signature FROM amendment_signature AS o
+                        WHERE o.number = s.number AND o.n = s.n
+                          AND o.operator_id <> s.operator_id)";
     let two = "DELETE FROM amendment_signature WHERE operator_id = 2";
     for (sql, why) in [
         ("UPDATE amendment_signature SET signature = zeroblob(64) WHERE operator_id = 2", "`bob`"),
-        ("UPDATE amendment_signature SET operator_id = 3 - operator_id", "`ann`"),
+        (swapped, "`ann`"),
         ("UPDATE amendment SET became = 'told/accepted' WHERE n = 2", "`ann`"),
         ("UPDATE amendment SET amended_at = amended_at + 1 WHERE n = 2", "`ann`"),
         ("UPDATE amendment SET body = (SELECT body FROM amendment WHERE n = 1)", "another place"),

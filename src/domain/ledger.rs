@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// One event. Persons appear as `HMAC(row salt, account)` in hex (protocol §9).
+/// One event. Persons appear as `HMAC(row salt, account)` in hex (protocol §9). The store adds
+/// `"copy":true` to a class change of a second address, which is nobody in the sums.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Entry {

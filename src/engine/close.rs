@@ -31,15 +31,14 @@ impl Engine {
     pub async fn closing_checks(&self, name: &str) -> Result<Vec<Check>, EngineError> {
         let status = self.standing(name).await?;
         let (people, mut checks) = (&status.deliveries, Vec::new());
-        let ended =
-            status.notice == NoticeState::SendingFinished.word() && people.machine_open() == 0;
+        let ended = status.notice == NoticeState::SendingFinished.word() && people.is_sent();
         checks.push(Check::new(
             "sending is finished",
             (!ended).then(|| {
                 format!(
                     "the notice is {}, {} people wait for the machine; hint: `forthwith campaign run {name}`",
                     status.notice,
-                    people.machine_open()
+                    people.machine_open() + people.copies.machine_open
                 )
             }),
         ));

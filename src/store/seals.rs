@@ -202,7 +202,7 @@ pub trait Staging: Send {
     async fn totals(&mut self) -> Result<(SourceTotals, u64), StoreError>;
 
     /// Counts for the seal's ledger entry: `class/reason` → people, of those who are born into another
-    /// class than queued; `address/reason` → people; `copies`, `carried`, `canary`, `names-refused`.
+    /// class than queued; `address:reason` → people; `copies`, `carried`, `canary`, `names-refused`.
     async fn births(&mut self) -> Result<BTreeMap<String, u64>, StoreError>;
 
     /// Copies the seal into the database in slices and flips it live with `lines`; `progress` is

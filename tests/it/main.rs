@@ -16,6 +16,7 @@ mod link;
 mod notify;
 mod pace;
 mod peers;
+mod people;
 mod phases;
 mod relays;
 mod replies;

@@ -149,7 +149,7 @@ pub(super) async fn change_rows(
         for change in &wave {
             let is_carried = followers.is_carried(change.number);
             moved.class(change, is_carried);
-            lines.push(change.line.clone());
+            lines.push(followers.line(change));
             if is_carried && is_asked {
                 // One person's own end: the row follows nobody from here on.
                 part(conn, campaign, change.number).await?;

@@ -289,7 +289,8 @@ async fn keep_held(
          SELECT j.value
          FROM json_each($2) AS j
          CROSS JOIN follower AS own ON own.campaign_id = $1 AND own.number = j.value
-         CROSS JOIN follower AS f ON f.campaign_id = $1 AND f.leader = own.leader
+         CROSS JOIN follower AS f INDEXED BY follower_by_leader
+           ON f.campaign_id = $1 AND f.leader = own.leader
          CROSS JOIN credential AS c ON c.campaign_id = $1 AND c.number = f.number
          WHERE c.class = 'failed' AND f.kind <> 'copy'",
     )

@@ -9,7 +9,7 @@ mod group;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ use crate::domain::ledger::Entry;
 use crate::store::deliveries::{DeliveryState, Move};
 
 /// Every row of the groups and persons that some rows belong to, by key from the few asked about.
-const ABOUT: &str = "WITH asked (number) AS (SELECT value FROM json_each($1)),
+const ABOUT: &str = "WITH asked (number) AS (SELECT CAST(value AS INTEGER) FROM json_each($1)),
           leading (number) AS (
               SELECT number FROM asked
               UNION
@@ -36,7 +36,8 @@ const ABOUT: &str = "WITH asked (number) AS (SELECT value FROM json_each($1)),
                     WHERE i.campaign_id = $2 AND i.number = f.number
                       AND o.number IS NULL) AS in_flight
      FROM leading AS l
-     CROSS JOIN follower AS f ON f.campaign_id = $2 AND f.leader = l.number
+     CROSS JOIN follower AS f INDEXED BY follower_by_leader
+       ON f.campaign_id = $2 AND f.leader = l.number
      LEFT JOIN delivery AS d ON d.campaign_id = $2 AND d.number = f.number
      ORDER BY f.number";
 
@@ -118,6 +119,17 @@ impl Followers {
     /// Whether another's notice names this row.
     pub(super) fn is_carried(&self, number: u64) -> bool {
         self.members.get(&number).is_some_and(|member| member.kind == Kind::Carried)
+    }
+
+    /// The ledger line of a change. A copy's says that it is one, so that people can be counted from the
+    /// ledger alone.
+    pub(super) fn line(&self, change: &Move) -> String {
+        let is_copy = self.members.get(&change.number).is_some_and(|one| one.kind == Kind::Copy);
+        if is_copy && let Ok(Value::Object(mut entry)) = serde_json::from_str(&change.line) {
+            entry.insert("copy".into(), true.into());
+            return Value::Object(entry).to_string();
+        }
+        change.line.clone()
     }
 
     /// What is asked of a carried row and means its whole group is asked of its carrier instead, once.

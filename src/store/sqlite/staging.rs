@@ -212,14 +212,17 @@ impl Staging for SqliteStaging {
         // write each.
         self.run(
             "find duplicates",
-            "CREATE INDEX row_by_account ON row (account, line) WHERE copy_of IS NULL;
+            "CREATE INDEX row_by_account ON row (account, line, copy_of) WHERE copy_of IS NULL;
              INSERT INTO duplicate (line, number, of_line, of_number, is_conflict)
              SELECT r.line, r.number, f.line, f.number, r.row_digest <> f.row_digest
-             FROM (SELECT account, MIN(line) AS line, number, row_digest
-                   FROM row
-                   WHERE copy_of IS NULL
-                   GROUP BY account
-                   HAVING COUNT(*) > 1) AS f
+             FROM (SELECT r.account, MIN(r.line) AS line, r.number, r.row_digest
+                   FROM (SELECT account
+                         FROM row
+                         WHERE copy_of IS NULL
+                         GROUP BY account
+                         HAVING COUNT(*) > 1) AS several
+                   CROSS JOIN row AS r ON r.account = several.account AND r.copy_of IS NULL
+                   GROUP BY r.account) AS f
              JOIN row AS r ON r.account = f.account AND r.line <> f.line AND r.copy_of IS NULL;
              UPDATE row SET fate = 1 + d.is_conflict FROM duplicate AS d WHERE d.number = row.number;
              UPDATE row SET held = 'conflict'

@@ -12,7 +12,8 @@ use sqlx::sqlite::SqlitePool;
 use crate::store::seals::{SharedLimits, StagedRow, Unnamed};
 use crate::store::{StoreError, row};
 
-/// Copies go the way of their persons; then the addresses that several rows have, and how many.
+/// Copies go the way of their persons; then the addresses that several rows have, and how many. `fate` is
+/// in the index so that the many addresses of one row are passed over without looking at the row.
 const COUNT: &str = "UPDATE row
      SET fate = (SELECT CASE p.fate WHEN 0 THEN 0 ELSE 3 END FROM row AS p
                  WHERE p.number = row.copy_of),
@@ -22,7 +23,8 @@ const COUNT: &str = "UPDATE row
      WHERE number IN (SELECT f.number FROM follower AS f
                       CROSS JOIN row AS r ON r.number = f.number
                       WHERE r.fate <> 0);
-     CREATE INDEX row_by_address ON row (address, number) WHERE address IS NOT NULL AND fate = 0;
+     CREATE INDEX row_by_address ON row (address, number, fate)
+     WHERE address IS NOT NULL AND fate = 0;
      INSERT INTO place (address, accounts, plain, carrier)
      SELECT r.address, COUNT(*),
             COUNT(*) FILTER (WHERE r.address_reason = 'ok' AND r.held IS NULL AND r.copy_of IS NULL),
@@ -33,7 +35,7 @@ const COUNT: &str = "UPDATE row
            WHERE address IS NOT NULL AND fate = 0
            GROUP BY address
            HAVING COUNT(*) > 1) AS several
-     CROSS JOIN row AS r ON r.address = several.address
+     CROSS JOIN row AS r INDEXED BY row_by_address ON r.address = several.address
      WHERE r.address IS NOT NULL AND r.fate = 0
        AND r.address_reason IN ('ok', 'suspect', 'dormant')
      GROUP BY r.address;";
@@ -43,7 +45,7 @@ macro_rules! met {
     () => {
         "SELECT r.number
          FROM place AS p
-         CROSS JOIN row AS r ON r.address = p.address
+         CROSS JOIN row AS r INDEXED BY row_by_address ON r.address = p.address
          WHERE r.address IS NOT NULL AND r.fate = 0
            AND r.address_reason IN ('ok', 'suspect', 'dormant')"
     };
@@ -197,7 +199,7 @@ pub(super) async fn births(pool: &SqlitePool) -> Result<BTreeMap<String, u64>, S
         "SELECT COUNT(*)
          FROM chunk AS c
          CROSS JOIN row AS r ON r.number BETWEEN c.number * 1000 AND c.number * 1000 + 999
-         WHERE c.cohort = 'canary' AND r.fate = 0",
+         WHERE c.cohort = 'canary' AND +r.fate = 0",
     )
     .fetch_one(pool)
     .await
@@ -216,7 +218,7 @@ pub(super) async fn births(pool: &SqlitePool) -> Result<BTreeMap<String, u64>, S
         if label != "queued" {
             add(label, count);
         }
-        add(format!("address/{reason}"), count);
+        add(format!("address:{reason}"), count);
         add("names-refused".into(), refused);
         if is_carried {
             add("carried".into(), count);

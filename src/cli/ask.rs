@@ -125,11 +125,16 @@ impl Context<'_> {
     /// Who is meant: as named, or for `-` as typed, so that an address need not stand on the command
     /// line, where every process of the machine can read it.
     pub(super) fn who(&self, named: &str) -> Result<String, CliError> {
+        self.typed_if_dash(named, "Number, account or address: ")
+    }
+
+    /// What was named, or for `-` what is typed.
+    pub(super) fn typed_if_dash(&self, named: &str, question: &str) -> Result<String, CliError> {
         if named != "-" {
             return Ok(named.to_owned());
         }
         if io::stdin().is_terminal() {
-            self.printer.ask("Number, account or address: ");
+            self.printer.ask(question);
         }
         read_line()
     }

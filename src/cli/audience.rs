@@ -16,6 +16,14 @@ pub(super) enum Verb {
         /// The campaign
         campaign: String,
     },
+    /// List the accounts whose source rows contradict each other, with the lines; each is settled by
+    /// an amendment before the notice can be approved
+    Conflicts {
+        /// The campaign
+        campaign: String,
+        #[command(flatten)]
+        form: AsJson,
+    },
     /// List the addresses that too many accounts share to be mailed unseen; addresses are masked
     Worklist {
         /// The campaign
@@ -28,8 +36,22 @@ pub(super) enum Verb {
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
     match verb {
         Verb::Seal { campaign } => seal(&campaign, context).await,
+        Verb::Conflicts { campaign, form } => conflicts(&campaign, form, context).await,
         Verb::Worklist { campaign, form } => worklist(&campaign, form.json, context).await,
     }
+}
+
+async fn conflicts(campaign: &str, form: AsJson, context: &Context<'_>) -> Result<(), CliError> {
+    let found = context.with_engine(async |engine| Ok(engine.conflicts(campaign).await?)).await?;
+    let columns = ["number", "account", "address", "line", "others"];
+    Listing::print(context.printer, &columns, form.json, &found, "no conflict is open")?;
+    if !found.is_empty() {
+        context.printer.say(&format!(
+            "`line` was sealed, `others` contradict it. `forthwith amendment release {campaign} WHO` \
+             keeps the sealed row; `replace-address`, `withdraw` and `waive` do not."
+        ));
+    }
+    Ok(())
 }
 
 async fn worklist(campaign: &str, json: bool, context: &Context<'_>) -> Result<(), CliError> {
@@ -58,7 +80,8 @@ async fn seal(campaign: &str, context: &Context<'_>) -> Result<(), CliError> {
     }
     if sealed.row.totals.conflicts > 0 {
         context.printer.say(
-            "Accounts with conflicting rows are expired like all others; their notices are held.",
+            "Accounts with conflicting rows are expired like all others; their notices are held, and \
+             the notice is approved once each is settled: `forthwith audience conflicts`.",
         );
     }
     context.printer.say(&format!(

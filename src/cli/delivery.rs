@@ -206,6 +206,7 @@ fn tell(story: &Story, context: &Context<'_>) -> Result<(), CliError> {
             ["generation", "state", "issued_at", "expires_at", "consumed_at", "revoked_at"];
         Listing::print(context.printer, &columns, false, &story.tokens, "")?;
     }
+    tell_amendments(story, context)?;
     for attempt in &story.attempts {
         for end in &attempt.resolutions {
             let (generation, n) = (attempt.generation, attempt.n);
@@ -216,6 +217,15 @@ fn tell(story: &Story, context: &Context<'_>) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+fn tell_amendments(story: &Story, context: &Context<'_>) -> Result<(), CliError> {
+    if story.amendments.is_empty() {
+        return Ok(());
+    }
+    context.printer.data("\nAmendments")?;
+    let columns = ["n", "kind", "to", "was", "became", "reason", "evidence", "by", "at"];
+    Listing::print(context.printer, &columns, false, &story.amendments, "")
 }
 
 async fn resolve(

@@ -12,7 +12,10 @@ use super::{Bars, CliError, DemoArgs, Printer};
 use crate::app::App;
 use crate::config::{Config, Variables};
 use crate::directory::shop::{self, ShopError, ShopFacts, ShopSpec};
+use crate::domain::address::EmailAddress;
+use crate::domain::amendment::Change;
 use crate::domain::track::Track;
+use crate::engine::amend::Request;
 use crate::engine::operators::Person;
 use crate::engine::report::Status;
 use crate::engine::{Engine, EngineError, Workspace};
@@ -173,9 +176,9 @@ impl Stage<'_> {
             "2. Approve: two people sign what will be done (containment) and what will be said \
              (notice).",
         );
-        for track in [Track::Containment, Track::Notice] {
-            self.approve(track).await?;
-        }
+        self.approve(Track::Containment).await?;
+        self.settle_conflicts().await?;
+        self.approve(Track::Notice).await?;
         self.try_password("Before").await?;
 
         self.printer
@@ -186,6 +189,41 @@ impl Stage<'_> {
         }
         self.try_password("After").await?;
         Ok(self.engine().status(CAMPAIGN).await?)
+    }
+
+    /// Two rows of one account contradict each other: people look, and sign which one is right. The
+    /// last one's new address is checked by a call, so it is replaced; the others keep their sealed row.
+    async fn settle_conflicts(&self) -> Result<(), CliError> {
+        let open = self.engine().conflicts(CAMPAIGN).await?;
+        let Some((last, others)) = open.split_last() else { return Ok(()) };
+        let released: Vec<u64> = others.iter().map(|one| one.number).collect();
+        let ada = self.engine().signer(self.founders.person(0)).await?;
+        let release = Request {
+            change: Change::Release,
+            reason: "The sealed row is the newer one.".into(),
+            evidence: String::new(),
+        };
+        let kept = self.engine().amend(CAMPAIGN, &released, &release, &[ada]).await?;
+        let mut both = Vec::new();
+        for which in 0..NAMES.len() {
+            both.push(self.engine().signer(self.founders.person(which)).await?);
+        }
+        let address = EmailAddress::parse("moved@mail.example")
+            .map_err(|error| CliError::refused(error.to_string()))?;
+        let replace = Request {
+            change: Change::ReplaceAddress(address),
+            reason: "Neither address is theirs any more; support called them.".into(),
+            evidence: "ticket 2012-0117".into(),
+        };
+        let moved = self.engine().amend(CAMPAIGN, &[last.number], &replace, &both).await?;
+        self.printer.say(&format!(
+            "   {} accounts had rows that contradict each other: {} keep the sealed one, {} gets \
+             another address, signed by both.",
+            open.len(),
+            kept.done.len(),
+            moved.done.len()
+        ));
+        Ok(())
     }
 
     async fn approve(&self, track: Track) -> Result<(), CliError> {

@@ -1,5 +1,6 @@
 //! L3: the command line. One noun a file; data on stdout, talk on stderr.
 
+mod amendment;
 mod approval;
 mod ask;
 mod audience;
@@ -119,6 +120,9 @@ enum Noun {
     /// What became of each notice
     #[command(subcommand)]
     Delivery(delivery::Verb),
+    /// What is changed about sealed people afterwards, signed and with its reason
+    #[command(subcommand)]
+    Amendment(amendment::Verb),
     /// What servers' replies mean, and what is done about them
     #[command(subcommand)]
     Reply(reply::Verb),
@@ -184,6 +188,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
+        Noun::Amendment(verb) => amendment::run(verb, &context).await,
         Noun::Reply(verb) => reply::run(verb, &context),
         Noun::Sink(args) => sink::run(*args, &context).await,
         Noun::Demo(args) => {

@@ -1,5 +1,6 @@
 //! Where a campaign stands: both lines of promise 1 as sums with their numbers.
 
+mod amendments;
 mod classes;
 mod forecast;
 mod providers;
@@ -17,6 +18,7 @@ use super::output::count;
 use crate::engine::Engine;
 use crate::engine::report::Status;
 
+pub(super) use amendments::amendment_lines;
 pub(super) use classes::credential_lines;
 pub(super) use forecast::forecast_lines;
 pub(super) use sums::{delivery_sum, source_sum};
@@ -117,6 +119,9 @@ fn text(status: &Status) -> String {
         let lines = credential_lines(&status.credentials);
         parts.push(format!("Credentials\n{lines}{}", recheck_lines(status)));
     }
+    if !status.amendments.is_empty() {
+        parts.push(format!("Amendments in force\n{}", amendment_lines(&status.amendments)));
+    }
     parts.extend(status.tokens.as_ref().map(link_lines));
     parts.extend(wave_lines(&status.waves));
     parts.extend(gate_lines(&status.gates));
@@ -139,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::domain::totals::{CopyTotals, DeliveryTotals, SourceTotals};
+    use crate::engine::amend::AmendmentSum;
     use crate::engine::breaker::BreakerView;
     use crate::engine::gates::GateView;
     use crate::engine::report::{ApprovalView, RecheckView, SlowedLane, SuspendedLane};
@@ -227,6 +233,10 @@ mod tests {
             sealed_at: None,
             names_refused: 2,
             credentials: BTreeMap::from([("password/expired".into(), 998)]),
+            amendments: BTreeMap::from([
+                ("release", AmendmentSum { made: 3, in_force: 2 }),
+                ("withdraw", AmendmentSum { made: 1, in_force: 1 }),
+            ]),
             deliveries: people(),
             tokens: Some(TokenTotals {
                 issued: 900,
@@ -275,6 +285,7 @@ mod tests {
             "Copies: 1,012 told, 1 open",
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
+            "release   2  of 3 made\nwithdraw  1",
             "900 issued = 850 live + 8 expired + 40 used + 2 revoked",
             "2  europe  closed, waits for the canary's go: 900 people, 0 told",
             "dns  closed, before wave `europe`: DNS is checked",

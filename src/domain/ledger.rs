@@ -164,6 +164,23 @@ pub enum Entry {
         /// Who or what moved it.
         by: String,
     },
+    /// An amendment beside the seal, with the class change it made.
+    Amended {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// `withdraw`, `replace-address`, …
+        amendment: &'static str,
+        /// Which of the person's amendments, from 1.
+        n: u32,
+        /// Class before.
+        from: String,
+        /// Class now.
+        to: String,
+        /// Public keys of those who signed it, hex.
+        keys: Vec<String>,
+    },
     /// A lane was suspended, slowed or resumed for the sender's fault.
     Lane {
         /// The campaign.

@@ -1,6 +1,7 @@
 //! L0: pure types and rules. No I/O, no async, no database or web crate.
 
 pub mod address;
+pub mod amendment;
 pub mod breaker;
 pub mod chunk;
 pub mod clock;

@@ -6,6 +6,7 @@ use super::operators::{Signer, check_two_voices};
 use super::people::People;
 use super::plan::{Parts, digest_of, snapshot_of};
 use super::{Engine, EngineError};
+use crate::domain::delivery::{DeliveryClass, HeldReason};
 use crate::domain::ledger::Entry;
 use crate::domain::operator::{Signed, approves, may_sign};
 use crate::domain::snapshot::describe;
@@ -71,6 +72,9 @@ impl Engine {
                 noun(track)
             ))
         })?;
+        if track == Track::Notice {
+            self.check_settled(&row).await?;
+        }
         self.check_unedited(&row, &people, track, &planned).await?;
         let parts = self.approved_parts(&planned).await?;
 
@@ -112,6 +116,23 @@ impl Engine {
             is_complete,
             head_count: seal.totals.sealed,
         })
+    }
+
+    /// Nobody is told while two rows of one account contradict each other (protocol §1).
+    async fn check_settled(&self, row: &CampaignRow) -> Result<(), EngineError> {
+        let totals = self.store.delivery_totals(row.id).await?;
+        let held = DeliveryClass::Held(HeldReason::Conflict).label();
+        let conflicts = totals.reasons.get(&held).copied().unwrap_or(0);
+        if conflicts == 0 {
+            return Ok(());
+        }
+        Err(EngineError::refused(format!(
+            "{conflicts} accounts of `{name}` have source rows that contradict each other, and the \
+             notice is approved once each is settled; hint: see `forthwith audience conflicts \
+             {name}`, then `forthwith amendment release {name} WHO` keeps the sealed row, \
+             `replace-address`, `withdraw` and `waive` do not",
+            name = row.name
+        )))
     }
 
     /// The files still say what was planned.

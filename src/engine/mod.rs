@@ -1,6 +1,7 @@
 //! L2: use cases. Each is one file, named by its verb or noun; knows L1 through its traits and types.
 
 pub mod acts;
+pub mod amend;
 pub mod approve;
 pub mod approved;
 pub mod breaker;

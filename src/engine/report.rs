@@ -10,6 +10,7 @@ pub use views::{
     ResolutionView, SlowedLane, Status, Story, SuspendedLane, TokenView,
 };
 
+use super::amend::{AmendedRows, AmendmentView};
 use super::people::People;
 use super::{Engine, EngineError};
 use crate::domain::address::EmailAddress;
@@ -111,6 +112,7 @@ impl Engine {
             names_refused: seal.names_refused,
             credentials: self.store.credential_totals(row.id, &words).await?,
             deliveries: self.store.delivery_totals(row.id).await?,
+            amendments: self.amendment_sums(name).await?,
             tokens: None,
             slowed: once_each(lanes.iter().filter_map(|lane| slowed(lane, self.clock.now()))),
             suspended: once_each(lanes.into_iter().filter_map(suspended)),
@@ -157,16 +159,23 @@ impl Engine {
     ) -> Result<Vec<DeliveryView>, EngineError> {
         let (row, people) = self.people(name).await?;
         let page = self.store.list_deliveries(row.id, filter, after, limit).await?;
-        page.into_iter().map(|listing| Ok(self.view(&people, &listing)?.0)).collect()
+        let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(Vec::new()) };
+        let amended = self.amended_between(&people, first.number, last.number).await?;
+        page.iter().map(|listing| Ok(self.view(&people, listing, &amended)?.0)).collect()
     }
 
     fn view(
         &self,
         people: &People,
         listing: &DeliveryListing,
-    ) -> Result<(DeliveryView, Option<Recipient>), EngineError> {
-        let recipient =
+        amended: &AmendedRows,
+    ) -> Result<(DeliveryView, Option<Recipient>, Vec<AmendmentView>), EngineError> {
+        let mut recipient =
             listing.body.as_ref().map(|body| people.open(listing.number, body)).transpose()?;
+        let amendments = match &mut recipient {
+            Some(recipient) => amended.apply(people, listing, recipient)?,
+            None => Vec::new(),
+        };
         let address = recipient.as_ref().and_then(|person| person.address.as_ref());
         let view = DeliveryView {
             number: listing.number,
@@ -183,7 +192,7 @@ impl Engine {
             changed_at: listing.changed_at.map(text),
             reference: reference(self.keys.mail(), &people.uuid, listing.number).to_string(),
         };
-        Ok((view, recipient))
+        Ok((view, recipient, amendments))
     }
 
     /// Finds people by number, account or address.
@@ -216,7 +225,8 @@ impl Engine {
             EngineError::refused(format!("campaign `{name}` has no recipient {number}"))
         })?;
         let salt = listing.salt;
-        let (delivery, recipient) = self.view(&people, &listing)?;
+        let amended = self.amended_between(&people, number, number).await?;
+        let (delivery, recipient, amendments) = self.view(&people, &listing, &amended)?;
         let attempts = self.store.attempts(row.id, number).await?;
         let (tokens, now) = (self.store.tokens(row.id, number).await?, self.clock.now());
         let before = number.saturating_sub(1);
@@ -240,6 +250,7 @@ impl Engine {
                 .map(|attempt| attempt_view(&people, attempt))
                 .collect::<Result<_, _>>()?,
             tokens: tokens.into_iter().map(|token| token_view(token, now)).collect(),
+            amendments,
         })
     }
 

@@ -10,6 +10,7 @@ use super::notice::approved_file;
 use super::operators::Signer;
 use super::people::People;
 use super::{Engine, EngineError};
+use crate::domain::amendment::waived;
 use crate::domain::delivery::{AttemptKey, AttemptResult, DeliveryClass, Doubt, ToldBy};
 use crate::domain::duration::HumanDuration;
 use crate::domain::track::Track;
@@ -57,11 +58,12 @@ impl Verdict {
         }
     }
 
-    fn class(self, reason: &str) -> DeliveryClass {
+    fn class(self, from: &DeliveryClass) -> DeliveryClass {
         match self {
             Self::Accepted => DeliveryClass::Told(ToldBy::Accepted),
             Self::NotSent => DeliveryClass::Queued,
-            Self::Waive => DeliveryClass::Waived(reason.to_owned()),
+            // the operator's words are no class: they stand in the resolution
+            Self::Waive => waived(from),
         }
     }
 }
@@ -158,12 +160,12 @@ impl Engine {
         }
         let recipient = people.open(number, &found.body.unwrap_or_default())?;
         let (key, dated_at) = self.doubtful_attempt(people.campaign, number).await?;
-        let (from, to) = (found.state.class.clone(), verdict.class(reason));
+        let from = found.state.class.clone();
+        let to = verdict.class(&from);
         let entry = people.moved(
             people.person(found.salt, &recipient),
             from.label(),
-            // The operator's words are no class, and stand in the resolution.
-            if verdict == Verdict::Waive { to.word().to_owned() } else { to.label() },
+            to.label(),
             &signer.ledger_name(),
         );
         let state = if verdict == Verdict::NotSent {

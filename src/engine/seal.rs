@@ -208,7 +208,7 @@ impl Engine {
             };
             for row in &found {
                 let kind = if row.is_conflict { "conflict" } else { "duplicate" };
-                writeln!(out, "{},{},{kind}", row.line, row.of_line)
+                writeln!(out, "{},{},{kind},{}", row.line, row.of_line, row.of_number)
                     .map_err(EngineError::file(&path))?;
             }
         }
@@ -321,7 +321,7 @@ fn open_listing(path: &std::path::Path) -> Result<std::io::BufWriter<std::fs::Fi
         .open(path)
         .map_err(EngineError::file(path))?;
     let mut out = std::io::BufWriter::new(file);
-    writeln!(out, "line,of_line,kind").map_err(EngineError::file(path))?;
+    writeln!(out, "line,of_line,kind,number").map_err(EngineError::file(path))?;
     Ok(out)
 }
 

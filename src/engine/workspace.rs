@@ -73,6 +73,11 @@ impl Workspace {
         self.root.join("rejects").join(format!("{campaign}.duplicates.csv"))
     }
 
+    /// Lines of a list of people to amend that named nobody.
+    pub fn unmatched(&self, campaign: &str) -> PathBuf {
+        self.root.join("rejects").join(format!("{campaign}.unmatched.csv"))
+    }
+
     /// A campaign's file, and its name as snapshots know it.
     pub fn campaign_file(&self, name: &str) -> (PathBuf, String) {
         let relative = format!("campaigns/{name}.toml");

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreError;
+use super::amendments::AmendmentRow;
 use super::tokens::{NewToken, StoredToken};
 use crate::domain::delivery::{AttemptKey, DeliveryClass, Outcome};
 
@@ -110,6 +111,8 @@ pub struct LoadedRow {
     pub carrier: Option<u64>,
     /// The recipient of whom this row is a second address.
     pub copy_of: Option<u64>,
+    /// Its amendments in their order.
+    pub amendments: Vec<AmendmentRow>,
 }
 
 /// A delivery row, or what its absence implies.
@@ -162,6 +165,10 @@ pub struct NewIntent {
     pub relay: String,
     /// The token its message carries, if it carries one: committed with the intent.
     pub token: Option<NewToken>,
+    /// How many amendments the row had when it was loaded: one more, and nothing starts.
+    pub amendments: u32,
+    /// How many accounts it stood for besides its own: one less, and nothing starts either.
+    pub carried: u32,
 }
 
 /// A change of one recipient's class, guarded by the class it leaves.

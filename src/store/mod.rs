@@ -5,6 +5,7 @@
 //! changed, append the ledger batch, commit.
 
 pub mod acts;
+pub mod amendments;
 pub mod campaigns;
 pub mod containments;
 pub mod credentials;
@@ -24,6 +25,7 @@ pub mod waves;
 use std::sync::Arc;
 
 pub use acts::Acts;
+pub use amendments::Amendments;
 pub use campaigns::Campaigns;
 pub use containments::Containments;
 pub use credentials::Credentials;
@@ -54,6 +56,7 @@ pub trait Store:
     + Errands
     + Rechecks
     + Reports
+    + Amendments
     + Send
     + Sync
 {

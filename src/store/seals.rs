@@ -94,6 +94,8 @@ pub struct Duplicate {
     pub line: u64,
     /// The line that was sealed.
     pub of_line: u64,
+    /// The number of the person sealed from that line.
+    pub of_number: u64,
     /// Other fields than the sealed row: the account is held(conflict).
     pub is_conflict: bool,
 }

@@ -156,7 +156,7 @@ async fn every_total_can_be_counted_again_from_the_ledger_alone() {
                 counted.insert("queued".into(), sealed - born.values().sum::<i64>());
                 counted.extend(born);
             }
-            "attempt" | "moved" => {
+            "attempt" | "moved" | "amended" => {
                 *counted.entry(text("from")).or_default() -= 1;
                 *counted.entry(text("to")).or_default() += 1;
             }

@@ -313,6 +313,8 @@ async fn a_refused_intent_neither_issues_nor_prolongs_a_token() {
         segment: 0,
         relay: "relay".into(),
         token: Some(NewToken { stored, expires_at }),
+        amendments: 0,
+        carried: 0,
     };
     let flush = async |intent: NewIntent| {
         let flush = Flush { intents: vec![intent], ..Flush::default() };

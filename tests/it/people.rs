@@ -312,6 +312,8 @@ async fn a_worker_that_dies_with_a_carriers_notice_on_its_way_leaves_one_doubt_f
         segment: 0,
         relay: "relay".into(),
         token: None,
+        amendments: 0,
+        carried: if number == loaded[0].number { 6 } else { 0 },
     };
     // Even who overlooks that a row is carried starts nothing for it.
     let intents = vec![intent(loaded[0].number), intent(carried[2].number)];

@@ -74,6 +74,8 @@ async fn die_with_one_open(house: &House, clock: &ManualClock) {
         segment: journal.segment(),
         relay: "test".into(),
         token: None,
+        amendments: 0,
+        carried: 0,
     };
     let flush = Flush { intents: vec![intent], ..Flush::default() };
     assert!(store.flush(campaign, &claimant, flush).await.unwrap().refused.is_empty());

@@ -53,7 +53,8 @@ async fn duplicates_conflicts_and_rejects_are_each_counted_and_kept() {
     let listed = std::fs::read_to_string(house.path("rejects/thaw.duplicates.csv")).unwrap();
     assert_eq!(
         listed,
-        "line,of_line,kind\n4,2,duplicate\n5,3,conflict\n11,3,conflict\n12,3,duplicate\n"
+        "line,of_line,kind,number\n4,2,duplicate,1000\n5,3,conflict,1001\n11,3,conflict,1001\n\
+         12,3,duplicate,1001\n"
     );
     let rejects = std::fs::read_to_string(house.path("rejects/thaw.csv")).unwrap();
     for (line, column, reason) in [

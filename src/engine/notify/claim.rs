@@ -64,6 +64,7 @@ impl Dispatcher {
             .map(|(row, recipient)| (row.number, row.salt, &**recipient))
             .collect();
         self.people.check_chunk(lease.chunk, &lease.root, &leaves)?;
+        self.engine.amend_loaded(&self.people, &rows, &mut people).await?;
         let (mut waiting, mut earliest) = (VecDeque::new(), None::<Timestamp>);
         for (row, recipient) in rows.into_iter().zip(people) {
             let due = row.state.due_at.filter(|_| row.state.class == DeliveryClass::Deferred);

@@ -266,6 +266,8 @@ impl Dispatcher {
                 segment: self.journal.segment(),
                 relay: self.relay.clone(),
                 token,
+                amendments: u32::try_from(row.amendments.len()).unwrap_or(u32::MAX),
+                carried: u32::try_from(row.carried.len()).unwrap_or(u32::MAX),
             },
             person,
             state: row.state,

@@ -51,6 +51,8 @@ pub struct Recorder {
     pub wake: Arc<Notify>,
     /// The worker's window: a permit comes back with each committed outcome.
     pub window: Arc<Semaphore>,
+    /// Work the connections ask for: what was refused is still asked for.
+    pub demand: Arc<Semaphore>,
     /// Who commits.
     pub claimant: Arc<dyn Fn() -> Claimant + Send + Sync>,
     /// What is on its way, by provider.
@@ -114,10 +116,12 @@ impl Recorder {
         self.window.add_permits(ends.len());
         for job in starts {
             if flushed.refused.contains(&job.intent.key) {
-                // Fenced off, or already tried: somebody else has this row now.
+                // Fenced off, already tried or amended: the database knows the row better. It is loaded
+                // anew with its chunk; the connection that asked for work gets other work.
                 self.settle(&job, true);
                 self.chunks.ended(job.intent.key.number, None, false);
                 self.window.add_permits(1);
+                self.demand.add_permits(1);
             } else if let Err(unsent) = self.jobs.send(job).await {
                 // No connection is left: the intent goes unpaired and is settled as not started.
                 drop(unsent);

@@ -102,6 +102,7 @@ impl Worker<'_> {
             reactions: Reactions::new(rules.clone(), Arc::clone(&shared.limits)),
             wake: Arc::clone(&shared.wake),
             window: Arc::clone(&shared.window),
+            demand: Arc::clone(&shared.demand),
             claimant: Arc::clone(&shared.claimant),
             concurrency: Arc::clone(&shared.concurrency),
             quota: Arc::clone(&shared.quota),

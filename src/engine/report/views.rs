@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::totals::{DeliveryTotals, SourceTotals};
+use crate::engine::amend::{AmendmentSum, AmendmentView};
 use crate::engine::breaker::BreakerView;
 use crate::engine::forecast::Forecast;
 use crate::engine::gates::GateView;
@@ -44,6 +45,8 @@ pub struct Status {
     pub credentials: BTreeMap<String, u64>,
     /// Second line of promise 1.
     pub deliveries: DeliveryTotals,
+    /// Amendments by kind; empty where there are none.
+    pub amendments: BTreeMap<&'static str, AmendmentSum>,
     /// Personal links; absent where none was issued, and while watching.
     pub tokens: Option<TokenTotals>,
     /// Providers that rest.
@@ -244,6 +247,8 @@ pub struct Story {
     pub attempts: Vec<AttemptView>,
     /// Their personal links.
     pub tokens: Vec<TokenView>,
+    /// What was changed about them since the seal.
+    pub amendments: Vec<AmendmentView>,
 }
 
 /// One credential in a listing.

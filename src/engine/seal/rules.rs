@@ -98,6 +98,20 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Whether an address that an amendment brings may be mailed, by the lists of the campaign's
+    /// `[addresses]` as they are now.
+    pub(in crate::engine) async fn address_reason(
+        &self,
+        name: &str,
+        address: &EmailAddress,
+    ) -> Result<AddressReason, EngineError> {
+        let file = self.campaign_file(name)?;
+        let rules = self.address_rules(name, &file, self.clock.now()).await?;
+        Ok(AddressReason::judge(AddressReason::Ok, rules.facts(address)))
+    }
+}
+
 impl AddressRules<'_> {
     /// The rules without the instant of reading: the same words mean the same people from the same
     /// source, but for what a later day makes dormant.

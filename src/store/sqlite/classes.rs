@@ -116,7 +116,8 @@ const CHANGE_ROWS: &str =
      ON CONFLICT (campaign_id, number) DO UPDATE
      SET class = excluded.class,
          reason = excluded.reason,
-         generation = excluded.generation,
+         -- never lowered: whoever moves a row may have read it before it was re-addressed
+         generation = max(delivery.generation, excluded.generation),
          doubts = excluded.doubts,
          attempts = excluded.attempts,
          first_attempt_at = excluded.first_attempt_at,

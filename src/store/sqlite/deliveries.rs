@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sqlx::SqliteConnection;
 
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::followers::leave;
@@ -232,24 +233,11 @@ impl Deliveries for SqliteStore {
         move_counters(write.conn(), seal, &moved).await?;
         let changed = moves.iter().filter(|change| moved.numbers.contains(&change.number));
         tokens::revoke_older(write.conn(), campaign, changed, now).await?;
-        let kept: Vec<Value> = resolutions
+        let kept: Vec<&Resolution> = resolutions
             .iter()
             .filter(|resolution| moved.numbers.contains(&resolution.key.number))
-            .map(resolution_row)
             .collect();
-        sqlx::query(
-            "INSERT INTO resolution (campaign_id, number, generation, n, result, resolved_by, reason,
-                                     signature, resolved_at)
-             SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
-                    j.value ->> 'result', j.value ->> 'by', j.value ->> 'reason',
-                    unhex(j.value ->> 'signature'), j.value ->> 'at'
-             FROM json_each($1) AS j",
-        )
-        .bind(Value::Array(kept).to_string())
-        .bind(campaign)
-        .execute(write.conn())
-        .await
-        .map_err(StoreError::on("insert resolutions"))?;
+        insert_resolutions(write.conn(), campaign, &kept).await?;
         // A row that may be queued again must be claimable at once, whatever its chunk waited for.
         self.wake(&mut write, seal, &moved).await?;
         self.log(&mut write, &lines).await?;
@@ -295,6 +283,32 @@ impl Deliveries for SqliteStore {
     async fn resume_lanes(&self, campaign: i64, now: Timestamp) -> Result<Vec<Lane>, StoreError> {
         self.resume_over(campaign, now).await
     }
+}
+
+/// Inserts how doubts ended.
+pub(super) async fn insert_resolutions(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    resolutions: &[&Resolution],
+) -> Result<(), StoreError> {
+    if resolutions.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Value> = resolutions.iter().map(|one| resolution_row(one)).collect();
+    sqlx::query(
+        "INSERT INTO resolution (campaign_id, number, generation, n, result, resolved_by, reason,
+                                 signature, resolved_at)
+         SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
+                j.value ->> 'result', j.value ->> 'by', j.value ->> 'reason',
+                unhex(j.value ->> 'signature'), j.value ->> 'at'
+         FROM json_each($1) AS j",
+    )
+    .bind(Value::Array(rows).to_string())
+    .bind(campaign)
+    .execute(conn)
+    .await
+    .map_err(StoreError::on("insert resolutions"))?;
+    Ok(())
 }
 
 fn resolution_row(resolution: &Resolution) -> Value {

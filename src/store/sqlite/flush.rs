@@ -216,7 +216,8 @@ async fn keep_late(
 }
 
 /// Inserts intents with their tokens; the key is the gate against double sends, and a row that is no
-/// longer in the class and generation it was loaded in, or that another carries, starts nothing.
+/// longer in the class and generation it was loaded in, that another carries, or that was amended since
+/// as those it carries were, starts nothing.
 async fn insert_intents(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -227,23 +228,7 @@ async fn insert_intents(
     if intents.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows: Vec<Value> = intents
-        .iter()
-        .map(|intent| {
-            json!({
-                "number": intent.key.number,
-                "generation": intent.key.generation,
-                "n": intent.key.n,
-                "dated_at": row::micros(intent.dated_at),
-                "content": hex::encode(intent.content),
-                "from": intent.from.word(),
-                "chunk": chunk_of(intent.key.number),
-                "epoch": intent.epoch,
-                "segment": intent.segment,
-                "relay": intent.relay,
-            })
-        })
-        .collect();
+    let rows: Vec<Value> = intents.iter().map(|intent| intent_row(intent)).collect();
     let inserted: Vec<(i64, i64, i64)> = sqlx::query_as(
         "INSERT INTO intent (campaign_id, number, generation, n, dated_at, content, from_class, chunk,
                              epoch, incarnation, worker, segment, relay)
@@ -256,6 +241,14 @@ async fn insert_intents(
            ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'number' AS INTEGER)
          WHERE COALESCE(d.class, 'queued') = j.value ->> 'from'
            AND COALESCE(d.generation, 1) = j.value ->> 'generation'
+           AND j.value ->> 'amendments' = COALESCE((
+                   SELECT MAX(a.n) FROM amendment AS a
+                   WHERE a.campaign_id = $2
+                     AND a.number = CAST(j.value ->> 'number' AS INTEGER)), 0)
+           AND j.value ->> 'carried' = (
+                   SELECT COUNT(*) FROM follower AS f
+                   WHERE f.campaign_id = $2 AND f.kind = 'carried'
+                     AND f.leader = CAST(j.value ->> 'number' AS INTEGER))
            AND NOT EXISTS (SELECT 1 FROM follower AS f
                            WHERE f.campaign_id = $2 AND f.kind = 'carried'
                              AND f.number = CAST(j.value ->> 'number' AS INTEGER))
@@ -276,4 +269,21 @@ async fn insert_intents(
     }
     tokens::issue(conn, campaign, begun()).await?;
     Ok(started)
+}
+
+fn intent_row(intent: &NewIntent) -> Value {
+    json!({
+        "number": intent.key.number,
+        "generation": intent.key.generation,
+        "n": intent.key.n,
+        "dated_at": row::micros(intent.dated_at),
+        "content": hex::encode(intent.content),
+        "from": intent.from.word(),
+        "chunk": chunk_of(intent.key.number),
+        "epoch": intent.epoch,
+        "segment": intent.segment,
+        "relay": intent.relay,
+        "amendments": intent.amendments,
+        "carried": intent.carried,
+    })
 }

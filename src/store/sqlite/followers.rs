@@ -197,8 +197,8 @@ impl Followers {
         let entry = Entry::Moved {
             campaign: self.campaign.clone(),
             person: member.person.clone(),
-            from: label(&from),
-            to: label(&to),
+            from: from.label(),
+            to: to.label(),
             by: by.into(),
         };
         Move {
@@ -208,14 +208,6 @@ impl Followers {
             to,
             line: entry.line(row::instant(self.now)),
         }
-    }
-}
-
-/// The class for the ledger: an operator's words are no part of it.
-fn label(class: &DeliveryClass) -> String {
-    match class {
-        DeliveryClass::Waived(_) => class.word().into(),
-        _ => class.label(),
     }
 }
 

@@ -114,6 +114,7 @@ impl SqliteStore {
         let mut credentials = self.credential_words(campaign, range).await?;
         let mut carried = self.carried_words(campaign, range).await?;
         let tokens = self.stored_tokens(campaign, range).await?;
+        let mut amended = self.amended_rows(campaign, seal, range).await?;
         people
             .into_iter()
             .map(|person| {
@@ -130,10 +131,11 @@ impl SqliteStore {
                     repeats: tried.and_then(|(_, repeats)| *repeats),
                     credentials: credentials.remove(&number).unwrap_or_default(),
                     token: tokens.get(&generation).copied(),
-                    at_address: row::uint(person.at_address),
+                    at_address: amended.at_address(number, person.at_address),
                     carried: carried.remove(&number).unwrap_or_default(),
                     carrier: person.carrier.map(row::uint),
                     copy_of: person.copy_of.map(row::uint),
+                    amendments: amended.take(number),
                     state,
                 })
             })

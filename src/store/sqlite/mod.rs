@@ -4,6 +4,7 @@
 //! connection's own thread, and that hop, not SQLite, is what a statement a row would pay for.
 
 mod acts;
+mod amendments;
 mod campaigns;
 mod classes;
 mod containments;

@@ -253,10 +253,13 @@ impl Reports for SqliteStore {
             "SELECT number FROM account_lookup WHERE seal_id = $1 AND digest = $2
              UNION
              SELECT number FROM address_lookup WHERE seal_id = $1 AND digest = $2
+             UNION
+             SELECT number FROM amendment WHERE campaign_id = $3 AND address = $2
              ORDER BY number",
         )
         .bind(seal)
         .bind(digest)
+        .bind(campaign)
         .fetch_all(&self.reader)
         .await
         .map_err(StoreError::on("look a person up"))?;

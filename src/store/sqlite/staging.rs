@@ -267,17 +267,22 @@ impl Staging for SqliteStaging {
         after_line: u64,
         limit: u32,
     ) -> Result<Vec<Duplicate>, StoreError> {
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-            "SELECT line, of_line, is_conflict FROM duplicate WHERE line > $1 ORDER BY line LIMIT $2",
+        let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
+            "SELECT line, of_line, of_number, is_conflict
+             FROM duplicate
+             WHERE line > $1
+             ORDER BY line
+             LIMIT $2",
         )
         .bind(row::int(after_line))
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await
         .map_err(StoreError::on("list duplicates"))?;
-        let read = |(line, of_line, is_conflict)| Duplicate {
+        let read = |(line, of_line, of_number, is_conflict)| Duplicate {
             line: row::uint(line),
             of_line: row::uint(of_line),
+            of_number: row::uint(of_number),
             is_conflict: is_conflict == 1,
         };
         Ok(rows.into_iter().map(read).collect())

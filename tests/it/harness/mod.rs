@@ -1,5 +1,6 @@
 //! A whole house per test: workspace, shop, sink, engine, two founders.
 
+pub mod amending;
 pub mod confined;
 pub mod database;
 pub mod exim;
@@ -173,6 +174,9 @@ impl House {
     }
 
     pub async fn approve(&self, track: Track) {
+        if track == Track::Notice {
+            self.keep_sealed_rows().await;
+        }
         self.engine.plan(CAMPAIGN, track, false).await.unwrap();
         assert!(!self.sign(track, ANN).await.unwrap());
         assert!(self.sign(track, BOB).await.unwrap());

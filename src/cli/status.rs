@@ -76,6 +76,19 @@ pub(super) fn source_sum(source: &SourceTotals) -> String {
     with_doubt(sum, source.balances())
 }
 
+/// The first line of promise 1 with what was left out before it.
+pub(super) fn source_line(source: &SourceTotals, excluded: &BTreeMap<String, u64>) -> String {
+    let left_out: u64 = excluded.values().sum();
+    if excluded.is_empty() {
+        return source_sum(source);
+    }
+    let steps: Vec<String> = excluded
+        .iter()
+        .map(|(step, rows)| format!("{} excluded by {step}", count(*rows)))
+        .collect();
+    format!("{} read, {}: {}", count(source.rows + left_out), steps.join(", "), source_sum(source))
+}
+
 /// The second line of promise 1.
 pub(super) fn delivery_sum(people: &DeliveryTotals) -> String {
     let sum = format!(
@@ -113,7 +126,7 @@ fn text(status: &Status) -> String {
         ("Worker", worker),
         ("Next due", or_none(&status.next_due)),
         ("Sealed at", or_none(&status.sealed_at)),
-        ("Source rows", source_sum(&status.source)),
+        ("Source rows", source_line(&status.source, &status.excluded)),
         ("Names refused", count(status.names_refused)),
         ("People", delivery_sum(people)),
         (
@@ -241,6 +254,7 @@ mod tests {
                 conflicts: 1,
                 rejected: 5,
             },
+            excluded: BTreeMap::new(),
             sealed_at: None,
             names_refused: 2,
             credentials: BTreeMap::from([("password/expired".into(), 998)]),
@@ -300,6 +314,17 @@ mod tests {
             assert!(text.contains(line), "{line}\n{text}");
         }
         assert!(!text.contains("DOES NOT ADD UP"), "{text}");
+    }
+
+    #[test]
+    fn what_was_left_out_stands_before_the_sum_and_is_no_part_of_it() {
+        let mut status = status();
+        status.excluded = BTreeMap::from([("minus first-wave (told)".into(), 7_000)]);
+        assert_eq!(
+            source_line(&status.source, &status.excluded),
+            "8,010 read, 7,000 excluded by minus first-wave (told): 1,010 = 1,000 sealed + 4 \
+             duplicates + 1 conflicts + 5 rejected"
+        );
     }
 
     #[test]

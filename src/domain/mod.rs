@@ -2,10 +2,12 @@
 
 pub mod address;
 pub mod chunk;
+pub mod class_selector;
 pub mod clock;
 pub mod credential;
 pub mod delivery;
 pub mod duration;
+pub mod expectation;
 pub mod field;
 pub mod incident;
 pub mod ledger;

@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod approved;
+pub mod audience;
 pub mod campaign_file;
 pub mod error;
 pub mod founding;

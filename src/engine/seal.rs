@@ -18,12 +18,15 @@ use crate::domain::ledger::Entry;
 use crate::journal::WorkerLock;
 use crate::secret::campaign_key::CampaignKey;
 use crate::secret::digest::{Digest, Sha256Stream};
-use crate::source::{RejectFile, RejectSummary, Row, Source, SourceSettings};
+use crate::source::{RejectFile, RejectSummary, Row, Source};
 use crate::store::campaigns::NewCampaign;
 use crate::store::seals::{Publication, SealRow, Staging};
 
 /// Rows read, encrypted and staged at a time.
 const BATCH: usize = 1_000;
+
+/// Rows left out on purpose, by the step that left them out.
+type Excluded = std::collections::BTreeMap<String, u64>;
 
 /// What a seal came to.
 #[derive(Debug)]
@@ -51,9 +54,10 @@ impl Engine {
         // Two loads into one staging file would each count the other's rows as their own.
         let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         let mut staging = self.store.staging(&path).await?;
-        let rejects = self.load(name, &file, &people, staging.as_mut(), progress).await?;
+        let (rejects, excluded) =
+            self.load(name, &file, &people, staging.as_mut(), progress).await?;
         self.keep_duplicates(name, staging.as_mut()).await?;
-        let row = self.publish(&file, &people, staging.as_mut(), progress).await?;
+        let row = self.publish(&file, &people, staging.as_mut(), excluded, progress).await?;
         drop(staging);
         remove_staging(&path)?;
         Ok(Sealed { row, rejects })
@@ -104,19 +108,33 @@ impl Engine {
         people: &People,
         staging: &mut dyn Staging,
         progress: &dyn Progress,
-    ) -> Result<RejectSummary, EngineError> {
-        let base = self.workspace.root();
-        if let Some(loaded) = staging.loaded().await? {
-            let mut source = file.audience.open(base).await?;
+    ) -> Result<(RejectSummary, Excluded), EngineError> {
+        // what earlier campaigns take out changes while the source does not: it is read anew
+        let may_go_on = file.audience.minus.is_empty() && file.audience.intersect.is_empty();
+        if let Some(loaded) = staging.loaded().await?.filter(|_| may_go_on) {
+            let mut source = self.open_audience(name, file, progress).await?;
             progress.note("an earlier seal of this campaign was loaded to its end; checking that the source is the same");
             let (digest, summary) = self.read_again(name, source.as_mut()).await?;
             if digest == Digest::from_bytes(loaded.digest) {
-                return Ok(summary);
+                return Ok((summary, Excluded::new()));
             }
             progress.note("the source changed since; loading it anew");
         }
         staging.restart().await?;
-        let mut source = file.audience.open(base).await?;
+        let mut source = self.open_audience(name, file, progress).await?;
+        let rejects = self.load_from(source.as_mut(), name, people, staging, progress).await?;
+        Ok((rejects, source.excluded()))
+    }
+
+    /// Stages everything that a source has.
+    pub(super) async fn load_from(
+        &self,
+        source: &mut dyn Source,
+        name: &str,
+        people: &People,
+        staging: &mut dyn Staging,
+        progress: &dyn Progress,
+    ) -> Result<RejectSummary, EngineError> {
         let mut loader = Loader {
             people,
             digest_key: self.keys.digest(),
@@ -129,7 +147,7 @@ impl Engine {
             rejected: 0,
         };
         let as_of = self.clock.now();
-        progress.begin("Sealing", source.progress().total, unit_of(source.as_ref()));
+        progress.begin("Sealing", source.progress().total, unit_of(source));
         loop {
             let digest = &mut loader.digest;
             let batch = source.next_batch(BATCH, &mut |bytes: &[u8]| digest.update(bytes)).await?;
@@ -208,6 +226,7 @@ impl Engine {
         file: &CampaignFile,
         people: &People,
         staging: &mut dyn Staging,
+        excluded: Excluded,
         progress: &dyn Progress,
     ) -> Result<SealRow, EngineError> {
         let (totals, names_refused) = staging.totals().await?;
@@ -229,7 +248,7 @@ impl Engine {
             )));
         }
         let (root, chunk_roots) = roots(staging).await?;
-        let (source_kind, source_name) = origin(&file.audience);
+        let (source_kind, source_name) = file.audience.provenance();
         let source = staging.loaded().await?;
         // Classes that people are born into stand in the seal's own entry: every later change has one,
         // so that the totals can be counted again from the ledger alone.
@@ -242,6 +261,7 @@ impl Engine {
             ("rejected".to_owned(), totals.rejected),
             ("names-refused".to_owned(), names_refused),
         ]);
+        counts.extend(super::audience::ledger_counts(&excluded));
         let entry = Entry::Sealed {
             campaign: people.ledger_name(),
             root: root.to_string(),
@@ -254,6 +274,7 @@ impl Engine {
             source_name,
             root: *root.as_bytes(),
             chunk_roots,
+            excluded,
         };
         progress.begin("Freezing", Some(totals.sealed), "people");
         let line = entry.line(self.clock.now());
@@ -267,13 +288,6 @@ fn unit_of(source: &dyn Source) -> &'static str {
     match source.progress().unit {
         crate::source::Unit::Bytes => "bytes",
         crate::source::Unit::Rows => "rows",
-    }
-}
-
-fn origin(audience: &SourceSettings) -> (&'static str, String) {
-    match audience {
-        SourceSettings::Csv(csv) => ("csv", csv.path.display().to_string()),
-        SourceSettings::Sqlite(sqlite) => ("sqlite", sqlite.url.clone()),
     }
 }
 

@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// The worker's lock; a `status` that looks at it for an instant is waited for.
-    async fn worker_lock(&self) -> Result<WorkerLock, EngineError> {
+    pub(super) async fn worker_lock(&self) -> Result<WorkerLock, EngineError> {
         let path = self.workspace.worker_lock();
         for _ in 0..10 {
             match WorkerLock::acquire(&path) {

@@ -4,6 +4,7 @@
 //! (`sqlite/classes.rs`): lock the chunks, change guarded rows, move the counters by the rows that really
 //! changed, append the ledger batch, commit.
 
+pub mod audiences;
 pub mod campaigns;
 pub mod credentials;
 pub mod deliveries;
@@ -18,6 +19,7 @@ pub mod tokens;
 
 use std::sync::Arc;
 
+pub use audiences::Audiences;
 pub use campaigns::Campaigns;
 pub use credentials::Credentials;
 pub use deliveries::Deliveries;
@@ -38,6 +40,7 @@ pub trait Store:
     + Deliveries
     + Tokens
     + Paces
+    + Audiences
     + Reports
     + Send
     + Sync

@@ -128,8 +128,9 @@ impl Publisher<'_> {
         }
         sqlx::query_scalar(
             "INSERT INTO seal (campaign_id, state, root, source_kind, source_name, source_digest, as_of,
-                               source_rows, sealed, duplicates, conflicts, rejected, names_refused)
-             VALUES ($1, 'copying', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                               source_rows, sealed, duplicates, conflicts, rejected, names_refused,
+                               excluded)
+             VALUES ($1, 'copying', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
              RETURNING id",
         )
         .bind(self.publication.campaign)
@@ -144,6 +145,7 @@ impl Publisher<'_> {
         .bind(row::int(self.totals.conflicts))
         .bind(row::int(self.totals.rejected))
         .bind(row::int(self.names_refused))
+        .bind(serde_json::json!(self.publication.excluded).to_string())
         .fetch_one(conn)
         .await
         .map_err(StoreError::on("begin a seal"))

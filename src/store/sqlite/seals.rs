@@ -24,10 +24,16 @@ pub(super) struct SealColumns {
     conflicts: i64,
     rejected: i64,
     names_refused: i64,
+    excluded: String,
 }
 
 impl SealColumns {
     pub(super) fn read(self) -> Result<SealRow, StoreError> {
+        let excluded = serde_json::from_str(&self.excluded).map_err(|_| StoreError::Corrupt {
+            table: "seal",
+            column: "excluded",
+            row: self.id.to_string(),
+        })?;
         Ok(SealRow {
             id: self.id,
             root: row::bytes(&self.root, "seal", "root", self.id)?,
@@ -44,6 +50,7 @@ impl SealColumns {
                 rejected: row::uint(self.rejected),
             },
             names_refused: row::uint(self.names_refused),
+            excluded,
         })
     }
 }
@@ -75,7 +82,8 @@ impl Seals for SqliteStore {
     async fn live_seal(&self, campaign: i64) -> Result<Option<SealRow>, StoreError> {
         let found: Option<SealColumns> = sqlx::query_as(
             "SELECT s.id, s.root, s.source_kind, s.source_name, s.source_digest, s.as_of, s.sealed_at,
-                    s.source_rows, s.sealed, s.duplicates, s.conflicts, s.rejected, s.names_refused
+                    s.source_rows, s.sealed, s.duplicates, s.conflicts, s.rejected, s.names_refused,
+                    s.excluded
              FROM campaign AS c
              JOIN seal AS s ON s.id = c.seal_id
              WHERE c.id = $1",

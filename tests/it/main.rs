@@ -19,6 +19,7 @@ mod relays;
 mod replies;
 mod seal;
 mod sink;
+mod sources;
 mod tampering;
 mod trust;
 mod walk;

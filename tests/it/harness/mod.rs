@@ -1,5 +1,6 @@
 //! A whole house per test: workspace, shop, sink, engine, two founders.
 
+pub mod audience;
 pub mod confined;
 pub mod exim;
 pub mod foreign;

@@ -109,7 +109,8 @@ pub struct Reject {
     pub column: Option<String>,
     /// Why.
     pub reason: RejectReason,
-    /// The row as it was read, without its line break; a query's row written as CSV.
+    /// The row as it was read, without its line break, in UTF-8 where the file has another encoding;
+    /// a query's row written as CSV.
     pub raw: Vec<u8>,
 }
 

@@ -68,6 +68,7 @@ fn text(found: &AudienceCheck) -> String {
     }
     for (name, counts) in [
         ("Not by mail yet", &found.not_queued),
+        ("Addresses", &found.addresses),
         ("Values refused", &found.fields_refused),
         ("Languages", &found.locales),
         ("Regions", &found.regions),

@@ -21,6 +21,7 @@ pub(super) struct Counts {
     pub(super) locales: BTreeMap<String, u64>,
     pub(super) regions: BTreeMap<String, u64>,
     pub(super) addressees: BTreeMap<String, u64>,
+    pub(super) addresses: BTreeMap<String, u64>,
     pub(super) providers: BTreeMap<String, u64>,
     pub(super) refused: BTreeMap<String, u64>,
 }
@@ -43,6 +44,7 @@ impl Census {
         add(&mut counts.locales, or_none(&person.locale));
         add(&mut counts.regions, or_none(&person.region));
         add(&mut counts.addressees, person.addressee.word().into());
+        add(&mut counts.addresses, person.reason.word().into());
         if let Some(address) = &person.address {
             let provider = self.providers.lookup(address.domain());
             add(&mut counts.providers, provider.as_str().to_owned());

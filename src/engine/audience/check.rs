@@ -35,6 +35,8 @@ pub struct AudienceCheck {
     pub not_queued: BTreeMap<String, u64>,
     /// Names that the neutral salutation would stand for.
     pub names_refused: u64,
+    /// Rows by whether their address can be mailed, as the source alone tells.
+    pub addresses: BTreeMap<String, u64>,
     /// Rows by language tag.
     pub locales: BTreeMap<String, u64>,
     /// Rows by region.
@@ -92,6 +94,7 @@ impl Engine {
             rejects: rejects.path,
             not_queued: staging.births().await?,
             names_refused,
+            addresses: census.counts.addresses,
             locales: census.counts.locales,
             regions: census.counts.regions,
             addressees: census.counts.addressees,

@@ -130,7 +130,13 @@ impl Engine {
         {
             files.extend(compared.write(difference, &place(what)).await?);
         }
-        Ok(Reconciled { totals: ComparedTotals { changed: 0, ..compared.totals }, rejected, files })
+        // the list has accounts alone, so nothing else of theirs can differ
+        let same = compared.totals.same + compared.totals.changed;
+        Ok(Reconciled {
+            totals: ComparedTotals { changed: 0, same, ..compared.totals },
+            rejected,
+            files,
+        })
     }
 
     /// The audience of a campaign as it is known best, and the directory that scopes its accounts.

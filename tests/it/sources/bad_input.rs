@@ -111,15 +111,14 @@ async fn a_field_of_ten_megabytes_is_read_past() {
     let file = format!("id,email,name\n1,a@x.org,{field}\n2,b@x.org,\"{field}\"\n3,c@x.org,Cy\n");
     let (good, rejects) = read(file.as_bytes(), &utf8()).await;
     assert_eq!(good, [4]);
-    let reasons: Vec<&str> = rejects.lines().map(|line| &line[..90]).collect();
-    assert_eq!(
-        reasons,
-        [
-            "2,,row-too-long: a row of 10485770 bytes; only the first 1048576 are kept here,\"1,a@x.or",
-            "3,,row-too-long: a row of 10485772 bytes; only the first 1048576 are kept here,\"2,b@x.or",
-        ]
-        .map(|line| &line[..90])
-    );
+    let expected = [
+        "2,,row-too-long: a row of 10485770 bytes; only the first 1048576 are kept here,\"1,a@x.org",
+        "3,,row-too-long: a row of 10485772 bytes; only the first 1048576 are kept here,\"2,b@x.org",
+    ];
+    assert_eq!(rejects.lines().count(), expected.len());
+    for (line, expected) in rejects.lines().zip(expected) {
+        assert!(line.starts_with(expected), "{}", &line[..100]);
+    }
     let long = format!("id,email,name\n1,a@x.org,{}\n", "x".repeat(70_000));
     let (_, rejects) = read(long.as_bytes(), &utf8()).await;
     assert!(

@@ -161,7 +161,7 @@ async fn a_correction_reaches_those_told_or_possibly_told_and_not_those_who_boun
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_wave_whose_seal_died_asks_anew_whom_the_first_told() {
-    let house = first(6_000, vec!["rcpt:550:to=p1@*", "rcpt:550:to=p2@*"]).await;
+    let house = first(600, vec!["rcpt:550:to=p1@*", "rcpt:550:to=p2@*"]).await;
     house.write_campaign(
         SECOND,
         &csv_audience("minus = [{ campaign = \"thaw\", classes = [\"told\"] }]"),
@@ -172,7 +172,7 @@ async fn a_second_wave_whose_seal_died_asks_anew_whom_the_first_told() {
     assert!(died.unwrap_err().is_panic());
     house.run().await.unwrap();
     let sealed = house.seal_of(SECOND).await.unwrap();
-    assert_eq!((sealed.totals.sealed, sealed.excluded["minus thaw (told)"]), (2, 5_998));
+    assert_eq!((sealed.totals.sealed, sealed.excluded["minus thaw (told)"]), (2, 598));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

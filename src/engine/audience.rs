@@ -20,13 +20,6 @@ use crate::journal::{LockError, WorkerLock};
 use crate::source::{AudienceOrigin, PeopleOf, Source};
 use crate::store::campaigns::CampaignRow;
 
-impl CampaignFile {
-    /// The name that scopes its account references.
-    pub fn directory_name(&self) -> &str {
-        self.directory.as_ref().map_or("none", |section| &section.name)
-    }
-}
-
 impl Engine {
     /// Opens a campaign's audience. Where earlier campaigns have a part in it, the source holds the
     /// worker's lock until it is dropped: nobody is told by one campaign while another asks whom it
@@ -92,8 +85,8 @@ impl Engine {
         if row.directory != file.directory_name() {
             return Err(EngineError::refused(format!(
                 "accounts of `{other}` are those of directory `{}`, accounts of `{name}` those of `{}`: \
-                 the same reference may be another person; hint: set `directory.name` in the file of \
-                 `{name}` if they are the same accounts",
+                 the same reference may be another person; hint: if they are the same accounts, set \
+                 `directory.name` in the file of `{name}`, or `directory_name` where it has no [directory]",
                 row.directory,
                 file.directory_name()
             )));

@@ -4,10 +4,12 @@
 //! (`sqlite/classes.rs`): lock the chunks, change guarded rows, move the counters by the rows that really
 //! changed, append the ledger batch, commit.
 
+pub mod acts;
 pub mod audiences;
 pub mod campaigns;
 pub mod credentials;
 pub mod deliveries;
+pub mod errands;
 pub mod operators;
 pub mod pace;
 pub mod plans;
@@ -19,10 +21,12 @@ pub mod tokens;
 
 use std::sync::Arc;
 
+pub use acts::Acts;
 pub use audiences::Audiences;
 pub use campaigns::Campaigns;
 pub use credentials::Credentials;
 pub use deliveries::Deliveries;
+pub use errands::Errands;
 pub use operators::Operators;
 pub use pace::Paces;
 pub use plans::Plans;
@@ -40,7 +44,9 @@ pub trait Store:
     + Deliveries
     + Tokens
     + Paces
+    + Acts
     + Audiences
+    + Errands
     + Reports
     + Send
     + Sync

@@ -194,8 +194,8 @@ async fn what_cannot_be_subtracted_is_refused_with_its_reason() {
     assert_eq!(
         house.seal_of("elsewhere").await.unwrap_err().to_string(),
         "accounts of `thaw` are those of directory `shop`, accounts of `elsewhere` those of `other`: \
-         the same reference may be another person; hint: set `directory.name` in the file of \
-         `elsewhere` if they are the same accounts"
+         the same reference may be another person; hint: if they are the same accounts, set \
+         `directory.name` in the file of `elsewhere`, or `directory_name` where it has no [directory]"
     );
     house.write_campaign("living", &csv_audience(&minus(CAMPAIGN)));
     house.edit("campaigns/living.toml", "environment = \"rehearsal\"", "environment = \"live\"");

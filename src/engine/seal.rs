@@ -284,7 +284,8 @@ impl Engine {
     }
 }
 
-fn unit_of(source: &dyn Source) -> &'static str {
+/// The word for what a source counts its progress in.
+pub(super) fn unit_of(source: &dyn Source) -> &'static str {
     match source.progress().unit {
         crate::source::Unit::Bytes => "bytes",
         crate::source::Unit::Rows => "rows",
@@ -314,7 +315,7 @@ fn remove_staging(path: &std::path::Path) -> Result<(), EngineError> {
 }
 
 /// Removes a file that may be absent.
-fn remove(path: &std::path::Path) -> Result<(), EngineError> {
+pub(super) fn remove(path: &std::path::Path) -> Result<(), EngineError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(EngineError::file(path)(error))

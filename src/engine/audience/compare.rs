@@ -12,6 +12,7 @@ use crate::domain::address::AddressReason;
 use crate::domain::recipient::Recipient;
 use crate::engine::progress::Progress;
 use crate::engine::report::mask_account;
+use crate::engine::seal::{remove, unit_of};
 use crate::engine::{Engine, EngineError};
 use crate::secret::campaign_key::{Aad, CampaignKey};
 use crate::secret::lookup::account_digest;
@@ -189,12 +190,7 @@ impl Engine {
         mut rejects: Option<&mut RejectFile>,
         progress: &dyn Progress,
     ) -> Result<u64, EngineError> {
-        let unit = if matches!(source.progress().unit, crate::source::Unit::Bytes) {
-            "bytes"
-        } else {
-            "rows"
-        };
-        progress.begin("Comparing", source.progress().total, unit);
+        progress.begin("Comparing", source.progress().total, unit_of(source));
         let mut rejected = 0;
         loop {
             let batch = source.next_batch(BATCH, &mut |_| {}).await?;
@@ -303,14 +299,4 @@ fn create(path: &Path) -> Result<std::io::BufWriter<std::fs::File>, EngineError>
     let mut file = std::io::BufWriter::new(file.map_err(EngineError::file(path))?);
     writeln!(file, "account").map_err(EngineError::file(path))?;
     Ok(file)
-}
-
-/// Removes a file that may be absent.
-fn remove(path: &Path) -> Result<(), EngineError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(EngineError::file(path)(error))
-        }
-        _ => Ok(()),
-    }
 }

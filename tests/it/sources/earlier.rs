@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::audience::{csv_audience, with_audience};
 use crate::harness::tampering::Notes;
-use crate::harness::{CAMPAIGN, House, Plan, write};
+use crate::harness::{ANN, CAMPAIGN, House, Plan, person, write};
 
 const SECOND: &str = "second";
 
@@ -209,4 +209,43 @@ async fn what_cannot_be_subtracted_is_refused_with_its_reason() {
     assert_eq!(house.seal_of("after").await.unwrap().totals.sealed, 5);
     assert_eq!(WorkerLock::holder(&house.engine.workspace.worker_lock()), None);
     assert!(with_audience(&csv_audience("")).contains("[audience.csv]"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_correction_of_a_cancelled_campaign_reaches_exactly_those_told_or_possibly_told() {
+    let house = House::furnished(Plan {
+        customers: 1,
+        faults: vec!["drop-after-dot:to=p3@*"],
+        ..Plan::default()
+    })
+    .await;
+    write(&house.path("affected.csv"), &people(600));
+    house.write_campaign(CAMPAIGN, &csv_audience(""));
+    house.edit("campaigns/thaw.toml", "per_second = 2000", "per_second = 100");
+    house.seal().await;
+    house.approve_notice(CAMPAIGN).await;
+    let engine = house.engine.clone();
+    let run =
+        tokio::spawn(async move { engine.run(CAMPAIGN, &Silent, &CancellationToken::new()).await });
+    while house.status().await.deliveries.told < 50 {
+        assert!(!run.is_finished(), "it ended early");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let signer = house.engine.signer(person(ANN)).await.unwrap();
+    let cancelled =
+        house.engine.cancel(CAMPAIGN, "the wrong list", &signer, &Silent).await.unwrap();
+    run.await.unwrap().unwrap();
+    let before = told(&house);
+    assert_eq!(cancelled.possibly_told, 1);
+    assert_eq!(before.len() as u64, cancelled.told + 1);
+    assert!(before.len() < 600 && before.contains_key("p3@mail.example"));
+
+    let correction = "thaw-correction";
+    let sealed = house.seal_of(correction).await.unwrap();
+    assert_eq!(sealed.totals.sealed, before.len() as u64);
+    house.approve_notice(correction).await;
+    house.engine.run(correction, &Silent, &CancellationToken::new()).await.unwrap();
+    let after = told(&house);
+    assert!(after.keys().eq(before.keys()), "nobody else hears of it");
+    assert!(after.iter().all(|(to, mails)| *mails > before[to]), "everybody told is told better");
 }

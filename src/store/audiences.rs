@@ -87,7 +87,8 @@ pub trait Comparison: Send {
 #[async_trait]
 pub trait Audiences {
     /// People whose notices stand in one of `classes` (any class where there are none) after `after`,
-    /// by number; second addresses are no people of their own.
+    /// by number; second addresses are no people of their own. Whoever waits for a second copy, the
+    /// first one's fate unknown, stands in doubt.
     async fn sealed_people(
         &self,
         campaign: i64,

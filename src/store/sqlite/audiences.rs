@@ -11,28 +11,52 @@ use super::{SqliteStore, StoreError, row};
 use crate::domain::class_selector::ClassSelector;
 use crate::store::audiences::{Audiences, Comparison, SealedPerson, Standing};
 
-const PEOPLE: &str = "
-    SELECT r.number, r.body
-    FROM recipient AS r
-    LEFT JOIN delivery AS d ON d.campaign_id = $2 AND d.number = r.number
-    WHERE r.seal_id = $3
-      AND r.number > $4
-      AND r.copy_of IS NULL
-      AND ($1 = '[]' OR EXISTS (
-              SELECT 1 FROM json_each($1) AS j
-              WHERE j.value ->> 'c' = COALESCE(d.class, 'queued')
-                AND COALESCE(j.value ->> 'r', d.reason, '') = COALESCE(d.reason, '')))
-    ORDER BY r.number
-    LIMIT $5";
+/// The class and reason of `d`. Whoever waits for a second copy, the first one's fate unknown, stands as
+/// queued or deferred but may have been told: here they are in doubt.
+macro_rules! standing {
+    () => {
+        "CASE WHEN d.class IN ('queued', 'deferred') AND EXISTS (
+                  SELECT 1 FROM outcome AS o
+                  WHERE o.campaign_id = d.campaign_id AND o.number = d.number
+                    AND o.result = 'in-doubt'
+                    AND NOT EXISTS (
+                            SELECT 1 FROM resolution AS s
+                            WHERE s.campaign_id = o.campaign_id AND s.number = o.number
+                              AND s.generation = o.generation AND s.n = o.n
+                              AND s.result = 'not-sent'))
+              THEN 'in-doubt/due'
+              ELSE COALESCE(d.class, 'queued') || '/' || COALESCE(d.reason, '') END"
+    };
+}
+
+const PEOPLE: &str = concat!(
+    "SELECT number, body FROM (
+         SELECT r.number, r.body, ",
+    standing!(),
+    " AS standing
+         FROM recipient AS r
+         LEFT JOIN delivery AS d ON d.campaign_id = $2 AND d.number = r.number
+         WHERE r.seal_id = $3 AND r.number > $4 AND r.copy_of IS NULL)
+     WHERE $1 = '[]' OR EXISTS (
+               SELECT 1 FROM json_each($1) AS j
+               WHERE standing = (j.value ->> 'c') || '/' || (j.value ->> 'r')
+                  OR (j.value ->> 'r' IS NULL
+                      AND substr(standing, 1, length(j.value ->> 'c') + 1) = (j.value ->> 'c') || '/'))
+     ORDER BY number
+     LIMIT $5"
+);
 
 // CROSS JOIN keeps the planner to the order written: from the digests asked for to their rows by key.
-const STANDINGS: &str = "
-    SELECT a.digest, COALESCE(d.class, 'queued'), COALESCE(d.reason, '')
+const STANDINGS: &str = concat!(
+    "SELECT a.digest, ",
+    standing!(),
+    "
     FROM json_each($1) AS j
     CROSS JOIN account_lookup AS a ON a.seal_id = $2 AND a.digest = unhex(j.value)
     CROSS JOIN recipient AS r ON r.seal_id = a.seal_id AND r.number = a.number
     LEFT JOIN delivery AS d ON d.campaign_id = $3 AND d.number = a.number
-    WHERE r.copy_of IS NULL";
+    WHERE r.copy_of IS NULL"
+);
 
 #[async_trait]
 impl Audiences for SqliteStore {
@@ -68,7 +92,7 @@ impl Audiences for SqliteStore {
     ) -> Result<HashMap<[u8; 16], Standing>, StoreError> {
         let seal = self.seal_of(campaign).await?;
         let digests: Vec<String> = accounts.iter().map(hex::encode).collect();
-        let rows: Vec<(Vec<u8>, String, String)> = sqlx::query_as(STANDINGS)
+        let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(STANDINGS)
             .bind(json!(digests).to_string())
             .bind(seal)
             .bind(campaign)
@@ -76,8 +100,10 @@ impl Audiences for SqliteStore {
             .await
             .map_err(StoreError::on("look accounts up"))?;
         rows.into_iter()
-            .map(|(digest, class, reason)| {
-                Ok((row::bytes(&digest, "account_lookup", "digest", seal)?, (class, reason)))
+            .map(|(digest, standing)| {
+                let (class, reason) = standing.split_once('/').unwrap_or((&standing, ""));
+                let digest = row::bytes(&digest, "account_lookup", "digest", seal)?;
+                Ok((digest, (class.to_owned(), reason.to_owned())))
             })
             .collect()
     }

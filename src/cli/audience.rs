@@ -1,16 +1,27 @@
 //! `forthwith audience`.
 
-use clap::Subcommand;
+mod check;
+mod compare;
+
+use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::listing::{Listing, facts};
 use super::output::count;
-use super::status::source_sum;
+use super::status::source_line;
 use super::{AsJson, Bars, CliError};
 use crate::engine::seal::Sealed;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Read and clean the whole audience and show what a seal would come to; the database stays as it is
+    Check {
+        /// The campaign
+        campaign: String,
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Read the affected accounts from their source and freeze them; runs once a campaign
     Seal {
         /// The campaign
@@ -31,6 +42,31 @@ pub(super) enum Verb {
         #[command(flatten)]
         form: AsJson,
     },
+    /// Compare two audiences by account: sealed people where there are any, else the source
+    Diff(compare::DiffArgs),
+    /// Compare the sealed people with a second list of accounts
+    Reconcile(ReconcileArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReconcileArgs {
+    /// The campaign
+    campaign: String,
+    /// The second list, a CSV file
+    #[arg(long, value_name = "FILE")]
+    with: std::path::PathBuf,
+    /// The column of its accounts
+    #[arg(long, value_name = "NAME")]
+    column: String,
+    /// What stands between its values; else what a line `sep=;` says, else a comma
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<char>,
+    /// How it is written: utf-8, windows-1252 or utf-16
+    #[arg(long, value_name = "NAME", default_value = "utf-8")]
+    encoding: String,
+    /// End with exit code 1 unless both name the same accounts
+    #[arg(long)]
+    expect_equal: bool,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
@@ -38,6 +74,9 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
         Verb::Seal { campaign } => seal(&campaign, context).await,
         Verb::Conflicts { campaign, form } => conflicts(&campaign, form, context).await,
         Verb::Worklist { campaign, form } => worklist(&campaign, form.json, context).await,
+        Verb::Check { campaign, json } => check::check(&campaign, json, context).await,
+        Verb::Diff(args) => compare::diff(&args, context).await,
+        Verb::Reconcile(args) => compare::reconcile(args, context).await,
     }
 }
 
@@ -67,10 +106,14 @@ async fn worklist(campaign: &str, json: bool, context: &Context<'_>) -> Result<(
 }
 
 async fn seal(campaign: &str, context: &Context<'_>) -> Result<(), CliError> {
-    let sealed = context
+    let (sealed, differences) = context
         .with_engine(async |engine| {
             let bars = Bars::new(context.printer);
-            Ok(engine.seal(campaign, &bars).await?)
+            let sealed = engine.seal(campaign, &bars).await?;
+            let excluded = sealed.row.excluded.values().sum();
+            let expect = engine.campaign_file(campaign)?.audience.expect;
+            let differences = expect.differences(&sealed.row.totals, excluded);
+            Ok((sealed, differences))
         })
         .await?;
     context.printer.data(&summary(&sealed))?;
@@ -84,6 +127,13 @@ async fn seal(campaign: &str, context: &Context<'_>) -> Result<(), CliError> {
              the notice is approved once each is settled: `forthwith audience conflicts`.",
         );
     }
+    check::say_encoding(sealed.rejects.counts.contains_key("not-utf8"), context);
+    if !differences.is_empty() {
+        context.printer.say(&format!(
+            "The notice will not be planned: {}. Containment goes on all the same.",
+            differences.join("; ")
+        ));
+    }
     context.printer.say(&format!(
         "Next: `forthwith containment plan {campaign}`, or `forthwith campaign plan {campaign}` \
          where no credentials were exposed"
@@ -94,7 +144,7 @@ async fn seal(campaign: &str, context: &Context<'_>) -> Result<(), CliError> {
 fn summary(sealed: &Sealed) -> String {
     let row = &sealed.row;
     let mut lines = vec![
-        ("Source rows", source_sum(&row.totals)),
+        ("Source rows", source_line(&row.totals, &row.excluded)),
         ("Root", hex::encode(row.root)),
         ("Source", format!("{} {}", row.source_kind, row.source_name)),
         ("Source SHA-256", hex::encode(row.source_digest)),

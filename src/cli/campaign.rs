@@ -308,19 +308,37 @@ mod tests {
             .join("\n")
     }
 
+    /// The text without one table and those under it.
+    fn without(text: &str, table: &str) -> String {
+        let mut is_in = false;
+        let mut kept = String::new();
+        for line in text.lines() {
+            if line.starts_with('[') {
+                let name = line.trim_start_matches('[').split(']').next().unwrap();
+                is_in = name == table || name.starts_with(&format!("{table}."));
+            }
+            if !is_in {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+        kept
+    }
+
     #[test]
     fn the_example_is_a_campaign_as_it_stands_and_with_every_key_taken_in() {
         let file = "campaigns/x.toml";
         let plain = CampaignFile::parse(&SCAFFOLD.replace("SLUG", "spring"), file).unwrap();
         assert_eq!(plain.incident, "spring");
         assert!(plain.directory.is_some());
-        let (other, csv) = ("\n[audience.sql]", "\n[audience.csv]");
-        let all = commented_in(SCAFFOLD);
-        let at = all.find(other).unwrap();
-        let end = all[at..].find("\n\n").map(|length| at + length).unwrap();
         // Two sources at once are refused, so each is tried alone.
-        CampaignFile::parse(&format!("{}{}", &all[..at], &all[end..]), file).unwrap();
-        let begin = all.find(csv).unwrap();
-        CampaignFile::parse(&format!("{}{}", &all[..begin], &all[at..]), file).unwrap();
+        let sources =
+            ["csv", "ndjson", "sqlite", "campaign"].map(|name| format!("audience.{name}"));
+        for own in &sources {
+            let others = sources.iter().filter(|other| *other != own);
+            let text = others.fold(commented_in(SCAFFOLD), |text, other| without(&text, other));
+            assert!(text.contains(&format!("\n[{own}]")), "{own}");
+            CampaignFile::parse(&text, file).unwrap();
+        }
     }
 }

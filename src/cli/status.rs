@@ -21,7 +21,7 @@ use crate::engine::report::Status;
 pub(super) use amendments::amendment_lines;
 pub(super) use classes::credential_lines;
 pub(super) use forecast::forecast_lines;
-pub(super) use sums::{delivery_sum, source_sum};
+pub(super) use sums::{delivery_sum, source_line, source_sum};
 
 use classes::{class_lines, link_lines};
 use providers::provider_lines;
@@ -98,7 +98,7 @@ fn text(status: &Status) -> String {
         ("Worker", worker),
         ("Next due", or_none(&status.next_due)),
         ("Sealed at", or_none(&status.sealed_at)),
-        ("Source rows", source_sum(&status.source)),
+        ("Source rows", source_line(&status.source, &status.excluded)),
         ("Names refused", count(status.names_refused)),
         ("People", delivery_sum(people)),
         (
@@ -230,6 +230,7 @@ mod tests {
                 conflicts: 1,
                 rejected: 5,
             },
+            excluded: BTreeMap::new(),
             sealed_at: None,
             names_refused: 2,
             credentials: BTreeMap::from([("password/expired".into(), 998)]),

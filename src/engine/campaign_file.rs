@@ -28,7 +28,7 @@ use crate::domain::pace::PaceSetting;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::track::Environment;
 use crate::domain::zoned::ZonedInstant;
-use crate::source::SourceSettings;
+use crate::source::AudienceSettings;
 
 /// The shortest and the longest life of a personal link.
 const SHORTEST_TOKEN: SignedDuration = SignedDuration::from_mins(1);
@@ -43,8 +43,8 @@ pub struct CampaignFile {
     /// Which world it may touch; a rehearsal unless it says `live`.
     #[serde(default)]
     pub environment: Environment,
-    /// Where the affected accounts come from.
-    pub audience: SourceSettings,
+    /// Where the affected accounts come from, and what they should come to.
+    pub audience: AudienceSettings,
     /// Which addresses are mailed, and how those are that several accounts share.
     #[serde(default)]
     pub addresses: AddressesSection,

@@ -154,6 +154,10 @@ impl Engine {
         let from = listing.state.class.clone();
         let to = match &from {
             DeliveryClass::InDoubt(Doubt::Due) => DeliveryClass::InDoubt(Doubt::Held),
+            // a doubt that was on its way to a second copy: the first may have been read
+            DeliveryClass::Queued | DeliveryClass::Deferred if listing.state.doubts > 0 => {
+                DeliveryClass::InDoubt(Doubt::Held)
+            }
             DeliveryClass::Queued
             | DeliveryClass::Deferred
             | DeliveryClass::Held(_)

@@ -4,6 +4,7 @@ pub mod acts;
 pub mod amend;
 pub mod approve;
 pub mod approved;
+pub mod audience;
 pub mod breaker;
 pub mod campaign_file;
 pub mod canary;

@@ -91,6 +91,7 @@ impl Engine {
         };
         parts.insert("environment".into(), row.environment.word().into());
         if track == Track::Notice {
+            self.check_expectation(row, &files.campaign).await?;
             let samples = self.samples(row, people, &parts).await?;
             parts.insert("samples".into(), samples);
         }

@@ -108,6 +108,7 @@ impl Engine {
             pause_cause: control.pause_cause.map(PauseCause::word),
             pause_note: control.pause_note,
             source: seal.totals,
+            excluded: seal.excluded,
             sealed_at: seal.sealed_at.map(text),
             names_refused: seal.names_refused,
             credentials: self.store.credential_totals(row.id, &words).await?,

@@ -8,11 +8,13 @@ mod rules;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use self::draw::{Draw, estimate};
 use self::loader::Loader;
 use self::roots::roots;
+use self::rules::AddressRules;
 use super::campaign_file::CampaignFile;
 use super::campaign_file::cohort::Cohorts;
 use super::people::People;
@@ -22,12 +24,24 @@ use crate::domain::ledger::Entry;
 use crate::journal::WorkerLock;
 use crate::secret::campaign_key::CampaignKey;
 use crate::secret::digest::{Digest, Sha256Stream, sha256};
-use crate::source::{RejectFile, RejectSummary, Row, Source, SourceSettings};
+use crate::source::{RejectFile, RejectSummary, Row, Source};
 use crate::store::campaigns::NewCampaign;
 use crate::store::seals::{Publication, SealRow, Staging};
 
 /// Rows read, encrypted and staged at a time.
 const BATCH: usize = 1_000;
+
+/// Rows left out on purpose, by the step that left them out.
+type Excluded = std::collections::BTreeMap<String, u64>;
+
+/// What a source is loaded for, and how its people are judged.
+pub(super) struct Loading<'a> {
+    pub(super) name: &'a str,
+    pub(super) file: &'a CampaignFile,
+    pub(super) people: &'a People,
+    pub(super) rules: AddressRules<'a>,
+    pub(super) as_of: Timestamp,
+}
 
 /// What a seal came to.
 #[derive(Debug)]
@@ -55,10 +69,11 @@ impl Engine {
         // Two loads into one staging file would each count the other's rows as their own.
         let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         let mut staging = self.store.staging(&path).await?;
-        let rejects = self.load(name, &file, &people, staging.as_mut(), progress).await?;
+        let (rejects, excluded) =
+            self.load(name, &file, &people, staging.as_mut(), progress).await?;
         self.keep_duplicates(name, staging.as_mut()).await?;
         name_groups(&people, staging.as_mut()).await?;
-        let row = self.publish(&file, &people, staging.as_mut(), progress).await?;
+        let row = self.publish(&file, &people, staging.as_mut(), excluded, progress).await?;
         drop(staging);
         remove_staging(&path)?;
         Ok(Sealed { row, rejects })
@@ -109,12 +124,13 @@ impl Engine {
         people: &People,
         staging: &mut dyn Staging,
         progress: &dyn Progress,
-    ) -> Result<RejectSummary, EngineError> {
-        let base = self.workspace.root();
+    ) -> Result<(RejectSummary, Excluded), EngineError> {
+        // what earlier campaigns take out changes while the source does not: it is read anew
+        let may_go_on = file.audience.minus.is_empty() && file.audience.intersect.is_empty();
         let as_of = self.clock.now();
         let rules = self.address_rules(name, file, as_of).await?;
-        if let Some(loaded) = staging.loaded().await? {
-            let mut source = file.audience.open(base).await?;
+        if let Some(loaded) = staging.loaded().await?.filter(|_| may_go_on) {
+            let mut source = self.open_audience(name, file, progress).await?;
             progress.note("an earlier seal of this campaign was loaded to its end; checking that the source is the same");
             let (digest, summary) = self.read_again(name, source.as_mut()).await?;
             if digest != Digest::from_bytes(loaded.digest) {
@@ -122,11 +138,25 @@ impl Engine {
             } else if rules.provenance != loaded.rules {
                 progress.note("the rules people are judged by changed since; loading it anew");
             } else {
-                return Ok(summary);
+                return Ok((summary, Excluded::new()));
             }
         }
         staging.restart().await?;
-        let mut source = file.audience.open(base).await?;
+        let mut source = self.open_audience(name, file, progress).await?;
+        let loading = Loading { name, file, people, rules, as_of };
+        let rejects = self.load_from(source.as_mut(), loading, staging, progress).await?;
+        Ok((rejects, source.excluded()))
+    }
+
+    /// Stages everything that a source has.
+    pub(super) async fn load_from(
+        &self,
+        source: &mut dyn Source,
+        loading: Loading<'_>,
+        staging: &mut dyn Staging,
+        progress: &dyn Progress,
+    ) -> Result<RejectSummary, EngineError> {
+        let Loading { name, file, people, rules, as_of } = loading;
         let mut loader = Loader {
             people,
             digest_key: self.keys.digest(),
@@ -141,7 +171,7 @@ impl Engine {
             rows: 0,
             rejected: 0,
         };
-        progress.begin("Sealing", source.progress().total, unit_of(source.as_ref()));
+        progress.begin("Sealing", source.progress().total, unit_of(source));
         loop {
             let digest = &mut loader.digest;
             let batch = source.next_batch(BATCH, &mut |bytes: &[u8]| digest.update(bytes)).await?;
@@ -225,6 +255,7 @@ impl Engine {
         file: &CampaignFile,
         people: &People,
         staging: &mut dyn Staging,
+        excluded: Excluded,
         progress: &dyn Progress,
     ) -> Result<SealRow, EngineError> {
         let (totals, _) = staging.totals().await?;
@@ -246,7 +277,7 @@ impl Engine {
             )));
         }
         let (root, chunk_roots) = roots(staging).await?;
-        let (source_kind, source_name) = origin(&file.audience);
+        let (source_kind, source_name) = file.audience.provenance();
         let source = staging.loaded().await?;
         // Classes that people are born into stand in the seal's own entry: every later change has one,
         // so that the totals can be counted again from the ledger alone.
@@ -259,6 +290,7 @@ impl Engine {
             ("conflicts".to_owned(), totals.conflicts),
             ("rejected".to_owned(), totals.rejected),
         ]);
+        counts.extend(super::audience::ledger_counts(&excluded));
         let entry = Entry::Sealed {
             campaign: people.ledger_name(),
             root: root.to_string(),
@@ -272,6 +304,7 @@ impl Engine {
             source_name,
             root: *root.as_bytes(),
             chunk_roots,
+            excluded,
         };
         progress.begin("Freezing", Some(totals.sealed + copies), "rows");
         let line = entry.line(self.clock.now());
@@ -298,17 +331,11 @@ async fn name_groups(people: &People, staging: &mut dyn Staging) -> Result<(), E
     }
 }
 
-fn unit_of(source: &dyn Source) -> &'static str {
+/// The word for what a source counts its progress in.
+pub(super) fn unit_of(source: &dyn Source) -> &'static str {
     match source.progress().unit {
         crate::source::Unit::Bytes => "bytes",
         crate::source::Unit::Rows => "rows",
-    }
-}
-
-fn origin(audience: &SourceSettings) -> (&'static str, String) {
-    match audience {
-        SourceSettings::Csv(csv) => ("csv", csv.path.display().to_string()),
-        SourceSettings::Sql(sql) => ("sql", sql.url.clone()),
     }
 }
 
@@ -335,7 +362,7 @@ fn remove_staging(path: &std::path::Path) -> Result<(), EngineError> {
 }
 
 /// Removes a file that may be absent.
-fn remove(path: &std::path::Path) -> Result<(), EngineError> {
+pub(super) fn remove(path: &std::path::Path) -> Result<(), EngineError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(EngineError::file(path)(error))

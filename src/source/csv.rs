@@ -1,4 +1,4 @@
-//! People from a CSV file: RFC 4180 with a header, in UTF-8, with or without a byte order mark.
+//! People from a CSV file: RFC 4180 with a header, in any encoding of [`super::Encoding`].
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,8 +7,9 @@ use std::path::Path;
 use async_trait::async_trait;
 use csv::{ByteRecord, ReaderBuilder, Terminator};
 
+use super::header::{self, failed};
 use super::mapping::{Mapping, Refusal};
-use super::record::{RecordError, Records};
+use super::record::Records;
 use super::{CsvSettings, Progress, Reject, Row, Source, SourceError, Tap, Unit};
 
 /// A CSV file being read.
@@ -28,19 +29,21 @@ impl CsvSource {
     pub fn open(settings: &CsvSettings, base: &Path) -> Result<Self, SourceError> {
         let path = base.join(&settings.path);
         let origin = format!("csv {}", path.display());
-        let delimiter = delimiter(&origin, settings.delimiter)?;
         let file = File::open(&path);
-        let failed = |source| SourceError::Open { path: path.clone(), source };
+        let failed = |source| SourceError::Open { path: path.clone(), table: "csv", source };
         let file = file.map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         let mut opening = Vec::new();
-        let mut records = Records::new(file, delimiter);
+        let mut records = Records::lines(file, settings.encoding);
+        let tap: Tap<'_> = &mut |bytes| opening.extend_from_slice(bytes);
+        let delimiter = header::delimiter(&origin, settings.delimiter, &mut records, tap)?;
+        records.delimit(delimiter);
         let mut values = Values::new(delimiter);
-        let header = header(&origin, &mut records, &mut values, &mut |bytes| {
-            opening.extend_from_slice(bytes);
-        })?;
+        let names = header::read(&origin, &mut records, &mut values, tap)?;
+        let other = header::other_delimiter(&names, delimiter);
+        let mapping = Mapping::new(&origin, &settings.columns, names);
         Ok(Self {
-            mapping: Mapping::new(&origin, &settings.columns, header)?,
+            mapping: mapping.map_err(|error| header::hinting(error, other))?,
             total: metadata.is_file().then_some(metadata.len()),
             origin,
             records,
@@ -62,7 +65,7 @@ impl CsvSource {
             None => self
                 .values
                 .of(self.records.raw())
-                .map_err(|source| failed(&self.origin, line, RecordError::Read(source)))
+                .map_err(|source| failed(&self.origin, line, source.into()))
                 .map(|values| self.mapping.read(values))?,
         };
         Ok(Some(match read {
@@ -92,7 +95,7 @@ impl Source for CsvSource {
     }
 
     fn progress(&self) -> Progress {
-        Progress { done: self.records.offset(), total: self.total, unit: Unit::Bytes }
+        Progress { done: self.records.done(), total: self.total, unit: Unit::Bytes }
     }
 
     fn origin(&self) -> &str {
@@ -100,65 +103,15 @@ impl Source for CsvSource {
     }
 }
 
-fn delimiter(origin: &str, delimiter: char) -> Result<u8, SourceError> {
-    u8::try_from(delimiter)
-        .ok()
-        .filter(|byte| byte.is_ascii() && !b"\"\r\n\0".contains(byte))
-        .ok_or_else(|| SourceError::Setting {
-            origin: origin.into(),
-            key: "delimiter".into(),
-            problem: "must be one ASCII character other than a quote or a line break".into(),
-        })
-}
-
-/// The column names, trimmed.
-fn header(
-    origin: &str,
-    records: &mut Records<File>,
-    values: &mut Values,
-    tap: Tap<'_>,
-) -> Result<Vec<String>, SourceError> {
-    let wrong = |line, reason: &str| SourceError::Header {
-        origin: origin.into(),
-        line,
-        reason: reason.into(),
-    };
-    let record = match records.next(tap) {
-        Ok(Some(record)) => record,
-        Ok(None) => return Err(wrong(1, "the file is empty")),
-        Err(error) => return Err(failed(origin, records.line(), error)),
-    };
-    if let Some(fault) = record.fault {
-        return Err(wrong(record.line, &fault.to_string()));
-    }
-    values
-        .of(records.raw())
-        .map_err(|source| failed(origin, record.line, RecordError::Read(source)))?
-        .iter()
-        .map(|name| match std::str::from_utf8(name) {
-            Ok(name) if !name.contains('\0') => Ok(name.trim().to_owned()),
-            _ => Err(wrong(record.line, "not UTF-8")),
-        })
-        .collect()
-}
-
-fn failed(origin: &str, line: u64, error: RecordError) -> SourceError {
-    let origin = origin.into();
-    match error {
-        RecordError::Read(source) => SourceError::Read { origin, line, source },
-        RecordError::Quoting => SourceError::Quoting { origin, line },
-    }
-}
-
 /// Splits whole raw rows into values. One reader of the `csv` crate serves the whole file, since
 /// building one costs more than a row.
-struct Values {
+pub(super) struct Values {
     reader: ::csv::Reader<Feed>,
     values: ByteRecord,
 }
 
 impl Values {
-    fn new(delimiter: u8) -> Self {
+    pub(super) fn new(delimiter: u8) -> Self {
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -169,7 +122,7 @@ impl Values {
     }
 
     /// The values of a row that [`Records`] found nothing wrong with.
-    fn of(&mut self, raw: &[u8]) -> io::Result<&ByteRecord> {
+    pub(super) fn of(&mut self, raw: &[u8]) -> io::Result<&ByteRecord> {
         self.reader.get_mut().load(raw);
         let read = self.reader.read_byte_record(&mut self.values).map_err(io::Error::other)?;
         // two cutters that disagree would mix two people's rows
@@ -217,6 +170,7 @@ mod tests {
     use rand::rngs::SmallRng;
     use rand::{RngExt, SeedableRng};
 
+    use super::super::Encoding;
     use super::*;
     use crate::domain::address::AddressReason;
     use crate::domain::recipient::Recipient;
@@ -230,7 +184,8 @@ mod tests {
         std::fs::write(dir.path().join("people.csv"), bytes).unwrap();
         let settings = CsvSettings {
             path: "people.csv".into(),
-            delimiter: ',',
+            delimiter: None,
+            encoding: Encoding::Utf8,
             columns: toml::from_str(COLUMNS).unwrap(),
         };
         let source = CsvSource::open(&settings, dir.path());
@@ -354,7 +309,8 @@ mod tests {
             let bytes: Vec<u8> = (0..rng.random_range(0..24))
                 .map(|_| letters[rng.random_range(0..letters.len())])
                 .collect();
-            let mut records = Records::new(Cursor::new(&bytes), b',');
+            let mut records = Records::lines(Cursor::new(&bytes), Encoding::Utf8);
+            records.delimit(b',');
             while let Some(record) = records.next(&mut |_| {}).unwrap() {
                 if record.fault.is_some() {
                     continue;
@@ -396,7 +352,7 @@ mod tests {
         for (file, part) in [
             (&b""[..], "the file is empty"),
             (b"\n\r\n", "the file is empty"),
-            (b"\xFF\xFEi\0d\0,\0e\0\n\0", "not UTF-8"),
+            (b"\xFF\xFEi\0d\0,\0e\0\n\0", "hint: `encoding = \"utf-16\"`"),
             (b"id,\"email\n", "not closed"),
             (b"7,secret@example.com,Ada,,x\n", "no column `id`, which `columns.account` names"),
             (b"id,email,first,moved,product,email\n", "two columns are called `email`"),
@@ -413,17 +369,18 @@ mod tests {
         std::fs::write(dir.path().join("p"), "id;mail\n7;\"a@example.com\"\n").unwrap();
         let mut settings = CsvSettings {
             path: "p".into(),
-            delimiter: ';',
+            delimiter: Some(';'),
+            encoding: Encoding::Utf8,
             columns: toml::from_str("account = \"id\"\naddress = \"mail\"").unwrap(),
         };
         let mut source = CsvSource::open(&settings, dir.path()).unwrap();
         let rows = source.next_batch(0, &mut |_| {}).await.unwrap();
         assert!(matches!(&rows[..], [Row::Good { line: 2, recipient }]
             if recipient.reason == AddressReason::Ok));
-        settings.delimiter = '"';
+        settings.delimiter = Some('"');
         assert!(CsvSource::open(&settings, dir.path()).is_err());
         settings.path = "nowhere".into();
-        settings.delimiter = ',';
+        settings.delimiter = None;
         let error = CsvSource::open(&settings, dir.path()).err().unwrap();
         assert!(matches!(error, SourceError::Open { .. }));
     }

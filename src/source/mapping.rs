@@ -203,8 +203,20 @@ fn find(origin: &str, header: &[String], key: &str, column: &str) -> Result<usiz
     let mut places = header.iter().enumerate().filter(|(_, name)| **name == column);
     match (places.next(), places.next()) {
         (Some((at, _)), None) => Ok(at),
-        (None, _) => Err(SourceError::MissingColumn { origin, key, column }),
+        (None, _) => {
+            let hint = hint(header, &column);
+            Err(SourceError::MissingColumn { origin, key, column, hint })
+        }
         (Some(_), Some(_)) => Err(SourceError::DoubledColumn { origin, key, column }),
+    }
+}
+
+/// A column of nearly that name is what was meant, most likely. Nothing else of a header is shown: a
+/// file without one has a person there.
+fn hint(header: &[String], column: &str) -> String {
+    match header.iter().find(|name| name.eq_ignore_ascii_case(column.trim())) {
+        Some(name) => format!("there is `{name}`, and names are compared letter by letter"),
+        None => "the header is compared letter by letter".into(),
     }
 }
 

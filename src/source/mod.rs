@@ -4,13 +4,20 @@
 //! handed on with its line, column and reason, and kept. Knows nothing of seals, stores or
 //! digests: who wants a digest of the source taps the bytes as they are read.
 
+mod audience;
 mod csv;
+mod encoding;
+mod header;
+mod input;
+mod json;
 mod mapping;
+mod ndjson;
 mod record;
 mod reject;
 mod settings;
 mod sql;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -19,9 +26,12 @@ use async_trait::async_trait;
 use crate::database::DatabaseError;
 use crate::domain::recipient::Recipient;
 
+pub use self::audience::{AudienceOrigin, AudienceSettings, PeopleOf};
 pub use self::csv::CsvSource;
+pub use self::encoding::{Encoding, EncodingFault};
+pub use self::ndjson::NdjsonSource;
 pub use self::reject::{Reject, RejectError, RejectFile, RejectReason, RejectSummary};
-pub use self::settings::{Columns, CsvSettings, SourceSettings, SqlSettings};
+pub use self::settings::{Columns, CsvSettings, NdjsonSettings, SourceSettings, SqlSettings};
 pub use self::sql::SqlSource;
 
 /// Sees what is read, in order and once: every byte of a file; of a query its text, then every
@@ -74,16 +84,24 @@ pub trait Source: Send {
 
     /// What it is, for the seal's provenance and for messages: `csv people.csv`.
     fn origin(&self) -> &str;
+
+    /// Rows read and left out on purpose so far, by the step that left them out; they are no part of
+    /// what [`Source::next_batch`] gave.
+    fn excluded(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
 }
 
 /// Why a source cannot be read, or be read on. Never holds a value of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The file cannot be opened.
-    #[error("{}: cannot be opened; hint: check `path` in [audience.csv]", path.display())]
+    #[error("{}: cannot be opened; hint: check `path` in [audience.{table}]", path.display())]
     Open {
         /// The file.
         path: PathBuf,
+        /// The table under `audience` that names it.
+        table: &'static str,
         /// What the system said.
         #[source]
         source: io::Error,
@@ -100,17 +118,47 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The file is empty, or its first line is no header.
-    #[error(
-        "{origin}: line {line} is no header: {reason}; \
-         hint: the first line must name the columns, in UTF-8"
-    )]
+    #[error("{origin}: line {line} is no header: {reason}")]
     Header {
         /// The source.
         origin: String,
         /// The line.
         line: u64,
-        /// What is wrong with it.
+        /// What is wrong with it, with a hint.
         reason: String,
+    },
+    /// The bytes are not text of the encoding set.
+    #[error("{origin}: {fault}")]
+    Encoding {
+        /// The source.
+        origin: String,
+        /// What speaks against it.
+        fault: EncodingFault,
+    },
+    /// A JSON document instead of one object a line.
+    #[error(
+        "{origin}: begins with a list, and NDJSON is one object a line; \
+         hint: `jq -c '.[]'` writes it so"
+    )]
+    JsonList {
+        /// The source.
+        origin: String,
+    },
+    /// A mapped key is in none of the objects looked at.
+    #[error(
+        "{origin}: no key `{column}`, which `columns.{key}` names, in the first {objects} objects; \
+         hint: keys are compared letter by letter, nested ones are written `a.b`, and a rare one \
+         counts as there where the first object has it as null"
+    )]
+    MissingKey {
+        /// The source.
+        origin: String,
+        /// The key in `columns`.
+        key: String,
+        /// The key it names.
+        column: String,
+        /// Objects looked at.
+        objects: usize,
     },
     /// So many quotes are never closed that reading on would read the file over and over.
     #[error(
@@ -124,10 +172,7 @@ pub enum SourceError {
         line: u64,
     },
     /// A mapped column is not there.
-    #[error(
-        "{origin}: no column `{column}`, which `columns.{key}` names; \
-         hint: the header is compared letter by letter"
-    )]
+    #[error("{origin}: no column `{column}`, which `columns.{key}` names; hint: {hint}")]
     MissingColumn {
         /// The source.
         origin: String,
@@ -135,9 +180,14 @@ pub enum SourceError {
         key: String,
         /// The column it names.
         column: String,
+        /// What may have been meant.
+        hint: String,
     },
     /// A mapped column is there twice.
-    #[error("{origin}: two columns are called `{column}`, which `columns.{key}` names")]
+    #[error(
+        "{origin}: two columns are called `{column}`, which `columns.{key}` names; \
+         hint: rename one of them"
+    )]
     DoubledColumn {
         /// The source.
         origin: String,
@@ -187,6 +237,16 @@ pub enum SourceError {
         /// What the driver said.
         #[source]
         source: sqlx::Error,
+    },
+    /// Where the rows come from refuses them, or stopped giving them.
+    #[error("{origin}: reading stopped after row {rows}: {source}")]
+    Stopped {
+        /// The source.
+        origin: String,
+        /// Rows read before.
+        rows: u64,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The task that reads the query died.
     #[error("{origin}: the reader died after row {rows}")]

@@ -4,17 +4,19 @@
 //! because a quote that is never closed would let that crate swallow every row after it, people
 //! and all: here such a quote costs its own line only, and reading goes on with the next.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
+use super::encoding::Encoding;
+use super::input::{Input, InputError};
 use super::{RejectReason, Tap};
 
 /// The longest row that is kept, in bytes; longer ones are rejected and read past.
 pub(super) const RECORD_BYTES: usize = 1024 * 1024;
-/// How much is read at a time, in bytes.
-const CHUNK_BYTES: usize = 64 * 1024;
 /// How many bytes may be read again after quotes that are never closed, beside twice the file.
 const REREAD_BYTES: u64 = 64 * 1024 * 1024;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// How far a line is looked at for whether it says `sep=;`, in bytes.
+const SEPARATOR_BYTES: usize = 16;
 
 /// A row as it stands in the file; its bytes are in [`Records::raw`].
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub(super) struct Record {
 /// Why no further row can be read.
 #[derive(Debug)]
 pub(super) enum RecordError {
-    Read(io::Error),
+    Input(InputError),
     /// Quotes that are never closed would make it read the file over and over.
     Quoting,
 }
@@ -49,15 +51,14 @@ enum State {
 
 /// The rows of a file.
 pub(super) struct Records<R> {
-    input: R,
-    delimiter: u8,
+    input: Input<R>,
+    /// What stands between two values; none where quotes mean nothing and every line is a row.
+    delimiter: Option<u8>,
     chunk: Vec<u8>,
-    /// Where `chunk` starts in the file.
+    /// Where `chunk` starts in the text.
     chunk_start: u64,
     /// Where in `chunk` the next byte stands.
     next: usize,
-    /// How much of the file the tap has seen.
-    tapped: u64,
     /// How much was read again.
     reread: u64,
     line: u64,
@@ -65,24 +66,57 @@ pub(super) struct Records<R> {
 }
 
 impl<R: Read + Seek> Records<R> {
-    /// The rows of `input`, which stands at its beginning.
-    pub(super) fn new(input: R, delimiter: u8) -> Self {
+    /// The lines of `input`, which stands at its beginning, each a row.
+    pub(super) fn lines(input: R, encoding: Encoding) -> Self {
         Self {
-            input,
-            delimiter,
-            chunk: Vec::with_capacity(CHUNK_BYTES),
+            input: Input::new(input, encoding),
+            delimiter: None,
+            chunk: Vec::new(),
             chunk_start: 0,
             next: 0,
-            tapped: 0,
             reread: 0,
             line: 1,
             raw: Vec::new(),
         }
     }
 
-    /// Bytes read into rows so far.
+    /// From here on rows are those of a CSV file with this delimiter.
+    pub(super) fn delimit(&mut self, delimiter: u8) {
+        self.delimiter = Some(delimiter);
+    }
+
+    /// Bytes of text read into rows so far.
     pub(super) fn offset(&self) -> u64 {
         self.chunk_start + self.next as u64
+    }
+
+    /// Bytes of the file read so far.
+    pub(super) fn done(&self) -> u64 {
+        if self.input.is_plain() { self.offset() } else { self.input.tapped() }
+    }
+
+    /// Reads past a first line that says `sep=;`, as Excel writes and reads it, and tells what it
+    /// names.
+    pub(super) fn separator(&mut self, tap: Tap<'_>) -> Result<Option<u8>, RecordError> {
+        if self.chunk.is_empty() {
+            self.fill(tap)?;
+        }
+        let rest = &self.chunk[self.next..];
+        let near = &rest[..rest.len().min(SEPARATOR_BYTES)];
+        let end = near.iter().position(|byte| *byte == b'\n');
+        let line = near[..end.unwrap_or(near.len())].trim_ascii_end();
+        let bare = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\""));
+        let named = match bare.unwrap_or(&near[..end.unwrap_or(near.len())]) {
+            [s, e, p, b'=', named] | [s, e, p, b'=', named, b'\r']
+                if *named != b'\r' && [*s, *e, *p].eq_ignore_ascii_case(b"sep") =>
+            {
+                *named
+            }
+            _ => return Ok(None),
+        };
+        self.next += end.map_or(near.len(), |end| end + 1);
+        self.line += 1;
+        Ok(Some(named))
     }
 
     /// The physical line the next row starts on.
@@ -117,7 +151,7 @@ impl<R: Read + Seek> Records<R> {
         let mut size: u64 = 0;
         // where the row's second line starts in the file, and how long its first is
         let mut second: Option<(u64, u64)> = None;
-        while let Some(byte) = self.byte(tap).map_err(RecordError::Read)? {
+        while let Some(byte) = self.byte(tap)? {
             if byte == b'\n' {
                 self.line += 1;
                 if state != State::Quoted {
@@ -129,7 +163,7 @@ impl<R: Read + Seek> Records<R> {
             if self.raw.len() < RECORD_BYTES {
                 self.raw.push(byte);
             }
-            state = step(state, byte, self.delimiter);
+            state = self.delimiter.map_or(State::Plain, |delimiter| step(state, byte, delimiter));
             if state == State::Broken && second.is_some() {
                 break;
             }
@@ -152,7 +186,7 @@ impl<R: Read + Seek> Records<R> {
         Ok(fault)
     }
 
-    fn byte(&mut self, tap: Tap<'_>) -> io::Result<Option<u8>> {
+    fn byte(&mut self, tap: Tap<'_>) -> Result<Option<u8>, RecordError> {
         while self.next == self.chunk.len() {
             if !self.fill(tap)? {
                 return Ok(None);
@@ -163,17 +197,10 @@ impl<R: Read + Seek> Records<R> {
     }
 
     /// Reads the next chunk; false at the end of the file.
-    fn fill(&mut self, tap: Tap<'_>) -> io::Result<bool> {
+    fn fill(&mut self, tap: Tap<'_>) -> Result<bool, RecordError> {
         self.chunk_start += self.chunk.len() as u64;
-        self.chunk.clear();
         self.next = 0;
-        self.input.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut self.chunk)?;
-        let end = self.chunk_start + self.chunk.len() as u64;
-        if end > self.tapped {
-            let seen = self.tapped.saturating_sub(self.chunk_start);
-            tap(&self.chunk[usize::try_from(seen).unwrap_or(usize::MAX)..]);
-            self.tapped = end;
-        }
+        self.input.fill(&mut self.chunk, tap).map_err(RecordError::Input)?;
         if self.chunk_start == 0 && self.chunk.starts_with(BOM) {
             self.next = BOM.len();
         }
@@ -183,11 +210,11 @@ impl<R: Read + Seek> Records<R> {
     /// Goes back to `offset`, so that what a bad quote swallowed is read again.
     fn rewind(&mut self, offset: u64) -> Result<(), RecordError> {
         self.reread += self.offset() - offset;
-        if self.reread > REREAD_BYTES.saturating_add(self.tapped.saturating_mul(2)) {
+        if self.reread > REREAD_BYTES.saturating_add(self.input.tapped().saturating_mul(2)) {
             return Err(RecordError::Quoting);
         }
         if offset < self.chunk_start {
-            self.input.seek(SeekFrom::Start(offset)).map_err(RecordError::Read)?;
+            self.input.go_back(offset).map_err(|error| RecordError::Input(error.into()))?;
             self.chunk_start = offset;
             self.chunk.clear();
         }
@@ -219,12 +246,18 @@ mod tests {
 
     use super::*;
 
+    fn records(bytes: &[u8]) -> Records<Cursor<&[u8]>> {
+        let mut records = Records::lines(Cursor::new(bytes), Encoding::Utf8);
+        records.delimit(b',');
+        records
+    }
+
     /// (line, raw row, fault) of every row, and what the tap saw.
     type Cut = Vec<(u64, Vec<u8>, Option<RejectReason>)>;
 
     fn cut(bytes: &[u8]) -> (Cut, Vec<u8>) {
         let (mut rows, mut seen) = (Vec::new(), Vec::new());
-        let mut records = Records::new(Cursor::new(bytes), b',');
+        let mut records = records(bytes);
         let tap: Tap<'_> = &mut |bytes| seen.extend_from_slice(bytes);
         while let Some(record) = records.next(tap).unwrap() {
             rows.push((record.line, records.raw().to_vec(), record.fault));
@@ -252,6 +285,35 @@ mod tests {
             [(1, "a,b"), (2, "1,\"x\r\ny\""), (6, "2,\"\"\"\n\""), (8, "3,5\"x"), (9, "4,z")];
         assert_eq!(rows, expected.map(|(line, raw)| (line, raw.to_owned())));
         assert!(lines("").is_empty() && lines("\u{FEFF}").is_empty() && lines("\n\r\n").is_empty());
+    }
+
+    #[test]
+    fn where_quotes_mean_nothing_every_line_is_a_row() {
+        let text = b"{\"a\": \"\n\"b\n\n\r\nc\"";
+        let mut lines = Records::lines(Cursor::new(&text[..]), Encoding::Utf8);
+        for (line, raw) in [(1, "{\"a\": \""), (2, "\"b"), (5, "c\"")] {
+            assert_eq!(lines.next(&mut |_| {}).unwrap(), Some(Record { line, fault: None }));
+            assert_eq!(lines.raw(), raw.as_bytes());
+        }
+        assert_eq!(lines.next(&mut |_| {}).unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_that_names_the_separator_is_read_past() {
+        for (text, named, line) in [
+            ("sep=;\r\na;b\n", Some(b';'), 2),
+            ("\u{FEFF}SEP=\t\na\tb", Some(b'\t'), 2),
+            ("\"sep=|\"\na|b", Some(b'|'), 2),
+            ("sep=;", Some(b';'), 2),
+            ("sep=\r\na,b", None, 1),
+            ("sep=;;\na,b", None, 1),
+            ("separator\na", None, 1),
+            ("", None, 1),
+        ] {
+            let mut records = records(text.as_bytes());
+            assert_eq!(records.separator(&mut |_| {}).unwrap(), named, "{text:?}");
+            assert_eq!(records.line(), line, "{text:?}");
+        }
     }
 
     #[test]
@@ -307,7 +369,7 @@ mod tests {
     fn a_file_of_unclosed_quotes_ends_in_an_error_and_not_in_hours() {
         // every row leaves a quote open up to the end of the file
         let text = "a\",\"\"\"\n".repeat(60_000);
-        let mut records = Records::new(Cursor::new(text.as_bytes()), b',');
+        let mut records = records(text.as_bytes());
         let end = loop {
             match records.next(&mut |_| {}) {
                 Ok(Some(_)) => {}

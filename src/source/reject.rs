@@ -48,6 +48,21 @@ pub enum RejectReason {
     /// Text follows a closing quote on the same line.
     #[error("text follows a closing quote; a quote in a value must be doubled")]
     TextAfterQuote,
+    /// A line that is no JSON.
+    #[error("no valid JSON")]
+    Json,
+    /// A line that is JSON, but no object.
+    #[error("JSON, but no object")]
+    NoObject,
+    /// An object that names one key twice.
+    #[error("names one key twice")]
+    DuplicateKey,
+    /// An object or a list where a value is wanted.
+    #[error("an object or a list where a text, a number or true or false is wanted")]
+    NoValue,
+    /// Objects and lists inside each other, deeper than any record of a person goes.
+    #[error("objects and lists nested more than 64 deep")]
+    TooDeep,
     /// No addressee's word.
     #[error("not one of self, guardian, estate, organisation")]
     Addressee,
@@ -73,6 +88,11 @@ impl RejectReason {
             Self::RowTooLong { .. } => "row-too-long",
             Self::UnclosedQuote => "unclosed-quote",
             Self::TextAfterQuote => "text-after-quote",
+            Self::Json => "json",
+            Self::NoObject => "no-object",
+            Self::DuplicateKey => "duplicate-key",
+            Self::NoValue => "no-value",
+            Self::TooDeep => "too-deep",
             Self::Addressee => "addressee",
             Self::Instant => "instant",
             Self::Date => "date",
@@ -89,7 +109,8 @@ pub struct Reject {
     pub column: Option<String>,
     /// Why.
     pub reason: RejectReason,
-    /// The row as it was read, without its line break; a query's row written as CSV.
+    /// The row as it was read, without its line break, in UTF-8 where the file has another encoding;
+    /// a query's row written as CSV.
     pub raw: Vec<u8>,
 }
 

@@ -5,32 +5,44 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{CsvSource, Source, SourceError, SqlSource};
+use super::{CsvSource, Encoding, NdjsonSource, Source, SourceError, SqlSource};
 use crate::database::DatabaseSettings;
 use crate::domain::database::DatabaseTls;
 use crate::domain::field::FieldType;
 
-/// Where an audience comes from; exactly one of its tables.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// A file or a query that an audience comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceSettings {
     /// `[audience.csv]`
     Csv(CsvSettings),
-    /// `[audience.sql]`; `[audience.sqlite]` in files of before there were servers.
-    #[serde(alias = "sqlite")]
+    /// `[audience.ndjson]`
+    Ndjson(NdjsonSettings),
+    /// `[audience.sql]`
     Sql(SqlSettings),
 }
 
-/// A CSV file with a header, in UTF-8.
+/// A CSV file with a header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsvSettings {
     /// The file; a relative path starts at the workspace.
     pub path: PathBuf,
-    /// What stands between two values: `,` if not given.
-    #[serde(default = "comma")]
-    pub delimiter: char,
+    /// What stands between two values: what a first line `sep=;` says, else `,`, if not given.
+    pub delimiter: Option<char>,
+    /// How it is written; UTF-8 if not given.
+    #[serde(default)]
+    pub encoding: Encoding,
     /// Which columns hold what.
+    pub columns: Columns,
+}
+
+/// A file with one JSON object a line, in UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NdjsonSettings {
+    /// The file; a relative path starts at the workspace.
+    pub path: PathBuf,
+    /// Which keys hold what; a nested one is named `contact.email`.
     pub columns: Columns,
 }
 
@@ -60,7 +72,7 @@ pub struct SqlSettings {
 }
 
 /// Which column holds what. A column that is not named here is read past.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Columns {
     /// The account reference.
@@ -89,8 +101,32 @@ pub struct Columns {
     pub fields: BTreeMap<String, FieldType>,
 }
 
-fn comma() -> char {
-    ','
+impl Columns {
+    /// Accounts alone.
+    pub fn accounts(column: impl Into<String>) -> Self {
+        Self { account: column.into(), ..Self::default() }
+    }
+
+    /// Every column that is named, each with its key in `columns`.
+    pub fn named(&self) -> Vec<(String, String)> {
+        let optional = [
+            ("address", &self.address),
+            ("address_before", &self.address_before),
+            ("name", &self.name),
+            ("locale", &self.locale),
+            ("region", &self.region),
+            ("addressee", &self.addressee),
+            ("address_changed_at", &self.address_changed_at),
+            ("password_changed_at", &self.password_changed_at),
+            ("last_verified_on", &self.last_verified_on),
+        ];
+        let mut named = vec![("account".to_owned(), self.account.clone())];
+        named.extend(
+            optional.into_iter().filter_map(|(key, name)| Some((key.to_owned(), name.clone()?))),
+        );
+        named.extend(self.fields.keys().map(|name| (format!("fields.{name}"), name.clone())));
+        named
+    }
 }
 
 impl SqlSettings {
@@ -112,37 +148,57 @@ impl SourceSettings {
         Ok(match self {
             Self::Csv(settings) => Box::new(CsvSource::open(settings, base)?),
             Self::Sql(settings) => Box::new(SqlSource::open(settings, base).await?),
+            Self::Ndjson(settings) => Box::new(NdjsonSource::open(settings, base)?),
         })
+    }
+
+    /// What kind of source it is, and which file or database.
+    pub fn provenance(&self) -> (&'static str, String) {
+        match self {
+            Self::Csv(settings) => ("csv", settings.path.display().to_string()),
+            Self::Ndjson(settings) => ("ndjson", settings.path.display().to_string()),
+            Self::Sql(settings) => ("sql", settings.url.clone()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{AudienceOrigin, AudienceSettings};
     use super::*;
 
     #[derive(Debug, Deserialize)]
     struct Campaign {
-        audience: SourceSettings,
+        audience: AudienceSettings,
+    }
+
+    fn source(text: &str) -> SourceSettings {
+        match toml::from_str::<Campaign>(text).unwrap().audience.origin {
+            AudienceOrigin::Source(source) => *source,
+            AudienceOrigin::Campaign(people) => panic!("{people}"),
+        }
     }
 
     #[test]
     fn the_audience_is_one_of_its_tables() {
         let csv = r#"[audience.csv]
             path = "people.csv"
+            encoding = "windows-1252"
             columns = { account = "customer_id", address = "email", fields = { product = "text" } }"#;
-        let Ok(Campaign { audience: SourceSettings::Csv(csv) }) = toml::from_str(csv) else {
-            panic!("no CSV settings")
-        };
-        assert_eq!((csv.delimiter, csv.columns.account.as_str()), (',', "customer_id"));
+        let SourceSettings::Csv(csv) = source(csv) else { panic!("no CSV settings") };
+        assert_eq!((csv.delimiter, csv.encoding), (None, Encoding::Windows1252));
         assert_eq!(csv.columns.fields["product"], FieldType::Text);
         for table in ["sql", "sqlite"] {
             let text = format!(
                 "[audience.{table}]\nurl = \"sqlite:shop.db\"\n\
                  query = \"SELECT id FROM customer\"\ncolumns.account = \"id\""
             );
-            let read = toml::from_str::<Campaign>(&text).unwrap();
-            assert!(matches!(read.audience, SourceSettings::Sql(_)));
+            assert!(matches!(source(&text), SourceSettings::Sql(_)));
         }
+        let named: Vec<_> = csv.columns.named().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(named, ["account", "address", "fields.product"]);
+        let ndjson = "[audience.ndjson]\npath = \"p\"\ncolumns.account = \"id\"";
+        assert_eq!(source(ndjson).provenance(), ("ndjson", "p".into()));
     }
 
     #[test]
@@ -150,6 +206,7 @@ mod tests {
         for text in [
             "[audience.csv]\npath = \"p\"\ncolumns = { account = \"id\", adress = \"email\" }",
             "[audience.csv]\npath = \"p\"\nqoute = \"x\"\ncolumns = { account = \"id\" }",
+            "[audience.csv]\npath = \"p\"\nencoding = \"utf8\"\ncolumns = { account = \"id\" }",
             "[audience.csv]\npath = \"p\"\ncolumns = { address = \"email\" }",
             "[audience.csv]\npath = \"p\"\ncolumns = { account = \"id\", fields = { a = \"url\" } }",
             "[audience.xlsx]\npath = \"p\"",

@@ -6,6 +6,7 @@
 
 pub mod acts;
 pub mod amendments;
+pub mod audiences;
 pub mod campaigns;
 pub mod containments;
 pub mod credentials;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub use acts::Acts;
 pub use amendments::Amendments;
+pub use audiences::Audiences;
 pub use campaigns::Campaigns;
 pub use containments::Containments;
 pub use credentials::Credentials;
@@ -53,6 +55,7 @@ pub trait Store:
     + Paces
     + Waves
     + Acts
+    + Audiences
     + Errands
     + Rechecks
     + Reports

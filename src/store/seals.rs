@@ -125,6 +125,8 @@ pub struct SealRow {
     pub copies: u64,
     /// The rules people were judged, grouped and drawn by, as canonical JSON.
     pub rules: String,
+    /// Rows read and left out on purpose before the sums, by the step that left them out.
+    pub excluded: BTreeMap<String, u64>,
 }
 
 /// What a staging file knows about itself.
@@ -155,6 +157,8 @@ pub struct Publication {
     pub root: [u8; 32],
     /// Root of each chunk, by number.
     pub chunk_roots: BTreeMap<u64, [u8; 32]>,
+    /// Rows read and left out on purpose, by the step that left them out.
+    pub excluded: BTreeMap<String, u64>,
 }
 
 /// A seal under construction: a file of its own on SQLite, so that the database's writer stays free.

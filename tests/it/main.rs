@@ -27,6 +27,7 @@ mod rescue;
 mod safety;
 mod seal;
 mod sink;
+mod sources;
 mod tampering;
 mod trust;
 mod walk;

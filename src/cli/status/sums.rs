@@ -1,5 +1,7 @@
 //! Both lines of promise 1 as sums with their numbers.
 
+use std::collections::BTreeMap;
+
 use crate::cli::output::count;
 use crate::domain::totals::{CopyTotals, DeliveryTotals, SourceTotals};
 
@@ -14,6 +16,22 @@ pub(in crate::cli) fn source_sum(source: &SourceTotals) -> String {
         count(source.rejected)
     );
     with_doubt(sum, source.balances())
+}
+
+/// The first line of promise 1 with what was left out before it.
+pub(in crate::cli) fn source_line(
+    source: &SourceTotals,
+    excluded: &BTreeMap<String, u64>,
+) -> String {
+    let left_out: u64 = excluded.values().sum();
+    if excluded.is_empty() {
+        return source_sum(source);
+    }
+    let steps: Vec<String> = excluded
+        .iter()
+        .map(|(step, rows)| format!("{} excluded by {step}", count(*rows)))
+        .collect();
+    format!("{} read, {}: {}", count(source.rows + left_out), steps.join(", "), source_sum(source))
 }
 
 /// The second line of promise 1.
@@ -55,5 +73,17 @@ mod tests {
         assert!(!delivery_sum(&totals).contains("ADD UP"));
         totals.queued += 1;
         assert!(delivery_sum(&totals).contains("DOES NOT ADD UP"));
+    }
+
+    #[test]
+    fn what_was_left_out_stands_before_the_sum_and_is_no_part_of_it() {
+        let source =
+            SourceTotals { rows: 1_010, sealed: 1_000, duplicates: 4, conflicts: 1, rejected: 5 };
+        let excluded = BTreeMap::from([("minus first-wave (told)".into(), 7_000)]);
+        assert_eq!(
+            source_line(&source, &excluded),
+            "8,010 read, 7,000 excluded by minus first-wave (told): 1,010 = 1,000 sealed + 4 \
+             duplicates + 1 conflicts + 5 rejected"
+        );
     }
 }

@@ -37,6 +37,8 @@ pub struct Status {
     pub pause_note: Option<String>,
     /// First line of promise 1.
     pub source: SourceTotals,
+    /// Rows left out before it, by the step that left them out.
+    pub excluded: BTreeMap<String, u64>,
     /// When people were frozen.
     pub sealed_at: Option<String>,
     /// Names replaced by the neutral salutation.

@@ -22,7 +22,7 @@ use crate::store::seals::SharedLimits;
 const NEVER: &str = ".invalid";
 
 /// What an address is judged by.
-pub(super) struct AddressRules<'a> {
+pub(in crate::engine) struct AddressRules<'a> {
     digest_key: &'a Key,
     own: DomainList,
     dead: DomainList,
@@ -46,7 +46,7 @@ pub(super) struct Judged {
 
 impl Engine {
     /// Reads the lists that a campaign's `[addresses]` names, and the incident's window.
-    pub(super) async fn address_rules(
+    pub(in crate::engine) async fn address_rules(
         &self,
         name: &str,
         file: &CampaignFile,

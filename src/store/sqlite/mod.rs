@@ -5,8 +5,10 @@
 
 mod acts;
 mod amendments;
+mod audiences;
 mod campaigns;
 mod classes;
+mod comparison;
 mod containments;
 mod credentials;
 mod deliveries;

@@ -166,8 +166,8 @@ impl Publisher<'_> {
         sqlx::query_scalar(
             "INSERT INTO seal (campaign_id, state, root, source_kind, source_name, source_digest, as_of,
                                source_rows, sealed, duplicates, conflicts, rejected, names_refused,
-                               copies, rules)
-             VALUES ($1, 'copying', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                               copies, rules, excluded)
+             VALUES ($1, 'copying', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              RETURNING id",
         )
         .bind(self.publication.campaign)
@@ -184,6 +184,7 @@ impl Publisher<'_> {
         .bind(row::int(self.names_refused))
         .bind(row::int(self.copies))
         .bind(&self.source.rules)
+        .bind(serde_json::json!(self.publication.excluded).to_string())
         .fetch_one(conn)
         .await
         .map_err(StoreError::on("begin a seal"))

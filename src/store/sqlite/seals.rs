@@ -26,10 +26,16 @@ pub(super) struct SealColumns {
     names_refused: i64,
     copies: i64,
     rules: String,
+    excluded: String,
 }
 
 impl SealColumns {
     pub(super) fn read(self) -> Result<SealRow, StoreError> {
+        let excluded = serde_json::from_str(&self.excluded).map_err(|_| StoreError::Corrupt {
+            table: "seal",
+            column: "excluded",
+            row: self.id.to_string(),
+        })?;
         Ok(SealRow {
             id: self.id,
             root: row::bytes(&self.root, "seal", "root", self.id)?,
@@ -48,6 +54,7 @@ impl SealColumns {
             names_refused: row::uint(self.names_refused),
             copies: row::uint(self.copies),
             rules: self.rules,
+            excluded,
         })
     }
 }
@@ -80,7 +87,7 @@ impl Seals for SqliteStore {
         let found: Option<SealColumns> = sqlx::query_as(
             "SELECT s.id, s.root, s.source_kind, s.source_name, s.source_digest, s.as_of, s.sealed_at,
                     s.source_rows, s.sealed, s.duplicates, s.conflicts, s.rejected, s.names_refused,
-                    s.copies, s.rules
+                    s.copies, s.rules, s.excluded
              FROM campaign AS c
              JOIN seal AS s ON s.id = c.seal_id
              WHERE c.id = $1",

@@ -1,6 +1,7 @@
 //! A whole house per test: workspace, shop, sink, engine, two founders.
 
 pub mod amending;
+pub mod audience;
 pub mod confined;
 pub mod database;
 pub mod exim;

@@ -1,0 +1,129 @@
+//! `Audiences` on SQLite.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::comparison::SqliteComparison;
+use super::{SqliteStore, StoreError, row};
+use crate::domain::class_selector::ClassSelector;
+use crate::store::audiences::{Audiences, Comparison, SealedPerson, Standing};
+
+/// The class and reason of `d`. Whoever waits for a second copy, the first one's fate unknown, stands as
+/// queued or deferred but may have been told: here they are in doubt.
+macro_rules! standing {
+    () => {
+        "CASE WHEN d.class IN ('queued', 'deferred') AND EXISTS (
+                  SELECT 1 FROM outcome AS o
+                  WHERE o.campaign_id = d.campaign_id AND o.number = d.number
+                    AND o.result = 'in-doubt'
+                    AND NOT EXISTS (
+                            SELECT 1 FROM resolution AS s
+                            WHERE s.campaign_id = o.campaign_id AND s.number = o.number
+                              AND s.generation = o.generation AND s.n = o.n
+                              AND s.result = 'not-sent'))
+              THEN 'in-doubt/due'
+              ELSE COALESCE(d.class, 'queued') || '/' || COALESCE(d.reason, '') END"
+    };
+}
+
+const PEOPLE: &str = concat!(
+    "SELECT number, body FROM (
+         SELECT r.number, r.body, ",
+    standing!(),
+    " AS standing
+         FROM recipient AS r
+         LEFT JOIN delivery AS d ON d.campaign_id = $2 AND d.number = r.number
+         WHERE r.seal_id = $3 AND r.number > $4 AND r.copy_of IS NULL)
+     WHERE $1 = '[]' OR EXISTS (
+               SELECT 1 FROM json_each($1) AS j
+               WHERE standing = (j.value ->> 'c') || '/' || (j.value ->> 'r')
+                  OR (j.value ->> 'r' IS NULL
+                      AND substr(standing, 1, length(j.value ->> 'c') + 1) = (j.value ->> 'c') || '/'))
+     ORDER BY number
+     LIMIT $5"
+);
+
+// CROSS JOIN keeps the planner to the order written: from the digests asked for to their rows by key.
+const STANDINGS: &str = concat!(
+    "SELECT a.digest, ",
+    standing!(),
+    "
+    FROM json_each($1) AS j
+    CROSS JOIN account_lookup AS a ON a.seal_id = $2 AND a.digest = unhex(j.value)
+    CROSS JOIN recipient AS r ON r.seal_id = a.seal_id AND r.number = a.number
+    LEFT JOIN delivery AS d ON d.campaign_id = $3 AND d.number = a.number
+    WHERE r.copy_of IS NULL"
+);
+
+#[async_trait]
+impl Audiences for SqliteStore {
+    async fn sealed_people(
+        &self,
+        campaign: i64,
+        classes: &[ClassSelector],
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<SealedPerson>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let classes: Vec<Value> = classes
+            .iter()
+            .map(|class| json!({ "c": class.class(), "r": class.reason() }))
+            .collect();
+        let rows: Vec<(i64, Option<Vec<u8>>)> = sqlx::query_as(PEOPLE)
+            .bind(json!(classes).to_string())
+            .bind(campaign)
+            .bind(seal)
+            .bind(row::int(after))
+            .bind(i64::from(limit))
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("read sealed people"))?;
+        let read = |(number, body)| SealedPerson { number: row::uint(number), body };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    async fn standings(
+        &self,
+        campaign: i64,
+        accounts: &[[u8; 16]],
+    ) -> Result<HashMap<[u8; 16], Standing>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let digests: Vec<String> = accounts.iter().map(hex::encode).collect();
+        let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(STANDINGS)
+            .bind(json!(digests).to_string())
+            .bind(seal)
+            .bind(campaign)
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("look accounts up"))?;
+        rows.into_iter()
+            .map(|(digest, standing)| {
+                let (class, reason) = standing.split_once('/').unwrap_or((&standing, ""));
+                let digest = row::bytes(&digest, "account_lookup", "digest", seal)?;
+                Ok((digest, (class.to_owned(), reason.to_owned())))
+            })
+            .collect()
+    }
+
+    async fn comparison(&self, path: &Path) -> Result<Box<dyn Comparison>, StoreError> {
+        Ok(Box::new(SqliteComparison::open(path).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn accounts_are_looked_up_by_key_and_never_walked() {
+        let steps = steps(STANDINGS).await;
+        for table in ["a", "r", "d"] {
+            let by_key = format!("SEARCH {table} USING PRIMARY KEY");
+            assert!(steps.iter().any(|step| step.starts_with(&by_key)), "{table}: {steps:?}");
+        }
+    }
+}

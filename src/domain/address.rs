@@ -106,6 +106,11 @@ impl EmailAddress {
         &self.full[..self.at]
     }
 
+    /// Whether the address belongs to a role (`info@`) rather than to a person.
+    pub fn is_role(&self) -> bool {
+        matches!(self.local_part(), "info" | "office" | "support" | "admin" | "postmaster")
+    }
+
     /// The domain as lower-cased A-label.
     pub fn domain(&self) -> &str {
         &self.full[self.at + 1..]

@@ -1,5 +1,7 @@
 //! `campaigns/<name>.toml`: whom to tell, how to secure them, what to send and how fast.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::Deserialize;
 
@@ -77,9 +79,15 @@ pub struct NoticeSection {
     /// How long a personal link lives, from the latest attempt on; for mode `link`.
     #[serde(default = "one_day")]
     pub token_for: HumanDuration,
-    /// Language where the person's own has no template.
+    /// Language of people whose own the notice is not told in.
     #[serde(default = "english")]
     pub locale: String,
+    /// Language of the people of a region, where they have no tag of their own that it is told in.
+    #[serde(default)]
+    pub region_locales: BTreeMap<String, String>,
+    /// Languages without which nothing may be planned.
+    #[serde(default)]
+    pub require_locales: Vec<String>,
     /// Who the mail is from.
     pub from: Sender,
     /// Where answers go.
@@ -226,6 +234,9 @@ impl CampaignFile {
                  hint: `token_for = \"24h\"`"
                     .into(),
             );
+        }
+        if let Err(fault) = super::locale::check(&self.notice) {
+            return refuse(fault);
         }
         if let Err(fault) = self.pace.setting().check() {
             return refuse(format!("[pace]: {fault}"));

@@ -3,9 +3,11 @@
 pub mod approve;
 pub mod approved;
 pub mod campaign_file;
+pub mod census;
 pub mod error;
 pub mod founding;
 pub mod link;
+pub mod locale;
 pub mod notice;
 pub mod notify;
 pub mod operators;

@@ -6,7 +6,10 @@ use std::path::Path;
 use serde_json::json;
 
 use super::campaign_file::{self, CampaignFile};
+use super::census::Census;
+use super::notice::NoticeWriter;
 use super::people::People;
+use super::progress::{Progress, Silent};
 use super::{Engine, EngineError};
 use crate::domain::credential::CredentialKind;
 use crate::domain::incident::Incident;
@@ -33,6 +36,8 @@ pub struct Plan {
     pub head_count: u64,
     /// What is exposed and will be expired.
     pub kinds: Vec<CredentialKind>,
+    /// Who a notice would go to; none for containment, and where it was not asked for.
+    pub census: Option<Census>,
 }
 
 /// The digest of a snapshot: SHA-256 over the sorted list of (name, SHA-256), lengths before both.
@@ -149,6 +154,18 @@ impl Engine {
         track: Track,
         check_only: bool,
     ) -> Result<Plan, EngineError> {
+        self.plan_with(name, track, check_only, Some(&Silent)).await
+    }
+
+    /// The same, telling how far it is; without progress nobody is counted, for whoever only shows what
+    /// was counted when it was planned.
+    pub async fn plan_with(
+        &self,
+        name: &str,
+        track: Track,
+        check_only: bool,
+        progress: Option<&dyn Progress>,
+    ) -> Result<Plan, EngineError> {
         let (row, people) = self.people(name).await?;
         let seal = self.store.live_seal(row.id).await?.ok_or_else(|| not_sealed(name))?;
         let (parts, files) = self.parts(&row, &people, track).await?;
@@ -157,6 +174,13 @@ impl Engine {
             let exposed = &files.incident.exposed().credentials;
             Self::check_trial(exposed, files.campaign.directory.as_ref(), &reports)?;
         }
+        let census = match progress.filter(|_| track == Track::Notice) {
+            Some(progress) => {
+                let writer = NoticeWriter::new(self, &people, &parts)?;
+                Some(self.census(&people, &writer, seal.totals.sealed, progress).await?)
+            }
+            None => None,
+        };
         let snapshot = snapshot_of(&parts);
         let digest = digest_of(&snapshot);
         let plan = Plan {
@@ -165,6 +189,7 @@ impl Engine {
             snapshot: snapshot.clone(),
             head_count: seal.totals.sealed,
             kinds: files.incident.exposed().credentials.clone(),
+            census,
         };
         if check_only {
             return Ok(plan);

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::context::CLASS_FLAGS;
 use super::error::{Place, RenderError};
 use super::language::Language;
-use super::scope::{Missing, Scope, View};
+use super::scope::{Missing, Scope, View, absolute};
 use super::words;
 
 /// Where partials live; `{{> x}}` is the file `x.hbs`.
@@ -31,6 +31,8 @@ pub(super) struct Lint<'l> {
     /// The credentials, of all samples, whose class the template says something about.
     spoken_of: BTreeSet<*const Value>,
     trail: Vec<String>,
+    /// The path noted last, and under which prefix.
+    noted: Option<(String, String)>,
 }
 
 /// What the walk through a template came to.
@@ -59,6 +61,7 @@ pub(super) fn check(
         paths: BTreeSet::new(),
         spoken_of: BTreeSet::new(),
         trail: vec![name.to_owned()],
+        noted: None,
     };
     lint.template(template, &Scope::of(samples), (1, 1))?;
     let untold = lint.untold(samples);
@@ -344,7 +347,7 @@ impl Lint<'_> {
         prefix: &str,
         at: (usize, usize),
     ) -> Result<&'v Value, RenderError> {
-        let (value, absolute) = view.look_up(path, prefix).map_err(|missing| match missing {
+        let value = view.look_up(path).map_err(|missing| match missing {
             Missing::Form => {
                 self.unsupported(at, "a path other than field.field, @root.field or this")
             }
@@ -352,7 +355,11 @@ impl Lint<'_> {
                 RenderError::UnknownPath { place: self.place(at), path: path.to_owned(), known }
             }
         })?;
-        self.paths.insert(absolute);
+        // the same for all views of this point: noted with the first
+        if self.noted.as_ref().is_none_or(|(noted, under)| noted != path || under != prefix) {
+            self.paths.insert(absolute(path, prefix));
+            self.noted = Some((path.to_owned(), prefix.to_owned()));
+        }
         Ok(value)
     }
 

@@ -55,7 +55,12 @@ impl NoticeContext {
                 samples.extend(with_campaigns(&name, mode, None, &person));
             }
             for (variant, trust, word) in variants() {
-                // the modes differ in few words only, and a link goes to nobody but `own`
+                // a link goes to nobody but those: to the others mode `link` is mode `site`
+                let is_own = variant.readership == Readership::Own && trust == Trust::Known;
+                if mode == "link" && !is_own {
+                    continue;
+                }
+                // the modes differ in few words only
                 let few = [CredentialClass::Expired];
                 let classes = if mode == "site" { SENTENCES.as_slice() } else { &few };
                 for (name, person) in people(classes, &reset, fields) {

@@ -94,8 +94,8 @@ impl<'v> View<'v> {
         self.here
     }
 
-    /// The value at `path` and its path from the root, list items as `[]`.
-    pub(super) fn look_up(&self, path: &str, prefix: &str) -> Result<(&'v Value, String), Missing> {
+    /// The value at `path`.
+    pub(super) fn look_up(&self, path: &str) -> Result<&'v Value, Missing> {
         let is_local = path.starts_with('@') && !path.starts_with("@root.");
         if is_local || path.contains("..") || path.contains(['/', '[']) {
             return Err(Missing::Form);
@@ -109,15 +109,19 @@ impl<'v> View<'v> {
                 let fields =
                     value.as_object().ok_or(Missing::Field { known: "none".to_owned() })?;
                 value = fields.get(step).ok_or_else(|| Missing::Field {
-                    known: fields.keys().cloned().collect::<Vec<_>>().join(", "),
+                    known: match fields.len() {
+                        0 => "none".to_owned(),
+                        _ => fields.keys().cloned().collect::<Vec<_>>().join(", "),
+                    },
                 })?;
             }
         }
-        Ok((value, absolute(path, prefix)))
+        Ok(value)
     }
 }
 
-fn absolute(path: &str, prefix: &str) -> String {
+/// A path as seen under `prefix`, from the root; list items as `[]`.
+pub(super) fn absolute(path: &str, prefix: &str) -> String {
     match path.strip_prefix("@root.") {
         Some(rest) => rest.to_owned(),
         None if path == "this" => prefix.trim_end_matches('.').to_owned(),

@@ -101,19 +101,19 @@ impl Templates {
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, RenderError> {
         let own = format!("mail/{}/", spec.notice);
-        let parsed = parse_all(files, &own)?;
-        let names = locale_names(&parsed, &own)?;
+        let names = locale_names(files, &own)?;
         if names.is_empty() {
             return Err(RenderError::UnknownNotice { notice: spec.notice.to_owned() });
         }
+        let is_wanted = |name: &str| spec.languages.is_none_or(|wanted| wanted.contains(&name));
+        let unwanted: Vec<_> = names.iter().filter(|name| !is_wanted(name)).collect();
+        let parsed = parse_all(files, &own, &unwanted)?;
         let samples = NoticeContext::samples(spec.fields);
         let values = sample_values(&samples)?;
         let mut locales = BTreeMap::new();
-        for name in names {
-            if spec.languages.is_none_or(|wanted| wanted.contains(&name.as_str())) {
-                let locale = Locale::of(&name, &format!("{own}{name}/"), &parsed, &values)?;
-                locales.insert(name, locale);
-            }
+        for name in names.iter().filter(|name| is_wanted(name)) {
+            let locale = Locale::of(name, &format!("{own}{name}/"), &parsed, &values)?;
+            locales.insert(name.clone(), locale);
         }
         let compiled = Compiled { notice: spec.notice.to_owned(), locales, samples };
         compiled.render_samples(values)?;
@@ -315,12 +315,18 @@ fn registry(language: Language) -> Handlebars<'static> {
     registry
 }
 
+/// The notice's own files and all partials, but for the folders of these languages.
 fn parse_all(
     files: &BTreeMap<String, Vec<u8>>,
     own: &str,
+    unwanted: &[&String],
 ) -> Result<BTreeMap<String, Template>, RenderError> {
-    let wanted =
-        files.iter().filter(|(name, _)| name.starts_with(own) || name.starts_with(lint::PARTIALS));
+    let is_wanted = |name: &str| {
+        let rest = name.strip_prefix(own).or_else(|| name.strip_prefix(lint::PARTIALS));
+        let folder = rest.map(|rest| rest.split_once('/').map_or("", |(folder, _)| folder));
+        folder.is_some_and(|folder| unwanted.iter().all(|locale| *locale != folder))
+    };
+    let wanted = files.iter().filter(|(name, _)| is_wanted(name));
     wanted.map(|(name, bytes)| Ok((name.clone(), parse(name, bytes)?))).collect()
 }
 
@@ -340,12 +346,9 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Template, RenderError> {
 }
 
 /// The languages among the notice's files; a file that is no part of one is refused.
-fn locale_names(
-    parsed: &BTreeMap<String, Template>,
-    own: &str,
-) -> Result<Vec<String>, RenderError> {
+fn locale_names(files: &BTreeMap<String, Vec<u8>>, own: &str) -> Result<Vec<String>, RenderError> {
     let mut names = Vec::new();
-    for file in parsed.keys() {
+    for file in files.keys() {
         let Some(rest) = file.strip_prefix(own) else {
             continue;
         };

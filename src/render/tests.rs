@@ -234,22 +234,21 @@ fn mode_link_tells_how_long_the_link_lives_and_the_way_without_it() {
     );
 }
 
+/// How the HTML part shows the link.
+const ANCHOR: &str = "<a href=\"{{person.link}}\">{{> mail/partials/en/new-password-label}}</a>";
+
 #[test]
 fn in_mode_link_a_notice_that_hides_or_breaks_the_link_is_refused() {
     for (file, shown, instead) in [
         (TXT, "\n{{person.link}}\n", "\nThe link is in the other part.\n"),
         (TXT, "\n{{person.link}}\n", "\nOpen {{person.link}} now.\n"),
         (TXT, "\n{{person.link}}\n", "\n{{person.link}}\n\n{{person.link}}\n"),
-        (HTML, "<a href=\"{{person.link}}\">Create a new password</a>", "It is in the other part."),
-        (HTML, "<a href=\"{{person.link}}\">Create a new password</a>", "{{person.link}}"),
-        (HTML, ">Create a new password</a>", ">{{person.link}}</a>"),
-        (SUBJECT, "Security", "{{#if reset.link}}{{person.link}}{{/if}} Security"),
+        (HTML, ANCHOR, "It is in the other part."),
+        (HTML, ANCHOR, "{{person.link}}"),
+        (HTML, ANCHOR, "<a href=\"{{person.link}}\">{{person.link}}</a>"),
+        (SUBJECT, "{{> mail", "{{#if reset.link}}{{person.link}}{{/if}} {{> mail"),
     ] {
-        let mut files = shipped();
-        let text = String::from_utf8(files[file].clone()).unwrap();
-        assert!(text.contains(shown), "{file} has no {shown:?}");
-        files.insert(file.to_owned(), text.replacen(shown, instead, 1).into_bytes());
-        let error = compile(&files).unwrap().check_links().unwrap_err();
+        let error = compile(&amended(file, shown, instead)).unwrap().check_links().unwrap_err();
         let RenderError::LinkUntold { template, .. } = &error else { panic!("{error}") };
         assert_eq!(template, file, "{error}");
     }
@@ -574,4 +573,12 @@ fn a_missing_part_a_stray_file_and_an_unknown_notice_are_refused() {
 fn a_rendered_notice_does_not_show_itself_in_logs() {
     let rendered = variant("expired/site");
     assert!(!format!("{rendered:?}").contains("Robin"));
+}
+
+#[test]
+fn timing() {
+    let files = shipped();
+    let t = std::time::Instant::now();
+    compile(&files).unwrap();
+    eprintln!("compile {:?}", t.elapsed());
 }

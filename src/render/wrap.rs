@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_a_no_break_space_joins_stays_on_one_line() {
-        let text = format!("{}18\u{a0}h\u{a0}00 and 24\u{202f}000", "word ".repeat(13));
+        let text = format!("{}18\u{a0}h\u{a0}00 and 24\u{202f}000", "word ".repeat(14));
         assert!(fill(&text).lines().any(|line| line.starts_with("18\u{a0}h\u{a0}00")), "{text}");
     }
 

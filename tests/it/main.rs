@@ -22,3 +22,4 @@ mod sink;
 mod tampering;
 mod trust;
 mod walk;
+mod words;

@@ -1,0 +1,1 @@
+//! What a plan refuses and counts for the sake of words.

@@ -178,9 +178,9 @@ fn an_incident_is_told_in_its_own_language_and_in_those_it_has_tables_for() {
     assert_eq!(french.exposed[0].as_str(), "nom");
     assert_eq!(own.exposed.len(), french.exposed.len());
     assert!(own.offer.is_some() && french.offer.is_some());
-    let text = SCAFFOLD.replacen("title =", "language = \"de\"\ntitle =", 1);
+    let text = SCAFFOLD.replacen("language = \"en\"", "language = \"de\"", 1);
     assert_eq!(parse(&text).unwrap().language(), "de");
-    let error = parse(&SCAFFOLD.replacen("title =", "language = \"Deutsch\"\ntitle =", 1));
+    let error = parse(&SCAFFOLD.replacen("language = \"en\"", "language = \"Deutsch\"", 1));
     assert!(matches!(error, Err(IncidentError::Rule { key: "language", .. })), "{error:?}");
 }
 

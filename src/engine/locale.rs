@@ -32,7 +32,7 @@ impl Locales {
         let spoken: Vec<String> =
             templates.locales().filter(|locale| told.contains(locale)).map(str::to_owned).collect();
         let missing = |key: &str, wanted: &str| {
-            let lacks_templates = templates.locales().all(|known| !same(known, wanted));
+            let lacks_templates = !templates.is_written(wanted);
             let what = if lacks_templates {
                 format!("`{}` has no templates in it", notice.template)
             } else {

@@ -66,6 +66,8 @@ pub struct Templates(Arc<Compiled>);
 
 struct Compiled {
     notice: String,
+    /// Every language it has a folder for, compiled or not.
+    written: Vec<String>,
     locales: BTreeMap<String, Locale>,
     samples: Vec<(String, NoticeContext)>,
 }
@@ -115,7 +117,7 @@ impl Templates {
             let locale = Locale::of(name, &format!("{own}{name}/"), &parsed, &values)?;
             locales.insert(name.clone(), locale);
         }
-        let compiled = Compiled { notice: spec.notice.to_owned(), locales, samples };
+        let compiled = Compiled { notice: spec.notice.to_owned(), written: names, locales, samples };
         compiled.render_samples(values)?;
         Ok(Self(Arc::new(compiled)))
     }
@@ -173,7 +175,12 @@ impl Templates {
         Ok(())
     }
 
-    /// The languages the notice is written in.
+    /// Whether there are templates in a language, compiled or not.
+    pub fn is_written(&self, locale: &str) -> bool {
+        self.0.written.iter().any(|known| known.eq_ignore_ascii_case(locale))
+    }
+
+    /// The languages it was compiled in.
     pub fn locales(&self) -> impl Iterator<Item = &str> {
         self.0.locales.keys().map(String::as_str)
     }

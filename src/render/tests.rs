@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, RecipientFacts};
 use super::{NoticeSpec, RenderError, Rendered, Reset, Templates};
@@ -54,7 +55,8 @@ fn fields() -> BTreeMap<String, FieldType> {
 }
 
 fn compiled() -> Templates {
-    compile(&shipped()).unwrap()
+    static COMPILED: OnceLock<Templates> = OnceLock::new();
+    COMPILED.get_or_init(|| compile(&shipped()).unwrap()).clone()
 }
 
 /// Of the person at an address of their own: named `<person>/<mode>`.
@@ -70,7 +72,9 @@ fn all_variants() -> Vec<(String, Rendered)> {
 }
 
 fn variant(name: &str) -> Rendered {
-    all_variants().into_iter().find(|(known, _)| known == name).unwrap().1
+    let samples = NoticeContext::samples(&fields());
+    let (_, context) = samples.iter().find(|(known, _)| known == name).unwrap();
+    compiled().render(context).unwrap()
 }
 
 /// One line, so that sentences can be looked for wherever lines were broken.

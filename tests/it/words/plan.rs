@@ -143,7 +143,7 @@ async fn bad_templates_of_a_second_language_are_refused_at_plan_with_their_line(
         (
             "a merge field that some lack",
             "{{person.fields.product}}",
-            "`person.fields.product` prints nothing sensible for the variant `no-name/site`; hint: \
+            "`person.fields.product` prints nothing sensible for the variant `bare-no-name/site`; hint: \
              put it inside {{#if person.fields.product}}, or use the list helper or #each for a list",
         ),
         (
@@ -151,7 +151,7 @@ async fn bad_templates_of_a_second_language_are_refused_at_plan_with_their_line(
             "{{date person.fields.bought_on}}",
             "`date` expects an instant or a day that is there, and \"iso\" after it for numbers only: \
              `` has no time zone; write it in brackets, as in `2018-08-21T22:58[Europe/London]` \
-             (variant `no-name/site`)",
+             (variant `bare-no-name/site`)",
         ),
     ] {
         let new = format!("\n{{{{brand.name}}}}\n{new}\n");
@@ -270,7 +270,8 @@ fn mails(house: &House) -> BTreeMap<String, Mail> {
 async fn a_role_mailbox_gets_no_personal_link_and_no_token_is_made_for_it() {
     let campaign = link_file("");
     let house = link::furnished(Plan { customers: 30, campaign, ..Plan::default() }).await;
-    let people = "customer_id,name,email\nC0000001,Ada,ada@one.example\nC0000002,Bob,info@two.example\n";
+    let people =
+        "customer_id,name,email\nC0000001,Ada,ada@one.example\nC0000002,Bob,info@two.example\n";
     std::fs::write(house.path("affected.csv"), people).unwrap();
     make_ready(&house).await;
     house.run().await.unwrap();

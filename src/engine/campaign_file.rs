@@ -32,6 +32,8 @@ pub struct CampaignFile {
     pub audience: SourceSettings,
     /// The company's directory; needed where credentials were exposed.
     pub directory: Option<DirectorySection>,
+    /// Scopes account references where there is no [directory]: the name of the one they belong to.
+    pub directory_name: Option<String>,
     /// What is sent.
     pub notice: NoticeSection,
     /// Waves, in order; one wave of everybody where there are none.
@@ -215,6 +217,12 @@ impl CampaignFile {
         parsed.check(file)
     }
 
+    /// What scopes the account references.
+    pub fn directory_name(&self) -> &str {
+        let own = self.directory.as_ref().map(|section| section.name.as_str());
+        own.or(self.directory_name.as_deref()).unwrap_or("none")
+    }
+
     /// What the policy does with a doubt nobody settled: what the file says, else by the mode. A
     /// second copy of a secret is worse than a wait, so mode `link` holds.
     pub fn then(&self) -> DoubtPolicy {
@@ -240,6 +248,13 @@ impl CampaignFile {
         }
         if let Err(fault) = self.pace.setting().check() {
             return refuse(format!("[pace]: {fault}"));
+        }
+        if self.directory.is_some() && self.directory_name.is_some() {
+            return refuse(
+                "`directory_name` is for campaigns without a [directory]; hint: `directory.name` says \
+                 it already"
+                    .into(),
+            );
         }
         if self.waves.len() > 1 {
             return refuse(format!(

@@ -1,5 +1,7 @@
 //! One person's notice: from the approved parts and their row to the exact bytes of a message.
 
+mod test_message;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -131,7 +133,7 @@ impl NoticeWriter {
             templates,
             locales,
             window_from: incident.window().from.timestamp(),
-            kinds: incident.exposed().credentials.clone(),
+            kinds: kinds(&file, &incident),
             links,
             from: mailbox(file.notice.from.address.as_str(), "notice.from.address")?,
             reply_to: file
@@ -342,12 +344,21 @@ impl NoticeWriter {
             reference: Some(&reference),
             feedback_id: None,
             language: Some(context.locale()),
+            is_test: false,
         };
         let bytes = draft.build().map_err(|source| EngineError::Build { number, source })?;
         let bounce = self.file.notice.bounce_domain.as_deref().unwrap_or(self.from.domain());
         let from = format!("b-{}@{bounce}", verp_tag(key, uuid, number, generation));
         let content = *sha256(&bytes).as_bytes();
         Ok(Built { to, from, bytes, content })
+    }
+}
+
+/// The credentials a notice speaks of: those exposed, or in mode `none` not one.
+fn kinds(file: &CampaignFile, incident: &Incident) -> Vec<CredentialKind> {
+    match file.notice.mode {
+        Mode::None => Vec::new(),
+        Mode::Site | Mode::Link => incident.exposed().credentials.clone(),
     }
 }
 

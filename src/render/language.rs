@@ -34,81 +34,29 @@ impl Language {
         }
     }
 
-    /// The months, January first, as they stand inside a date.
-    pub(super) fn months(self) -> Option<[&'static str; 12]> {
-        Some(match self {
-            Self::English => [
-                "January",
-                "February",
-                "March",
-                "April",
-                "May",
-                "June",
-                "July",
-                "August",
-                "September",
-                "October",
-                "November",
-                "December",
-            ],
-            Self::French => [
-                "janvier",
-                "février",
-                "mars",
-                "avril",
-                "mai",
-                "juin",
-                "juillet",
-                "août",
-                "septembre",
-                "octobre",
-                "novembre",
-                "décembre",
-            ],
-            Self::German => [
-                "Januar",
-                "Februar",
-                "März",
-                "April",
-                "Mai",
-                "Juni",
-                "Juli",
-                "August",
-                "September",
-                "Oktober",
-                "November",
-                "Dezember",
-            ],
-            Self::Spanish => [
-                "enero",
-                "febrero",
-                "marzo",
-                "abril",
-                "mayo",
-                "junio",
-                "julio",
-                "agosto",
-                "septiembre",
-                "octubre",
-                "noviembre",
-                "diciembre",
-            ],
-            Self::Portuguese => [
-                "janeiro",
-                "fevereiro",
-                "março",
-                "abril",
-                "maio",
-                "junho",
-                "julho",
-                "agosto",
-                "setembro",
-                "outubro",
-                "novembro",
-                "dezembro",
-            ],
+    /// The name of a month (1 to 12), as it stands inside a date.
+    pub(super) fn month(self, number: i8) -> Option<&'static str> {
+        let names = match self {
+            Self::English => {
+                "January February March April May June July August September October November December"
+            }
+            Self::French => {
+                "janvier février mars avril mai juin juillet août septembre octobre novembre décembre"
+            }
+            Self::German => {
+                "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
+            }
+            Self::Spanish => {
+                "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre \
+                 diciembre"
+            }
+            Self::Portuguese => {
+                "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro \
+                 dezembro"
+            }
             Self::Other => return None,
-        })
+        };
+        names.split(' ').nth(usize::try_from(number).ok()?.checked_sub(1)?)
     }
 
     /// The last word of a list.

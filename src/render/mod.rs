@@ -8,6 +8,7 @@ mod error;
 mod language;
 mod link;
 mod lint;
+mod parsed;
 mod samples;
 mod scope;
 mod templates;

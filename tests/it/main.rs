@@ -9,6 +9,7 @@ mod cli;
 mod crash;
 mod end_to_end;
 mod kill;
+mod launch;
 mod layering;
 mod link;
 mod notify;

@@ -254,7 +254,7 @@ fn folder() -> PathBuf {
 }
 
 fn steering(name: &str) -> Option<String> {
-    std::env::vars().find(|(key, _)| key == name).map(|(_, value)| value)
+    std::env::var_os(name).map(|value| value.into_string().unwrap())
 }
 
 #[test]

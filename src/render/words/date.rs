@@ -37,10 +37,9 @@ pub(super) fn date(language: Language, values: &[&Value]) -> Result<String, Stri
 }
 
 fn written_day(language: Language, day: Date) -> String {
-    let Some(months) = language.months() else {
+    let Some(month) = language.month(day.month()) else {
         return day.to_string();
     };
-    let month = usize::try_from(day.month()).map_or("", |month| months[month - 1]);
     let (number, year) = (day.day(), day.year());
     match language {
         Language::French if number == 1 => format!("1er{NO_BREAK}{month} {year}"),
@@ -162,11 +161,12 @@ mod tests {
             Language::Spanish,
             Language::Portuguese,
         ] {
-            let months = language.months().unwrap();
-            for (at, month) in months.iter().enumerate() {
-                let day = said(language, &format!("2018-{:02}-21", at + 1));
-                assert!(day.contains(month), "{day}");
-            }
+            let names: std::collections::BTreeSet<_> =
+                (1..=12).map(|number| language.month(number).unwrap()).collect();
+            assert_eq!(names.len(), 12);
+            assert!(language.month(0).is_none() && language.month(13).is_none());
+            let last = said(language, "2018-12-21");
+            assert!(last.contains(language.month(12).unwrap()), "{last}");
         }
     }
 

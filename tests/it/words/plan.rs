@@ -102,58 +102,61 @@ fn last_line(house: &House, file: &str) -> usize {
     text.lines().count()
 }
 
+/// What is wrong, the line that is added, and the refusal behind its place.
+const REFUSED: [(&str, &str, &str); 7] = [
+    (
+        "a typo",
+        "{{#if person.hasname}}x{{/if}}",
+        "unknown field `person.hasname`; hint: the fields there are accounts, combined, copy, \
+     direct, dormant, fields, has_name, knew_secret, link, name, needs_new_password, own, \
+     shared, suspect, to_estate, to_guardian, to_organisation, to_self, unsubscribed, and \
+     inside #each the others are reached by @root",
+    ),
+    (
+        "a missing partial",
+        "{{> mail/partials/fr/pied}}",
+        "no partial `mail/partials/fr/pied`; hint: it would be the file \
+     mail/partials/fr/pied.hbs, under mail/partials/",
+    ),
+    (
+        "a helper that is none",
+        "{{datum incident.from}}",
+        "unknown helper `datum`; hint: known are date, list, number, count, plural, length, #if, \
+     #unless, #each, and, or, not",
+    ),
+    (
+        "a helper that fails",
+        "{{count reference}}",
+        "`count` expects a whole number that is not negative, and another mark between thousands \
+     after it (variant `pending/site`)",
+    ),
+    (
+        "a merge field nobody mapped",
+        "{{#if person.fields.seat}}{{person.fields.seat}}{{/if}}",
+        "unknown field `person.fields.seat`; hint: the fields there are bought_on, product, and \
+     inside #each the others are reached by @root",
+    ),
+    (
+        "a merge field that some lack",
+        "{{person.fields.product}}",
+        "`person.fields.product` prints nothing sensible for the variant `bare-no-name/site`; hint: \
+     put it inside {{#if person.fields.product}}, or use the list helper or #each for a list",
+    ),
+    (
+        "a day that some lack",
+        "{{date person.fields.bought_on}}",
+        "`date` expects an instant or a day that is there, and \"iso\" after it for numbers only: \
+     `` has no time zone; write it in brackets, as in `2018-08-21T22:58[Europe/London]` \
+     (variant `bare-no-name/site`)",
+    ),
+];
+
 /// Each refused when it is planned, in words that name the file and what to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_templates_of_a_second_language_are_refused_at_plan_with_their_line() {
     let house = house(REGIONS).await;
     let line = last_line(&house, TXT);
-    for (what, new, said) in [
-        (
-            "a typo",
-            "{{#if person.hasname}}x{{/if}}",
-            "unknown field `person.hasname`; hint: the fields there are accounts, combined, copy, \
-             direct, dormant, fields, has_name, knew_secret, link, name, needs_new_password, own, \
-             shared, suspect, to_estate, to_guardian, to_organisation, to_self, unsubscribed, and \
-             inside #each the others are reached by @root",
-        ),
-        (
-            "a missing partial",
-            "{{> mail/partials/fr/pied}}",
-            "no partial `mail/partials/fr/pied`; hint: it would be the file \
-             mail/partials/fr/pied.hbs, under mail/partials/",
-        ),
-        (
-            "a helper that is none",
-            "{{datum incident.from}}",
-            "unknown helper `datum`; hint: known are date, list, number, count, plural, length, #if, \
-             #unless, #each, and, or, not",
-        ),
-        (
-            "a helper that fails",
-            "{{count reference}}",
-            "`count` expects a whole number that is not negative, and another mark between thousands \
-             after it (variant `pending/site`)",
-        ),
-        (
-            "a merge field nobody mapped",
-            "{{#if person.fields.seat}}{{person.fields.seat}}{{/if}}",
-            "unknown field `person.fields.seat`; hint: the fields there are bought_on, product, and \
-             inside #each the others are reached by @root",
-        ),
-        (
-            "a merge field that some lack",
-            "{{person.fields.product}}",
-            "`person.fields.product` prints nothing sensible for the variant `bare-no-name/site`; hint: \
-             put it inside {{#if person.fields.product}}, or use the list helper or #each for a list",
-        ),
-        (
-            "a day that some lack",
-            "{{date person.fields.bought_on}}",
-            "`date` expects an instant or a day that is there, and \"iso\" after it for numbers only: \
-             `` has no time zone; write it in brackets, as in `2018-08-21T22:58[Europe/London]` \
-             (variant `bare-no-name/site`)",
-        ),
-    ] {
+    for (what, new, said) in REFUSED {
         let new = format!("\n{{{{brand.name}}}}\n{new}\n");
         let found = refusal(&house, TXT, "\n{{brand.name}}\n", &new).await;
         assert_eq!(found, format!("{TXT}:{}:1: {said}", line + 1), "{what}");

@@ -1,5 +1,7 @@
 //! Planning and approving a track: what `containment` and `campaign` have in common.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use super::CliError;
@@ -9,6 +11,7 @@ use super::listing::facts;
 use super::output::count;
 use crate::domain::track::{Environment, Track};
 use crate::engine::Engine;
+use crate::engine::census::Census;
 use crate::engine::plan::Plan;
 
 #[derive(Debug, Args)]
@@ -30,7 +33,8 @@ pub(super) async fn approve(
     context: &Context<'_>,
 ) -> Result<(), CliError> {
     let name = &args.campaign;
-    let planned = engine.plan(name, track, true).await?;
+    // people were counted when it was planned
+    let planned = engine.plan_with(name, track, true, None).await?;
     let environment = engine.campaign(name).await?.environment;
     context.printer.data(&describe(name, &planned, environment))?;
     match environment {
@@ -61,6 +65,22 @@ pub(super) async fn approve(
     Ok(())
 }
 
+/// Who the notice would go to.
+fn census_lines(census: &Census) -> Vec<(&'static str, String)> {
+    let people = |counts: &BTreeMap<String, u64>| {
+        counts.iter().map(|(key, n)| format!("{key} {}", count(*n))).collect::<Vec<_>>().join(", ")
+    };
+    let mut lines = vec![("Languages", people(&census.locales))];
+    if !census.missed.is_empty() {
+        lines.push(("Not written in", people(&census.missed)));
+    }
+    if !census.lacking.is_empty() {
+        lines.push(("Lacking", people(&census.lacking)));
+    }
+    lines.push(("Names refused", count(census.names_refused)));
+    lines
+}
+
 /// A plan as it is shown before it is signed.
 pub(super) fn describe(name: &str, plan: &Plan, environment: Environment) -> String {
     let kinds: Vec<&str> = plan.kinds.iter().map(|kind| kind.word()).collect();
@@ -69,13 +89,15 @@ pub(super) fn describe(name: &str, plan: &Plan, environment: Environment) -> Str
         Track::Containment => "Expires",
         Track::Notice => "Speaks of",
     };
-    let mut text = facts(&[
+    let mut lines = vec![
         ("Campaign", format!("{name} ({environment})")),
         ("Track", plan.track.to_string()),
         ("People", count(plan.head_count)),
         (label, exposed),
         ("Digest", plan.digest.to_string()),
-    ]);
+    ];
+    lines.extend(plan.census.iter().flat_map(census_lines));
+    let mut text = facts(&lines);
     let parts = plan.snapshot.0.iter().map(|(part, digest)| {
         let start: String = digest.chars().take(16).collect();
         format!("\n  {start}  {part}")

@@ -168,16 +168,16 @@ async fn plan(
     engine: &Engine,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    let plan = engine.plan(name, TRACK, check).await?;
+    let bars = Bars::new(context.printer);
+    let plan = engine.plan_with(name, TRACK, check, Some(&bars)).await?;
+    drop(bars);
     let environment = engine.campaign(name).await?.environment;
     context.printer.data(&describe(name, &plan, environment))?;
     let samples = engine.preview(name).await?;
     for sample in samples.iter().take(1 + more) {
-        let (number, class) = (sample.number, sample.class);
-        let with = if plan.kinds.is_empty() { String::new() } else { format!(", {class}") };
         context.printer.data(&format!(
-            "\n--- recipient {}{with}\nSubject: {}\n\n{}",
-            number,
+            "\n--- recipient {}\nSubject: {}\n\n{}",
+            sample.case,
             harmless(&sample.rendered.subject),
             sample.rendered.text.lines().map(harmless).collect::<Vec<_>>().join("\n")
         ))?;

@@ -3,6 +3,7 @@
 //! Owns [`Incident`], its rules and its canonical form. Knows no template, campaign or file system:
 //! it is given a text and the name it was read from.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,10 +11,13 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::credential::CredentialKind;
+use super::recipient::parse_locale;
 use super::zoned::ZonedInstant;
 
+mod locale;
 mod phrase;
 
+pub use locale::{LocaleTexts, OfferText, Texts};
 pub use phrase::{OneLine, Paragraphs, SiteUrl};
 
 /// Why an incident file is refused. Every variant names the file and, where one exists, the place.
@@ -58,6 +62,22 @@ pub enum IncidentError {
         /// What is wrong.
         message: &'static str,
     },
+    /// Texts of one language that do not match those of the file's own.
+    #[error("{file}:{line}:{column}: `locale.{locale}{key}` {message}")]
+    Locale {
+        /// The file as it was given.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// In characters, counted from 1.
+        column: usize,
+        /// The language.
+        locale: String,
+        /// The key to change, with a dot before it; empty for the table itself.
+        key: &'static str,
+        /// What is wrong.
+        message: String,
+    },
 }
 
 /// When strangers could reach the data; both ends in the incident's own zone.
@@ -92,6 +112,9 @@ pub struct Brand {
     pub hours: Option<OneLine>,
     /// A postal address on one line.
     pub postal: Option<OneLine>,
+    /// What the site calls the button or link that leads to a new password; the template's own words
+    /// where absent.
+    pub new_password_label: Option<OneLine>,
 }
 
 /// What strangers could take.
@@ -119,6 +142,8 @@ pub struct Offer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default = "locale::english")]
+    language: Spanned<String>,
     title: OneLine,
     summary: Paragraphs,
     vendor: Option<OneLine>,
@@ -133,12 +158,15 @@ struct File {
     #[serde(default)]
     advice: Vec<OneLine>,
     offer: Option<Offer>,
+    #[serde(default, rename = "locale")]
+    locales: BTreeMap<String, Spanned<LocaleTexts>>,
 }
 
 /// One incident, its facts checked against each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Incident {
     slug: String,
+    language: String,
     title: OneLine,
     summary: Paragraphs,
     vendor: Option<OneLine>,
@@ -150,6 +178,7 @@ pub struct Incident {
     actions_taken: Vec<OneLine>,
     advice: Vec<OneLine>,
     offer: Option<Offer>,
+    locales: BTreeMap<String, LocaleTexts>,
 }
 
 impl Incident {
@@ -171,8 +200,14 @@ impl Incident {
             let (line, column) = position(text, span.start);
             return Err(IncidentError::Rule { file: file.to_owned(), line, column, key, message });
         }
+        if let Err((span, locale, key, message)) = locale::check(&parsed) {
+            let (line, column) = position(text, span.start);
+            let (file, locale) = (file.to_owned(), locale.to_owned());
+            return Err(IncidentError::Locale { file, line, column, locale, key, message });
+        }
         Ok(Self {
             slug,
+            language: parsed.language.into_inner(),
             title: parsed.title,
             summary: parsed.summary,
             vendor: parsed.vendor,
@@ -184,6 +219,11 @@ impl Incident {
             actions_taken: parsed.actions_taken,
             advice: parsed.advice,
             offer: parsed.offer,
+            locales: parsed
+                .locales
+                .into_iter()
+                .map(|(locale, texts)| (locale, texts.into_inner()))
+                .collect(),
         })
     }
 
@@ -266,6 +306,13 @@ fn check(file: &File) -> Result<(), Broken> {
     if *file.discovered_at.get_ref() < window.from {
         return Err((file.discovered_at.span(), "discovered_at", "lies before `window.from`"));
     }
+    if parse_locale(file.language.get_ref()).as_ref() != Some(file.language.get_ref()) {
+        return Err((
+            file.language.span(),
+            "language",
+            "is no language tag; write it as `en` or `pt-BR`",
+        ));
+    }
     let exposed = file.exposed.get_ref();
     if exposed.data.is_empty() && exposed.credentials.is_empty() {
         return Err((
@@ -343,169 +390,4 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = "incidents/northwind-2018/incident.toml";
-    const SCAFFOLD: &str = include_str!("../../templates/scaffold/incident.toml");
-
-    fn parse(text: &str) -> Result<Incident, IncidentError> {
-        Incident::parse(text, FILE)
-    }
-
-    fn with(old: &str, new: &str) -> Result<Incident, IncidentError> {
-        assert!(SCAFFOLD.contains(old), "the scaffold has no {old:?}");
-        parse(&SCAFFOLD.replacen(old, new, 1))
-    }
-
-    fn line_of(needle: &str) -> usize {
-        SCAFFOLD.lines().position(|line| line.starts_with(needle)).unwrap() + 1
-    }
-
-    #[test]
-    fn the_scaffold_is_a_valid_incident_and_its_folder_is_its_slug() {
-        let incident = parse(SCAFFOLD).unwrap();
-        assert_eq!(incident.slug(), "northwind-2018");
-        assert_eq!(incident.brand().site.typed(), "www.northwind.example");
-        assert_eq!(
-            incident.exposed().credentials,
-            [CredentialKind::Password, CredentialKind::Session]
-        );
-        assert_eq!(incident.summary().as_slice().len(), 2);
-    }
-
-    #[test]
-    fn a_syntax_error_names_file_line_and_column() {
-        let error = with("[window]", "[window").unwrap_err();
-        let IncidentError::Syntax { line, .. } = &error else { panic!("{error}") };
-        assert_eq!(*line, line_of("[window]"));
-        assert!(error.to_string().starts_with(&format!("{FILE}:{line}:")), "{error}");
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_where_it_stands() {
-        let error = with("title =", "titel =").unwrap_err();
-        let IncidentError::Syntax { line, message, .. } = &error else { panic!("{error}") };
-        assert_eq!(*line, line_of("title ="));
-        assert!(message.contains("titel"), "{message}");
-    }
-
-    #[test]
-    fn an_instant_without_a_zone_is_refused_at_its_line_with_an_example() {
-        let error = with(
-            "discovered_at = \"2018-09-05T21:45[Europe/London]\"",
-            "discovered_at = \"2018-09-05T21:45\"",
-        )
-        .unwrap_err();
-        let IncidentError::Syntax { line, .. } = &error else { panic!("{error}") };
-        assert_eq!(*line, line_of("discovered_at"));
-        assert!(error.to_string().contains("2018-08-21T22:58[Europe/London]"), "{error}");
-    }
-
-    #[test]
-    fn a_window_that_ends_before_it_begins_is_refused_at_its_table() {
-        let error = with("from = \"2018-08-21", "from = \"2018-09-21").unwrap_err();
-        let IncidentError::Rule { line, key, .. } = &error else { panic!("{error}") };
-        assert_eq!((*line, *key), (line_of("[window]"), "window.until"));
-    }
-
-    #[test]
-    fn a_discovery_before_the_window_is_refused() {
-        let error =
-            with("discovered_at = \"2018-09-05", "discovered_at = \"2017-09-05").unwrap_err();
-        assert!(matches!(error, IncidentError::Rule { key: "discovered_at", .. }), "{error}");
-    }
-
-    #[test]
-    fn pages_of_another_domain_are_refused() {
-        for foreign in ["https://northwind-help.example/", "https://evilnorthwind.example/"] {
-            let error = with("https://help.northwind.example/", foreign).unwrap_err();
-            assert!(
-                matches!(error, IncidentError::Rule { key: "brand.support_url", .. }),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_reset_page_lies_on_the_brands_own_site_and_holds_nothing_but_a_path() {
-        let page = |url: &str| {
-            let line = format!(
-                "notice_url = \"https://www.northwind.example/notice\"\nreset_url = \"{url}\""
-            );
-            with("notice_url = \"https://www.northwind.example/notice\"", &line)
-        };
-        for own in ["https://www.northwind.example/reset", "https://reset.northwind.example/"] {
-            assert_eq!(page(own).unwrap().brand().reset_url.as_ref().unwrap().as_str(), own);
-        }
-        let error = page("https://northwind-reset.example/").unwrap_err();
-        assert!(matches!(error, IncidentError::Rule { key: "brand.reset_url", .. }), "{error}");
-        for bad in [
-            "http://www.northwind.example/reset",
-            "https://www.northwind.example/reset?from=mail",
-            "https://www.northwind.example/reset#here",
-        ] {
-            assert!(matches!(page(bad), Err(IncidentError::Syntax { .. })), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_site_must_be_https_and_typable() {
-        for bad in [
-            "http://www.northwind.example",
-            "https://a:b@www.northwind.example",
-            "https://www.northwind.example/?x=1",
-            "https://10.0.0.1",
-            "northwind",
-        ] {
-            assert!(
-                matches!(
-                    with("https://www.northwind.example", bad),
-                    Err(IncidentError::Syntax { .. })
-                ),
-                "{bad}"
-            );
-        }
-    }
-
-    #[test]
-    fn somebody_must_be_reachable() {
-        let told = |line: &&str| {
-            !["support_", "phone", "hours", "postal"].iter().any(|key| line.starts_with(key))
-        };
-        let silent = SCAFFOLD.lines().filter(told).collect::<Vec<_>>().join("\n");
-        assert!(matches!(
-            parse(&silent),
-            Err(IncidentError::Rule { key: "brand.support_email", .. })
-        ));
-    }
-
-    #[test]
-    fn a_folder_that_is_no_slug_is_refused() {
-        for file in ["incident.toml", "incidents/North Wind/incident.toml", "x/-a/incident.toml"] {
-            assert!(
-                matches!(Incident::parse(SCAFFOLD, file), Err(IncidentError::Slug { .. })),
-                "{file}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_canonical_form_ignores_layout_and_sees_every_fact() {
-        let plain = parse(SCAFFOLD).unwrap().canonical_json().unwrap();
-        let laid_out =
-            parse(&format!("# a remark\n\n{SCAFFOLD}")).unwrap().canonical_json().unwrap();
-        assert_eq!(plain, laid_out);
-        let later = with("from = \"2018-08-21T22:58", "from = \"2018-08-21T22:59")
-            .unwrap()
-            .canonical_json()
-            .unwrap();
-        assert_ne!(plain, later);
-        assert!(plain.starts_with(r#"{"actions_taken":["#), "{plain}");
-    }
-
-    #[test]
-    fn direction_changing_characters_do_not_enter_a_notice() {
-        assert!(with("name = \"Northwind", "name = \"North\u{202e}wind").is_err());
-    }
-}
+mod tests;

@@ -9,6 +9,8 @@ pub mod gate;
 pub mod staff;
 pub mod wave;
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::Deserialize;
 
@@ -101,9 +103,15 @@ pub struct NoticeSection {
     /// How long a personal link lives, from the latest attempt on; for mode `link`.
     #[serde(default = "one_day")]
     pub token_for: HumanDuration,
-    /// Language where the person's own has no template.
+    /// Language of people whose own the notice is not told in.
     #[serde(default = "english")]
     pub locale: String,
+    /// Language of the people of a region, where they have no tag of their own that it is told in.
+    #[serde(default)]
+    pub region_locales: BTreeMap<String, String>,
+    /// Languages without which nothing may be planned.
+    #[serde(default)]
+    pub require_locales: Vec<String>,
     /// Who the mail is from.
     pub from: Sender,
     /// Where answers go.
@@ -251,6 +259,9 @@ impl CampaignFile {
         }
         if let Err(what) = self.addresses.check().and_then(|()| cohort::check(&self.cohorts)) {
             return refuse(what);
+        }
+        if let Err(fault) = super::locale::check(&self.notice) {
+            return refuse(fault);
         }
         if let Err(fault) = self.pace.setting().check() {
             return refuse(format!("[pace]: {fault}"));

@@ -1,7 +1,8 @@
 //! Personal links: who gets one, what it leads to, and when a doubt about one makes a new notice.
 //!
 //! The rule of the design's §4: whoever may not be the person gets no secret by mail, and learns the
-//! same by the words of mode `site`.
+//! same by the words of mode `site`. So does a mailbox that several people read: whoever opens the mail
+//! first could take the link.
 
 use jiff::Timestamp;
 
@@ -13,7 +14,8 @@ use crate::domain::duration::HumanDuration;
 use crate::domain::incident::{Incident, SiteUrl};
 use crate::domain::recipient::Recipient;
 use crate::domain::track::Environment;
-use crate::render::{CredentialContext, Reset};
+use crate::domain::variant::{Readership, Variant};
+use crate::render::{CredentialContext, Reset, Trust};
 use crate::secret::token::PlainToken;
 use crate::store::deliveries::DeliveryState;
 use crate::store::tokens::NewToken;
@@ -23,7 +25,6 @@ use crate::store::tokens::NewToken;
 pub struct Links {
     page: SiteUrl,
     token_for: HumanDuration,
-    window_from: Timestamp,
 }
 
 /// A person's token with what is kept of it. Not `Debug`: it is in clear.
@@ -60,11 +61,7 @@ impl Links {
                 incident.brand().site.typed()
             ))
         })?;
-        Ok(Some(Self {
-            page,
-            token_for: campaign.notice.token_for,
-            window_from: incident.window().from.timestamp(),
-        }))
+        Ok(Some(Self { page, token_for: campaign.notice.token_for }))
     }
 
     /// How long a link lives.
@@ -72,11 +69,18 @@ impl Links {
         self.token_for
     }
 
-    /// Whether this person gets a link: there is a password to replace, and nothing says that the
-    /// address may be another's (sealed as anything but `ok`, or changed since the window began).
-    pub fn reach(&self, recipient: &Recipient, credentials: &[CredentialContext]) -> bool {
-        recipient.reason == AddressReason::Ok
-            && !recipient.moved_since(self.window_from)
+    /// Whether this person gets a link: there is a password to replace, nobody else reads the mailbox,
+    /// and nothing says that the address may be another's (sealed as anything but `ok`, changed since the
+    /// window began, or a second address).
+    pub fn reach(
+        recipient: &Recipient,
+        variant: Variant,
+        trust: Trust,
+        credentials: &[CredentialContext],
+    ) -> bool {
+        variant.readership == Readership::Own
+            && trust == Trust::Known
+            && recipient.reason == AddressReason::Ok
             && credentials.iter().any(|credential| credential.needs_new_password())
     }
 

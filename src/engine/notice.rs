@@ -9,16 +9,21 @@ use jiff::Timestamp;
 
 use super::campaign_file::{CampaignFile, Mode};
 use super::link::{Links, Minted};
+use super::locale::Locales;
 use super::people::People;
 use super::plan::Parts;
 use super::{Engine, EngineError};
+use crate::domain::address::AddressReason;
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::field::{FieldType, Name};
 use crate::domain::incident::Incident;
 use crate::domain::recipient::Recipient;
+use crate::domain::variant::Variant;
 use crate::mail::address::Mailbox;
 use crate::mail::message::{Draft, Party};
 use crate::render::{
-    CampaignContext, CredentialContext, Prepared, RecipientContext, Rendered, Reset, Templates,
+    CredentialContext, NoticeSpec, Prepared, RecipientContext, RecipientFacts, Rendered, Reset,
+    Templates, Trust,
 };
 use crate::secret::digest::sha256;
 use crate::secret::keyring::Keyring;
@@ -30,15 +35,59 @@ use crate::store::tokens::{NewToken, StoredToken};
 /// Renders and builds the notices of one campaign from approved bytes.
 #[derive(Clone)]
 pub struct NoticeWriter {
+    templates: Templates,
     prepared: Prepared,
-    locales: Vec<String>,
+    locales: Locales,
     kinds: Vec<CredentialKind>,
+    /// From here on a changed address may be a thief's.
+    window_from: Timestamp,
     links: Option<Links>,
     file: Arc<CampaignFile>,
     from: Mailbox,
     reply_to: Option<Mailbox>,
     people: People,
     keys: Arc<Keyring>,
+}
+
+/// Classes by kind, as read back from the directory.
+pub type Classes = BTreeMap<CredentialKind, CredentialClass>;
+
+/// What a notice depends on besides its sealed row: who reads it, and what became of the credentials of
+/// all accounts it stands for.
+#[derive(Debug, Clone)]
+pub struct Facing {
+    /// Whom it speaks to, and who else may read it.
+    pub variant: Variant,
+    /// It goes to a second, newer address of somebody.
+    pub is_copy: bool,
+    /// The classes of the recipient's own account.
+    pub classes: Classes,
+    /// Those of each account it stands for besides.
+    pub carried: Vec<Classes>,
+}
+
+impl Facing {
+    /// As a loaded row says.
+    pub fn of(row: &LoadedRow, recipient: &Recipient) -> Self {
+        let is_role = is_role(recipient);
+        let carried = row.carried.len() as u64;
+        Self {
+            variant: Variant::of(recipient.addressee, is_role, row.at_address, carried),
+            is_copy: row.copy_of.is_some(),
+            classes: classes(&row.credentials),
+            carried: row.carried.iter().map(classes).collect(),
+        }
+    }
+
+    /// As if no other account used the address.
+    pub fn alone(recipient: &Recipient, classes: Classes) -> Self {
+        let variant = Variant::of(recipient.addressee, is_role(recipient), 1, 0);
+        Self { variant, is_copy: false, classes, carried: Vec::new() }
+    }
+}
+
+fn is_role(recipient: &Recipient) -> bool {
+    recipient.address.as_ref().is_some_and(crate::domain::address::EmailAddress::is_role)
 }
 
 /// A message with the address it goes to.
@@ -66,16 +115,24 @@ impl NoticeWriter {
                 Some((name.strip_prefix("templates/")?.to_owned(), bytes.clone()))
             })
             .collect();
-        let templates = Templates::compile(&file.notice.template, &templates)?;
+        let languages: Vec<&str> = incident.languages().collect();
+        let spec = NoticeSpec {
+            notice: &file.notice.template,
+            languages: Some(&languages),
+            fields: file.audience.fields(),
+        };
+        let templates = Templates::compile(spec, &templates)?;
         let (_, name) = engine.workspace.campaign_file(&people.name);
         let links = Links::of(&file, &name, &incident, &incident_name)?;
         if links.is_some() {
             templates.check_links()?;
         }
-        let prepared = templates.prepare(&CampaignContext::new(&incident))?;
+        let locales = Locales::of(&file.notice, &name, &templates, &incident, &incident_name)?;
         Ok(Self {
-            prepared,
-            locales: templates.locales().map(str::to_owned).collect(),
+            prepared: templates.prepare(&incident)?,
+            templates,
+            locales,
+            window_from: incident.window().from.timestamp(),
             kinds: kinds(&file, &incident),
             links,
             from: mailbox(file.notice.from.address.as_str(), "notice.from.address")?,
@@ -106,10 +163,39 @@ impl NoticeWriter {
         self.links.as_ref()
     }
 
-    fn credentials(
+    /// Who gets which language.
+    pub fn locales(&self) -> &Locales {
+        &self.locales
+    }
+
+    /// The campaign's merge fields.
+    pub fn fields(&self) -> &BTreeMap<String, FieldType> {
+        self.file.audience.fields()
+    }
+
+    /// Refuses a language without words for these flags.
+    pub fn check_variants(
         &self,
-        classes: &BTreeMap<CredentialKind, CredentialClass>,
-    ) -> Vec<CredentialContext> {
+        locale: &str,
+        flags: impl IntoIterator<Item = &'static str>,
+    ) -> Result<(), EngineError> {
+        Ok(self.templates.check_variants(locale, flags)?)
+    }
+
+    /// What speaks against the address: that it is a copy's, that it was changed since the window began,
+    /// that nobody proved it for long.
+    pub fn trust(&self, recipient: &Recipient, is_copy: bool) -> Trust {
+        let moved = recipient.moved_since(self.window_from);
+        match recipient.reason {
+            _ if is_copy => Trust::Copy,
+            AddressReason::Suspect => Trust::Suspect,
+            _ if moved => Trust::Suspect,
+            AddressReason::Dormant => Trust::Dormant,
+            _ => Trust::Known,
+        }
+    }
+
+    fn credentials(&self, classes: &Classes) -> Vec<CredentialContext> {
         let class = |kind| classes.get(kind).copied().unwrap_or(CredentialClass::Pending);
         self.kinds
             .iter()
@@ -126,12 +212,20 @@ impl NoticeWriter {
         now: Timestamp,
     ) -> Result<(Built, Option<NewToken>), EngineError> {
         let (number, generation) = (row.number, row.state.generation);
-        let classes = classes(&row.credentials);
-        let minted = self.mint((number, generation), recipient, &classes, row.token, now)?;
+        let facing = Facing::of(row, recipient);
+        let minted = self.mint((number, generation), recipient, &facing, row.token, now)?;
         let token = minted.as_ref().map(|minted| &minted.token);
-        let rendered = self.render(number, recipient, &classes, token)?;
-        let built = self.build(number, generation, dated_at, recipient, &rendered)?;
+        let context =
+            self.context(number, recipient, &facing, self.locales.choose(recipient), token);
+        let rendered = self.prepared.render(&context)?;
+        let built = self.build((number, generation), dated_at, recipient, &context, &rendered)?;
         Ok((built, minted.map(|minted| minted.kept)))
+    }
+
+    fn gets_link(&self, recipient: &Recipient, facing: &Facing) -> bool {
+        let trust = self.trust(recipient, facing.is_copy);
+        let credentials = self.credentials(&facing.classes);
+        self.links.is_some() && Links::reach(recipient, facing.variant, trust, &credentials)
     }
 
     /// The token of one person's generation, to go out at `now`: of the salt that is stored, else of
@@ -141,13 +235,11 @@ impl NoticeWriter {
         &self,
         (number, generation): (u64, u32),
         recipient: &Recipient,
-        classes: &BTreeMap<CredentialKind, CredentialClass>,
+        facing: &Facing,
         stored: Option<StoredToken>,
         now: Timestamp,
     ) -> Result<Option<Minted>, EngineError> {
-        let credentials = self.credentials(classes);
-        let Some(links) = self.links.as_ref().filter(|links| links.reach(recipient, &credentials))
-        else {
+        let Some(links) = self.links.as_ref().filter(|_| self.gets_link(recipient, facing)) else {
             return Ok(None);
         };
         let salt = stored.map_or_else(|| random_salt(&mut rand::rng()), |token| token.salt);
@@ -165,18 +257,19 @@ impl NoticeWriter {
         Ok(Some(Minted { token, kept }))
     }
 
-    /// The notice of one person as previews show it: with the sample token, where they get one.
+    /// The notice of one person as previews show it: with the sample token, where they get one; in their
+    /// own language, or in the one asked for.
     pub fn render_sample(
         &self,
         number: u64,
         recipient: &Recipient,
-        classes: &BTreeMap<CredentialKind, CredentialClass>,
+        facing: &Facing,
+        locale: Option<&str>,
     ) -> Result<Rendered, EngineError> {
-        let credentials = self.credentials(classes);
-        let is_linked =
-            self.links.as_ref().is_some_and(|links| links.reach(recipient, &credentials));
-        let token = is_linked.then(PlainToken::sample);
-        self.render(number, recipient, classes, token.as_ref())
+        let token = self.gets_link(recipient, facing).then(PlainToken::sample);
+        let locale = locale.unwrap_or_else(|| self.locales.choose(recipient));
+        let context = self.context(number, recipient, facing, locale, token.as_ref());
+        Ok(self.prepared.render(&context)?)
     }
 
     /// The notice of one person, its credential sentences by the classes given, its link by the
@@ -185,44 +278,48 @@ impl NoticeWriter {
         &self,
         number: u64,
         recipient: &Recipient,
-        classes: &BTreeMap<CredentialKind, CredentialClass>,
+        facing: &Facing,
         token: Option<&PlainToken>,
     ) -> Result<Rendered, EngineError> {
+        let locale = self.locales.choose(recipient);
+        Ok(self.prepared.render(&self.context(number, recipient, facing, locale, token))?)
+    }
+
+    fn context(
+        &self,
+        number: u64,
+        recipient: &Recipient,
+        facing: &Facing,
+        locale: &str,
+        token: Option<&PlainToken>,
+    ) -> RecipientContext {
         let reset = match (self.file.notice.mode, self.links.as_ref().zip(token)) {
             (Mode::None, _) => Reset::None,
             (_, Some((links, token))) => links.with(token),
             (Mode::Site | Mode::Link, None) => Reset::Site,
         };
-        let reference = reference(self.keys.mail(), &self.people.uuid, number).to_string();
-        let context = RecipientContext::new(
-            recipient.name.as_ref().map(crate::domain::field::Name::as_str),
-            self.credentials(classes),
+        let value = |name: &String| recipient.fields.get(name).cloned().unwrap_or_default();
+        RecipientContext::new(RecipientFacts {
+            name: recipient.name.as_ref().map(Name::as_str),
+            variant: facing.variant,
+            trust: self.trust(recipient, facing.is_copy),
+            credentials: self.credentials(&facing.classes),
+            carried: facing.carried.iter().map(|classes| self.credentials(classes)).collect(),
             reset,
-            &reference,
-            self.locale(recipient),
-            false,
-        );
-        Ok(self.prepared.render(&context)?)
+            reference: &reference(self.keys.mail(), &self.people.uuid, number).to_string(),
+            locale,
+            unsubscribed: false,
+            fields: self.fields().keys().map(|name| (name.clone(), value(name))).collect(),
+        })
     }
 
-    /// The person's language if there are templates in it, by tag then by primary language, else the
-    /// campaign's.
-    pub(super) fn locale(&self, recipient: &Recipient) -> &str {
-        let wanted = recipient.locale.as_deref().unwrap_or(&self.file.notice.locale);
-        let primary = wanted.split('-').next().unwrap_or(wanted);
-        [wanted, primary]
-            .into_iter()
-            .find_map(|tag| self.locales.iter().find(|known| known.eq_ignore_ascii_case(tag)))
-            .map_or(self.file.notice.locale.as_str(), String::as_str)
-    }
-
-    /// The message: the same inputs give the same bytes.
-    pub fn build(
+    /// The message: the same inputs give the same bytes. `To` names the person only where the notice does.
+    fn build(
         &self,
-        number: u64,
-        generation: u32,
+        (number, generation): (u64, u32),
         dated_at: Timestamp,
         recipient: &Recipient,
+        context: &RecipientContext,
         rendered: &Rendered,
     ) -> Result<Built, EngineError> {
         let address = recipient.address.as_ref().ok_or_else(|| {
@@ -237,10 +334,7 @@ impl NoticeWriter {
         let draft = Draft {
             from: Party { name: Some(&self.file.notice.from.name), address: &self.from },
             reply_to: self.reply_to.as_ref().map(|address| Party { name: None, address }),
-            to: Party {
-                name: recipient.name.as_ref().map(crate::domain::field::Name::as_str),
-                address: &to,
-            },
+            to: Party { name: Some(context.name()).filter(|name| !name.is_empty()), address: &to },
             subject: &rendered.subject,
             text: &rendered.text,
             html: Some(&rendered.html),
@@ -249,7 +343,7 @@ impl NoticeWriter {
             boundary: &boundary,
             reference: Some(&reference),
             feedback_id: None,
-            language: Some(self.locale(recipient)),
+            language: Some(context.locale()),
             is_test: false,
         };
         let bytes = draft.build().map_err(|source| EngineError::Build { number, source })?;
@@ -268,7 +362,7 @@ fn kinds(file: &CampaignFile, incident: &Incident) -> Vec<CredentialKind> {
     }
 }
 
-fn classes(words: &BTreeMap<String, String>) -> BTreeMap<CredentialKind, CredentialClass> {
+fn classes(words: &BTreeMap<String, String>) -> Classes {
     words
         .iter()
         .filter_map(|(kind, class)| {

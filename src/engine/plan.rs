@@ -6,7 +6,10 @@ use std::path::Path;
 use serde_json::json;
 
 use super::campaign_file::{self, CampaignFile};
+use super::census::Census;
+use super::notice::NoticeWriter;
 use super::people::People;
+use super::progress::{Progress, Silent};
 use super::{Engine, EngineError};
 use crate::domain::credential::CredentialKind;
 use crate::domain::incident::Incident;
@@ -35,6 +38,8 @@ pub struct Plan {
     pub kinds: Vec<CredentialKind>,
     /// What an operator should know before they sign.
     pub notes: Vec<String>,
+    /// Who a notice would go to; none for containment, and where it was not asked for.
+    pub census: Option<Census>,
 }
 
 /// The digest of a snapshot: SHA-256 over the sorted list of (name, SHA-256), lengths before both.
@@ -152,6 +157,18 @@ impl Engine {
         track: Track,
         check_only: bool,
     ) -> Result<Plan, EngineError> {
+        self.plan_with(name, track, check_only, Some(&Silent)).await
+    }
+
+    /// The same, telling how far it is; without progress nobody is counted, for whoever only shows what
+    /// was counted when it was planned.
+    pub async fn plan_with(
+        &self,
+        name: &str,
+        track: Track,
+        check_only: bool,
+        progress: Option<&dyn Progress>,
+    ) -> Result<Plan, EngineError> {
         let (row, people) = self.people(name).await?;
         let seal = self.store.live_seal(row.id).await?.ok_or_else(|| not_sealed(name))?;
         let (parts, files) = self.parts(&row, &people, track).await?;
@@ -165,6 +182,13 @@ impl Engine {
         } else {
             self.check_staff(name, &files.campaign).await?;
         }
+        let census = match progress.filter(|_| track == Track::Notice) {
+            Some(progress) => {
+                let writer = NoticeWriter::new(self, &people, &parts)?;
+                Some(self.census(&people, &writer, seal.totals.sealed, progress).await?)
+            }
+            None => None,
+        };
         let snapshot = snapshot_of(&parts);
         let digest = digest_of(&snapshot);
         let plan = Plan {
@@ -174,6 +198,7 @@ impl Engine {
             head_count: seal.totals.sealed,
             kinds: files.incident.exposed().credentials.clone(),
             notes,
+            census,
         };
         if check_only {
             return Ok(plan);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::notice::NoticeWriter;
+use super::notice::{Facing, NoticeWriter};
 use super::notify::outcome::of_transaction;
 use super::people::People;
 use super::{Engine, EngineError};
@@ -95,8 +95,9 @@ impl Engine {
             .iter()
             .map(|kind| (*kind, class.or_else(|| known.get(kind).copied()).unwrap_or(default)))
             .collect();
-        let rendered = writer.render_sample(number.unwrap_or(0), &recipient, &classes)?;
-        Ok(Preview { number, locale: writer.locale(&recipient).to_owned(), rendered })
+        let facing = Facing::alone(&recipient, classes);
+        let rendered = writer.render_sample(number.unwrap_or(0), &recipient, &facing, None)?;
+        Ok(Preview { number, locale: writer.locales().choose(&recipient).to_owned(), rendered })
     }
 
     async fn sealed_person(

@@ -1,16 +1,18 @@
 //! Rendered samples: their digests are part of what is approved, so a binary that renders otherwise
 //! refuses to run.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::notice::NoticeWriter;
+use super::notice::{Facing, NoticeWriter};
 use super::people::People;
 use super::plan::Parts;
 use super::{Engine, EngineError};
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::recipient::Addressee;
 use crate::domain::track::Track;
+use crate::domain::variant::{Readership, Variant};
 use crate::render::Rendered;
 use crate::secret::digest::{Digest, LpBuilder, sha256};
 use crate::store::campaigns::CampaignRow;
@@ -18,32 +20,93 @@ use crate::store::campaigns::CampaignRow;
 /// How many people are rendered for approval.
 pub const SAMPLES: u32 = 20;
 
-/// The classes that samples take turns in: each has its own words.
-const CLASSES: [CredentialClass; 4] = [
+/// The classes that samples take turns in: one for each sentence.
+const CLASSES: [CredentialClass; 7] = [
     CredentialClass::Expired,
     CredentialClass::NoPassword,
     CredentialClass::NotFound,
     CredentialClass::ChangedSince,
+    CredentialClass::Pending,
+    CredentialClass::Exempt,
+    CredentialClass::Reset,
 ];
+
+/// Accounts a combined sample stands for: one of each class.
+const COMBINED: u64 = CLASSES.len() as u64;
 
 /// One approved sample.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Whose.
+    /// What is rendered.
+    #[serde(flatten)]
+    pub case: SampleCase,
+    /// SHA-256 over subject, text and HTML, lengths before each.
+    pub digest: Digest,
+}
+
+/// A sealed person as if they were somebody of this kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleCase {
+    /// Whose row.
     pub number: u64,
     /// With their credentials in this class.
     pub class: CredentialClass,
-    /// SHA-256 over subject, text and HTML, lengths before each.
-    pub digest: Digest,
+    /// In this language.
+    pub locale: String,
+    /// The addressee's word.
+    pub addressee: String,
+    /// `own`, `shared` or `combined`.
+    pub readership: String,
+}
+
+impl SampleCase {
+    /// The sample at `place`, deterministically: languages, classes, addressees and readerships each take
+    /// turns, and a lap through the languages shifts the others, so that they meet in ever new pairs. The
+    /// first is the plain case.
+    fn at(place: usize, numbers: &[u64], locales: &[String]) -> Option<Self> {
+        let number = *numbers.get(place % numbers.len().max(1))?;
+        let locale = locales.get(place % locales.len().max(1))?.clone();
+        let turn = place + place / locales.len();
+        Some(Self {
+            number,
+            class: CLASSES[turn % CLASSES.len()],
+            locale,
+            addressee: Addressee::ALL[turn % Addressee::ALL.len()].word().to_owned(),
+            readership: ["own", "shared", "combined"][turn % 3].to_owned(),
+        })
+    }
+
+    fn facing(&self, kinds: &[CredentialKind]) -> Facing {
+        let all_in = |class: CredentialClass| kinds.iter().map(|kind| (*kind, class)).collect();
+        let addressee = Addressee::parse(&self.addressee).unwrap_or_default();
+        let readership = match self.readership.as_str() {
+            "shared" => Readership::Shared,
+            "combined" => Readership::Combined { accounts: COMBINED },
+            _ => Readership::Own,
+        };
+        let others = CLASSES.into_iter().filter(|class| *class != self.class);
+        let carried = if readership == (Readership::Combined { accounts: COMBINED }) {
+            others.map(all_in).collect()
+        } else {
+            Vec::new()
+        };
+        let variant = Variant { addressee, readership };
+        Facing { variant, is_copy: false, classes: all_in(self.class), carried }
+    }
+}
+
+impl fmt::Display for SampleCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, class, locale, addressee, readership } = self;
+        write!(f, "{number} ({locale}, {addressee}, {readership}, {class})")
+    }
 }
 
 /// A sample to look at.
 #[derive(Debug, Clone)]
 pub struct ShownSample {
-    /// Whose.
-    pub number: u64,
-    /// With their credentials in this class.
-    pub class: CredentialClass,
+    /// What is rendered.
+    pub case: SampleCase,
     /// The notice.
     pub rendered: Rendered,
 }
@@ -79,9 +142,11 @@ impl Engine {
             None => Vec::new(),
         };
         let mut shown = Vec::new();
-        for (place, number) in numbers.into_iter().enumerate() {
-            let class = CLASSES[place % CLASSES.len()];
-            shown.push(self.sample(people, &writer, number, class).await?);
+        for place in 0..SAMPLES as usize {
+            let case = SampleCase::at(place, &numbers, writer.locales().spoken());
+            let Some(case) = case else { break };
+            let rendered = self.sample(people, &writer, &case).await?;
+            shown.push(ShownSample { case, rendered });
         }
         Ok(shown)
     }
@@ -90,16 +155,13 @@ impl Engine {
         &self,
         people: &People,
         writer: &NoticeWriter,
-        number: u64,
-        class: CredentialClass,
-    ) -> Result<ShownSample, EngineError> {
-        let found = self.store.delivery(people.campaign, number).await?;
+        case: &SampleCase,
+    ) -> Result<Rendered, EngineError> {
+        let found = self.store.delivery(people.campaign, case.number).await?;
         let body = found.and_then(|listing| listing.body).unwrap_or_default();
-        let recipient = people.open(number, &body)?;
-        let classes: BTreeMap<CredentialKind, CredentialClass> =
-            writer.kinds().iter().map(|kind| (*kind, class)).collect();
-        let rendered = writer.render_sample(number, &recipient, &classes)?;
-        Ok(ShownSample { number, class, rendered })
+        let recipient = people.open(case.number, &body)?;
+        let facing = case.facing(writer.kinds());
+        writer.render_sample(case.number, &recipient, &facing, Some(&case.locale))
     }
 
     /// The samples part of a notice snapshot.
@@ -113,11 +175,7 @@ impl Engine {
             .shown_samples(row, people, parts)
             .await?
             .iter()
-            .map(|shown| Sample {
-                number: shown.number,
-                class: shown.class,
-                digest: digest_of(&shown.rendered),
-            })
+            .map(|shown| Sample { case: shown.case.clone(), digest: digest_of(&shown.rendered) })
             .collect();
         serde_json::to_vec(&samples).map_err(|error| EngineError::Broken(error.to_string()))
     }
@@ -132,12 +190,12 @@ impl Engine {
         let samples: Vec<Sample> = serde_json::from_slice(approved)
             .map_err(|error| EngineError::Broken(format!("approved samples: {error}")))?;
         for sample in samples {
-            let now = self.sample(people, writer, sample.number, sample.class).await?;
-            if digest_of(&now.rendered) != sample.digest {
+            let now = self.sample(people, writer, &sample.case).await?;
+            if digest_of(&now) != sample.digest {
                 return Err(EngineError::refused(format!(
-                    "this program renders sample {} ({}) otherwise than the one that was approved; \
+                    "this program renders sample {} otherwise than the one that was approved; \
                      hint: run the version that planned it, or plan and approve anew",
-                    sample.number, sample.class
+                    sample.case
                 )));
             }
         }

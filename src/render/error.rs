@@ -68,7 +68,7 @@ pub enum RenderError {
     },
     /// `{{word …}}` or `{{#word …}}` that is none of ours.
     #[error(
-        "{place}: unknown helper `{helper}`; hint: known are date, list, count, length, #if, #unless, #each, and, or, not"
+        "{place}: unknown helper `{helper}`; hint: known are date, list, number, count, plural, length, #if, #unless, #each, and, or, not"
     )]
     UnknownHelper {
         /// Where.
@@ -157,6 +157,38 @@ pub enum RenderError {
         template: String,
         /// The flag nothing tests.
         flag: &'static str,
+    },
+    /// The template tests the class, but prints nothing for it in one of the variants.
+    #[error(
+        "{template} says nothing of `{flag}` in the variant `{variant}`; hint: inside {{{{#each credentials}}}}, give {{{{#if {flag}}}}} words for everybody"
+    )]
+    ClassUntold {
+        /// The file's name.
+        template: String,
+        /// The flag of the class.
+        flag: &'static str,
+        /// The sample.
+        variant: String,
+    },
+    /// The template has no words for a kind of person it would be sent to.
+    #[error(
+        "{template} (locale `{locale}`) has no words for `{flag}`, which some of these people need; hint: test {{{{#if person.{flag}}}}} in it, as the shipped `account-breach` does"
+    )]
+    MissingVariant {
+        /// The file's name.
+        template: String,
+        /// The language.
+        locale: String,
+        /// The flag nothing tests.
+        flag: &'static str,
+    },
+    /// A person whose language the notice was not prepared in.
+    #[error("the notice `{notice}` is not written in `{locale}`")]
+    UnknownLocale {
+        /// The notice.
+        notice: String,
+        /// The language asked for.
+        locale: String,
     },
     /// A person with exposed credentials and a template that never mentions them.
     #[error("the notice `{notice}` says nothing of credentials, and this person's were exposed")]

@@ -10,35 +10,62 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{JsonTruthy, Template};
 use serde_json::Value;
 
+use super::context::CLASS_FLAGS;
 use super::error::{Place, RenderError};
-use super::scope::{Missing, Scope, View};
+use super::language::Language;
+use super::scope::{Missing, Scope, View, absolute};
 use super::words;
 
 /// Where partials live; `{{> x}}` is the file `x.hbs`.
 pub(super) const PARTIALS: &str = "mail/partials/";
 
+/// Inside `{{#each credentials}}`, as the paths there begin.
+const CREDENTIALS: &str = "credentials[].";
+
 /// The walk through one template and its partials.
 pub(super) struct Lint<'l> {
     parsed: &'l BTreeMap<String, Template>,
     html: bool,
+    language: Language,
     paths: BTreeSet<String>,
+    /// The credentials, of all samples, whose class the template says something about.
+    spoken_of: BTreeSet<*const Value>,
     trail: Vec<String>,
+    /// The path noted last, and under which prefix.
+    noted: Option<(String, String)>,
 }
 
-/// Every path the template `name` (and its partials) looks at, from the root, list items as `[]`.
-/// `html` forbids unescaped output.
+/// What the walk through a template came to.
+pub(super) struct Looked {
+    /// Every path it and its partials look at, from the root, list items as `[]`.
+    pub(super) paths: BTreeSet<String>,
+    /// The flag of a class it is silent about, and the sample.
+    pub(super) untold: Option<(&'static str, String)>,
+}
+
+/// Walks the template `name`, whose words are written in `language`. `html` forbids unescaped output.
 pub(super) fn check(
     name: &str,
     parsed: &BTreeMap<String, Template>,
     html: bool,
+    language: Language,
     samples: &[(String, Value)],
-) -> Result<BTreeSet<String>, RenderError> {
+) -> Result<Looked, RenderError> {
     let Some(template) = parsed.get(name) else {
         return Err(RenderError::MissingPart { template: name.to_owned() });
     };
-    let mut lint = Lint { parsed, html, paths: BTreeSet::new(), trail: vec![name.to_owned()] };
+    let mut lint = Lint {
+        parsed,
+        html,
+        language,
+        paths: BTreeSet::new(),
+        spoken_of: BTreeSet::new(),
+        trail: vec![name.to_owned()],
+        noted: None,
+    };
     lint.template(template, &Scope::of(samples), (1, 1))?;
-    Ok(lint.paths)
+    let untold = lint.untold(samples);
+    Ok(Looked { paths: lint.paths, untold })
 }
 
 impl Lint<'_> {
@@ -63,7 +90,13 @@ impl Lint<'_> {
         at: (usize, usize),
     ) -> Result<(), RenderError> {
         match element {
-            TemplateElement::RawString(_) | TemplateElement::Comment(_) => Ok(()),
+            TemplateElement::RawString(text) => {
+                if !text.trim().is_empty() {
+                    self.speaks(scope);
+                }
+                Ok(())
+            }
+            TemplateElement::Comment(_) => Ok(()),
             TemplateElement::HtmlExpression(_) if self.html => {
                 Err(RenderError::RawOutput { place: self.place(at) })
             }
@@ -151,7 +184,7 @@ impl Lint<'_> {
             if !view.live {
                 continue;
             }
-            word(&values).map_err(|message| RenderError::BadArgument {
+            word(self.language, &values).map_err(|message| RenderError::BadArgument {
                 place: self.place(at),
                 helper: name.to_owned(),
                 message: format!("{message} (variant `{}`)", view.variant),
@@ -227,7 +260,30 @@ impl Lint<'_> {
         for view in &scope.views {
             answers.push(self.holds(param, view, &scope.prefix, at)? != negate);
         }
-        Ok(scope.split(&answers))
+        let (mut body, otherwise) = scope.split(&answers);
+        let tested = param.as_name().unwrap_or_default();
+        if !negate && scope.prefix == CREDENTIALS && CLASS_FLAGS.contains(&tested) {
+            body.decide(&answers);
+        }
+        Ok((body, otherwise))
+    }
+
+    /// Text stands here: whoever's class was asked for on the way is told of it.
+    fn speaks(&mut self, scope: &Scope<'_>) {
+        let told = scope.views.iter().filter(|view| view.live && view.decided);
+        self.spoken_of.extend(told.map(View::item));
+    }
+
+    /// The first credential of a sample that no word was said about.
+    fn untold(&self, samples: &[(String, Value)]) -> Option<(&'static str, String)> {
+        samples.iter().find_map(|(variant, sample)| {
+            let credentials = sample["credentials"].as_array()?;
+            let silent = credentials
+                .iter()
+                .find(|one| !self.spoken_of.contains(&std::ptr::from_ref(*one)))?;
+            let flag = CLASS_FLAGS.into_iter().find(|flag| silent[*flag] == true)?;
+            Some((flag, variant.clone()))
+        })
     }
 
     fn holds(
@@ -291,7 +347,7 @@ impl Lint<'_> {
         prefix: &str,
         at: (usize, usize),
     ) -> Result<&'v Value, RenderError> {
-        let (value, absolute) = view.look_up(path, prefix).map_err(|missing| match missing {
+        let value = view.look_up(path).map_err(|missing| match missing {
             Missing::Form => {
                 self.unsupported(at, "a path other than field.field, @root.field or this")
             }
@@ -299,7 +355,11 @@ impl Lint<'_> {
                 RenderError::UnknownPath { place: self.place(at), path: path.to_owned(), known }
             }
         })?;
-        self.paths.insert(absolute);
+        // the same for all views of this point: noted with the first
+        if self.noted.as_ref().is_none_or(|(noted, under)| noted != path || under != prefix) {
+            self.paths.insert(absolute(path, prefix));
+            self.noted = Some((path.to_owned(), prefix.to_owned()));
+        }
         Ok(value)
     }
 

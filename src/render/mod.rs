@@ -5,8 +5,10 @@
 
 mod context;
 mod error;
+mod language;
 mod link;
 mod lint;
+mod parsed;
 mod samples;
 mod scope;
 mod templates;
@@ -16,6 +18,9 @@ mod wrap;
 #[cfg(test)]
 mod tests;
 
-pub use context::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, Reset};
+pub use context::{
+    CampaignContext, CredentialContext, NoticeContext, RecipientContext, RecipientFacts, Reset,
+    Trust, needed_flags,
+};
 pub use error::{Place, RenderError};
-pub use templates::{Prepared, Rendered, Templates};
+pub use templates::{NoticeSpec, Prepared, Rendered, Templates};

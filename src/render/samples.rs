@@ -3,25 +3,28 @@
 //! Templates are checked against all of them before anybody approves them, and their renderings are
 //! digested into the approved snapshot. Deterministic: no clock, no randomness, nothing real.
 
+use std::collections::BTreeMap;
+
 use super::context::{
     BrandFacts, CampaignContext, ContactFacts, CredentialContext, IncidentFacts, NoticeContext,
-    OfferFacts, RecipientContext, Reset,
+    OfferFacts, RecipientContext, RecipientFacts, Reset, Trust,
 };
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::duration::HumanDuration;
+use crate::domain::field::FieldType;
+use crate::domain::recipient::Addressee;
+use crate::domain::variant::{Readership, Variant};
 use crate::secret::token::PlainToken;
 
-const CLASSES: [CredentialClass; 10] = [
-    CredentialClass::Pending,
+/// One class for each sentence a template must have.
+const SENTENCES: [CredentialClass; 7] = [
     CredentialClass::Expired,
     CredentialClass::ChangedSince,
     CredentialClass::NoPassword,
     CredentialClass::NotFound,
     CredentialClass::Exempt,
-    CredentialClass::Failed,
-    CredentialClass::Regressed,
+    CredentialClass::Pending,
     CredentialClass::Reset,
-    CredentialClass::ResetElsewhere,
 ];
 
 const OTHER_KINDS: [CredentialKind; 6] = [
@@ -33,65 +36,143 @@ const OTHER_KINDS: [CredentialKind; 6] = [
     CredentialKind::SecurityAnswer,
 ];
 
-impl RecipientContext {
-    /// A person for every credential class, named as the class; then `other-secrets` (every kind
-    /// but a password), `nothing` (no credential exposed, unsubscribed) and `no-name`. A link goes to
-    /// those alone who have a password to replace.
-    pub fn samples(reset: &Reset) -> Vec<(String, Self)> {
-        let person = |name, credentials, unsubscribed| {
-            Self::new(name, credentials, reset.clone(), "NW-7Q4K-29XD", "en", unsubscribed)
-        };
-        let of = |kind, class| CredentialContext { kind, class };
-        let named = Some("Robin Sample");
-        let mut samples: Vec<_> = CLASSES
-            .iter()
-            .map(|&class| {
-                (class.to_string(), person(named, vec![of(CredentialKind::Password, class)], false))
-            })
-            .collect();
-        let others = OTHER_KINDS.iter().map(|&kind| of(kind, CredentialClass::Expired)).collect();
-        samples.push(("other-secrets".to_owned(), person(named, others, false)));
-        samples.push(("nothing".to_owned(), person(named, Vec::new(), true)));
-        let expired = vec![of(CredentialKind::Password, CredentialClass::Expired)];
-        samples.push(("no-name".to_owned(), person(None, expired, false)));
+type Fields = BTreeMap<String, FieldType>;
+type Person = RecipientFacts<'static>;
+
+impl NoticeContext {
+    /// One context for every way a notice can turn out, with the campaign's merge fields filled, or
+    /// empty for whoever has no name.
+    ///
+    /// Named `<person>/<mode>`, and `<person>/<mode>/<variant>` for whoever is not simply the person at an
+    /// address of their own. Persons are named as the class of their password; then `other-secrets` (every
+    /// kind but a password), `nothing` (no credential exposed, unsubscribed), `no-name` and, where one
+    /// notice stands for several accounts, `mixed`. `bare-…` are campaigns in which nothing optional is
+    /// known.
+    pub fn samples(fields: &Fields) -> Vec<(String, Self)> {
+        let mut samples = Vec::new();
+        for (mode, reset) in modes() {
+            for (name, person) in people(CredentialClass::ALL, &reset, fields) {
+                samples.extend(with_campaigns(&name, mode, None, &person));
+            }
+            for (variant, trust, word) in variants() {
+                // a link goes to nobody but those: to the others mode `link` is mode `site`
+                let is_own = variant.readership == Readership::Own && trust == Trust::Known;
+                if mode == "link" && !is_own {
+                    continue;
+                }
+                // the modes differ in few words only
+                let few = [CredentialClass::Expired];
+                let classes = if mode == "site" { SENTENCES.as_slice() } else { &few };
+                for (name, person) in people(classes, &reset, fields) {
+                    let person = RecipientFacts { variant, trust, ..person };
+                    samples.extend(with_campaigns(&name, mode, Some(&word), &person));
+                }
+            }
+            let variant = combined(SENTENCES.len() as u64);
+            let mixed = RecipientFacts {
+                variant,
+                carried: SENTENCES[1..].iter().map(|class| vec![password(*class)]).collect(),
+                ..person(fields, vec![password(SENTENCES[0])], &reset)
+            };
+            samples.extend(with_campaigns("mixed", mode, Some("combined"), &mixed));
+        }
         samples
     }
 }
 
-impl NoticeContext {
-    /// One context per variant, named `<person>/<mode>` with the persons of
-    /// [`RecipientContext::samples`]; `bare-…` are campaigns in which nothing optional is known.
-    pub fn samples() -> Vec<(String, Self)> {
-        let mut samples = Vec::new();
-        let link = PlainToken::sample().link("https://www.northwind.example/reset");
-        let token_for = HumanDuration::from_secs(24 * 60 * 60);
-        let modes = [
-            ("site", Reset::Site),
-            ("link", Reset::Link { link, token_for }),
-            ("none", Reset::None),
-        ];
-        for (mode, reset) in modes {
-            for (name, recipient) in RecipientContext::samples(&reset) {
-                let bare = match name.as_str() {
-                    "no-name" => Some(bare_campaign(&[], ContactFacts::default())),
-                    // A telephone and no hours to it.
-                    "nothing" => {
-                        let phone = "+44 20 7946 0018".to_owned();
-                        let contact = ContactFacts { phone, ..ContactFacts::default() };
-                        Some(bare_campaign(&["name"], contact))
-                    }
-                    _ => None,
-                };
-                if let Some(campaign) = bare {
-                    let recipient = recipient.clone();
-                    samples.push((format!("bare-{name}/{mode}"), Self { campaign, recipient }));
-                }
-                let campaign = full_campaign();
-                samples.push((format!("{name}/{mode}"), Self { campaign, recipient }));
-            }
+/// With everything known of the campaign; some also with nothing optional known.
+fn with_campaigns(
+    name: &str,
+    mode: &str,
+    variant: Option<&str>,
+    person: &Person,
+) -> Vec<(String, NoticeContext)> {
+    let variant = variant.map(|word| format!("/{word}")).unwrap_or_default();
+    let bare = match name {
+        "no-name" => Some(bare_campaign(&[], ContactFacts::default())),
+        // A telephone and no hours to it.
+        "nothing" => {
+            let phone = "+44 20 7946 0018".to_owned();
+            Some(bare_campaign(&["name"], ContactFacts { phone, ..ContactFacts::default() }))
         }
-        samples
+        _ => None,
+    };
+    let bare = bare.map(|campaign| ("bare-", campaign));
+    let all = bare.into_iter().chain([("", full_campaign())]);
+    all.map(|(known, campaign)| {
+        let recipient = RecipientContext::new(person.clone());
+        (format!("{known}{name}/{mode}{variant}"), NoticeContext { campaign, recipient })
+    })
+    .collect()
+}
+
+fn modes() -> [(&'static str, Reset); 3] {
+    let link = PlainToken::sample().link("https://www.northwind.example/reset");
+    let token_for = HumanDuration::from_secs(24 * 60 * 60);
+    [("site", Reset::Site), ("link", Reset::Link { link, token_for }), ("none", Reset::None)]
+}
+
+/// Everything but the person at an address of their own.
+fn variants() -> Vec<(Variant, Trust, String)> {
+    let mut variants = Vec::new();
+    for addressee in Addressee::ALL {
+        let word = addressee.word();
+        if addressee != Addressee::SelfPerson {
+            let variant = Variant { addressee, readership: Readership::Own };
+            variants.push((variant, Trust::Known, word.to_owned()));
+        }
+        let variant = Variant { addressee, readership: Readership::Shared };
+        variants.push((variant, Trust::Known, format!("{word}-shared")));
     }
+    variants.push((combined(7), Trust::Known, "combined".to_owned()));
+    for (trust, word) in
+        [(Trust::Suspect, "suspect"), (Trust::Dormant, "dormant"), (Trust::Copy, "copy")]
+    {
+        variants.push((Variant::default(), trust, word.to_owned()));
+    }
+    variants
+}
+
+fn combined(accounts: u64) -> Variant {
+    Variant { addressee: Addressee::SelfPerson, readership: Readership::Combined { accounts } }
+}
+
+fn password(class: CredentialClass) -> CredentialContext {
+    CredentialContext { kind: CredentialKind::Password, class }
+}
+
+fn person(fields: &Fields, credentials: Vec<CredentialContext>, reset: &Reset) -> Person {
+    let value = |kind: &FieldType| match kind {
+        FieldType::Name => "Robin Sample",
+        FieldType::Text => "a sample",
+        FieldType::Date => "2018-08-21",
+        FieldType::Number => "1234.50",
+    };
+    let filled = fields.iter().map(|(name, kind)| (name.clone(), value(kind).to_owned()));
+    RecipientFacts {
+        name: Some("Robin Sample"),
+        reference: "NW-7Q4K-29XD",
+        fields: filled.collect(),
+        ..RecipientFacts::plain(credentials, reset.clone())
+    }
+}
+
+/// A person for each of these classes, and the three besides.
+fn people(classes: &[CredentialClass], reset: &Reset, fields: &Fields) -> Vec<(String, Person)> {
+    let mut people: Vec<_> = classes
+        .iter()
+        .map(|class| (class.to_string(), person(fields, vec![password(*class)], reset)))
+        .collect();
+    let expired = |kind| CredentialContext { kind, class: CredentialClass::Expired };
+    let others = OTHER_KINDS.map(expired).to_vec();
+    people.push(("other-secrets".to_owned(), person(fields, others, reset)));
+    let nothing = RecipientFacts { unsubscribed: true, ..person(fields, Vec::new(), reset) };
+    people.push(("nothing".to_owned(), nothing));
+    let plain = person(fields, vec![password(CredentialClass::Expired)], reset);
+    let empty = fields.keys().map(|name| (name.clone(), String::new())).collect();
+    let no_name = RecipientFacts { name: None, fields: empty, ..plain };
+    people.push(("no-name".to_owned(), no_name));
+    people
 }
 
 fn phrases(texts: &[&str]) -> Vec<String> {
@@ -132,6 +213,7 @@ fn bare_campaign(exposed: &[&str], contact: ContactFacts) -> CampaignContext {
             site: "https://www.northwind.example/".to_owned(),
             address: "www.northwind.example".to_owned(),
             notice_page: String::new(),
+            new_password_label: String::new(),
         },
         contact,
         incident: IncidentFacts {
@@ -160,13 +242,18 @@ mod tests {
 
     #[test]
     fn every_class_occurs_in_every_mode_and_no_variant_twice() {
-        let samples = NoticeContext::samples();
+        let samples = NoticeContext::samples(&Fields::new());
         let names: BTreeSet<_> = samples.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names.len(), samples.len());
-        for class in CLASSES {
+        for class in CredentialClass::ALL {
             for mode in ["site", "link", "none"] {
                 assert!(names.contains(format!("{class}/{mode}").as_str()), "{class}/{mode}");
             }
         }
+        for variant in ["guardian", "estate-shared", "organisation", "self-shared", "copy"] {
+            let name = format!("reset/site/{variant}");
+            assert!(names.contains(name.as_str()), "{name}");
+        }
+        assert!(names.contains("mixed/site/combined"));
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct View<'v> {
     here: &'v Value,
     /// Whether the conditions passed so far hold for it. The others still show which fields exist.
     pub(super) live: bool,
+    /// Whether one of those conditions was the class of the credential it looks at.
+    pub(super) decided: bool,
 }
 
 /// All samples at one point, and the path of that point's block from the root.
@@ -38,6 +40,7 @@ impl<'v> Scope<'v> {
             root: value,
             here: value,
             live: true,
+            decided: false,
         };
         Self { views: samples.iter().map(view).collect(), prefix: String::new() }
     }
@@ -54,6 +57,13 @@ impl<'v> Scope<'v> {
             prefix: self.prefix.clone(),
         };
         (branch(true), branch(false))
+    }
+
+    /// The same where a condition on the class of a credential was met: `holding` views have decided.
+    pub(super) fn decide(&mut self, holding: &[bool]) {
+        for (view, holds) in self.views.iter_mut().zip(holding) {
+            view.decided |= *holds;
+        }
     }
 
     /// The items of the list at `path`, and the branch for empty lists, given the list in each
@@ -79,8 +89,13 @@ impl<'v> Scope<'v> {
 }
 
 impl<'v> View<'v> {
-    /// The value at `path` and its path from the root, list items as `[]`.
-    pub(super) fn look_up(&self, path: &str, prefix: &str) -> Result<(&'v Value, String), Missing> {
+    /// What tells this view's item from all others: where it lies in memory.
+    pub(super) fn item(&self) -> *const Value {
+        self.here
+    }
+
+    /// The value at `path`.
+    pub(super) fn look_up(&self, path: &str) -> Result<&'v Value, Missing> {
         let is_local = path.starts_with('@') && !path.starts_with("@root.");
         if is_local || path.contains("..") || path.contains(['/', '[']) {
             return Err(Missing::Form);
@@ -94,15 +109,19 @@ impl<'v> View<'v> {
                 let fields =
                     value.as_object().ok_or(Missing::Field { known: "none".to_owned() })?;
                 value = fields.get(step).ok_or_else(|| Missing::Field {
-                    known: fields.keys().cloned().collect::<Vec<_>>().join(", "),
+                    known: match fields.len() {
+                        0 => "none".to_owned(),
+                        _ => fields.keys().cloned().collect::<Vec<_>>().join(", "),
+                    },
                 })?;
             }
         }
-        Ok((value, absolute(path, prefix)))
+        Ok(value)
     }
 }
 
-fn absolute(path: &str, prefix: &str) -> String {
+/// A path as seen under `prefix`, from the root; list items as `[]`.
+pub(super) fn absolute(path: &str, prefix: &str) -> String {
     match path.strip_prefix("@root.") {
         Some(rest) => rest.to_owned(),
         None if path == "this" => prefix.trim_end_matches('.').to_owned(),

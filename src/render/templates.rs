@@ -4,22 +4,21 @@
 //! happens once; partials are laid into their templates then, since handlebars copies the whole
 //! context for each partial it enters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use handlebars::template::TemplateElement;
 use handlebars::{Context, Handlebars, Template, no_escape};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::context::{CLASS_FLAGS, CampaignContext, NoticeContext, RecipientContext};
-use super::error::{Place, RenderError};
+use super::error::RenderError;
+use super::language::Language;
+use super::parsed::{PARTS, locale_names, parse_all, with_partials};
 use super::{link, lint, words, wrap};
-
-/// The parts of a notice, and whether a part is HTML.
-const PARTS: [(&str, bool); 3] =
-    [("subject.txt.hbs", false), ("body.txt.hbs", false), ("body.html.hbs", true)];
+use crate::domain::field::FieldType;
+use crate::domain::incident::Incident;
 
 /// A finished notice, before it becomes a message.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,21 +45,38 @@ impl fmt::Debug for Rendered {
     }
 }
 
-/// One notice in all its languages, compiled and checked. Cheap to clone.
+/// Which notice is to be compiled.
+#[derive(Debug, Clone, Copy)]
+pub struct NoticeSpec<'a> {
+    /// Its folder under `templates/mail/`.
+    pub notice: &'a str,
+    /// The languages wanted; those it has no folder for are passed over. `None` = all it has.
+    pub languages: Option<&'a [&'a str]>,
+    /// The campaign's merge fields: what `person.fields.…` may be asked for.
+    pub fields: &'a BTreeMap<String, FieldType>,
+}
+
+/// One notice in its languages, compiled and checked. Cheap to clone.
 #[derive(Clone)]
 pub struct Templates(Arc<Compiled>);
 
 struct Compiled {
     notice: String,
-    html: Handlebars<'static>,
-    plain: Handlebars<'static>,
+    /// Every language it has a folder for, compiled or not.
+    written: Vec<String>,
     locales: BTreeMap<String, Locale>,
+    samples: Vec<(String, NoticeContext)>,
 }
 
+/// One language; its registries speak it.
 struct Locale {
+    escaping: Handlebars<'static>,
+    plain: Handlebars<'static>,
     subject: String,
     text: String,
     html: String,
+    /// What the text and what the HTML part look at.
+    paths: [BTreeSet<String>; 2],
     /// A template that is silent on credentials is right only where none were exposed.
     tells_credentials: bool,
 }
@@ -78,40 +94,66 @@ impl Templates {
     /// Parses and checks the notice's files and all partials, and renders every sample: whatever is
     /// wrong with a template is found here, at plan, and never when sending. `files` maps names
     /// such as `mail/account-breach/en/body.txt.hbs` to approved bytes; other notices' are ignored.
-    pub fn compile(notice: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Self, RenderError> {
-        let own = format!("mail/{notice}/");
-        let parsed = parse_all(files, &own)?;
-        let samples = sample_values()?;
-        let mut compiled = Compiled {
-            notice: notice.to_owned(),
-            html: registry(),
-            plain: registry(),
-            locales: BTreeMap::new(),
-        };
-        compiled.plain.register_escape_fn(no_escape);
-        for locale in locale_names(&parsed, &own)? {
-            let folder = format!("{own}{locale}/");
-            let entry = compiled.add(&folder, &parsed, &samples)?;
-            compiled.locales.insert(locale, entry);
+    pub fn compile(
+        spec: NoticeSpec<'_>,
+        files: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self, RenderError> {
+        let own = format!("mail/{}/", spec.notice);
+        let names = locale_names(files, &own)?;
+        if names.is_empty() {
+            return Err(RenderError::UnknownNotice { notice: spec.notice.to_owned() });
         }
-        if compiled.locales.is_empty() {
-            return Err(RenderError::UnknownNotice { notice: notice.to_owned() });
+        let is_wanted = |name: &str| spec.languages.is_none_or(|wanted| wanted.contains(&name));
+        let unwanted: Vec<_> = names.iter().filter(|name| !is_wanted(name)).collect();
+        let parsed = parse_all(files, &own, &unwanted)?;
+        let samples = NoticeContext::samples(spec.fields);
+        let values = sample_values(&samples)?;
+        let mut locales = BTreeMap::new();
+        for name in names.iter().filter(|name| is_wanted(name)) {
+            let locale = Locale::of(name, &format!("{own}{name}/"), &parsed, &values)?;
+            locales.insert(name.clone(), locale);
         }
-        compiled.render_samples(samples)?;
+        let compiled =
+            Compiled { notice: spec.notice.to_owned(), written: names, locales, samples };
+        compiled.render_samples(values)?;
         Ok(Self(Arc::new(compiled)))
+    }
+
+    /// Refuses a language whose text or HTML part has no words for one of these flags, see
+    /// [`needed_flags`](super::needed_flags).
+    pub fn check_variants(
+        &self,
+        locale: &str,
+        flags: impl IntoIterator<Item = &'static str>,
+    ) -> Result<(), RenderError> {
+        let Some(found) = self.0.locales.get(locale) else {
+            return Err(self.0.unknown(locale));
+        };
+        for flag in flags {
+            for (template, paths) in [&found.text, &found.html].into_iter().zip(&found.paths) {
+                if !paths.contains(&format!("person.{flag}")) {
+                    return Err(RenderError::MissingVariant {
+                        template: template.clone(),
+                        locale: locale.to_owned(),
+                        flag,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a notice that cannot be sent in mode `link`: in every language, whoever has a link must
     /// see it, once in the text and once in the HTML, as it must be written there.
     pub fn check_links(&self) -> Result<(), RenderError> {
         let compiled = &self.0;
-        for (variant, notice) in NoticeContext::samples() {
-            let Some(personal) = notice.recipient.reset.link().cloned() else { continue };
+        for (variant, notice) in &compiled.samples {
+            let Some(personal) = notice.recipient.link() else { continue };
             let value = serde_json::to_value(notice).map_err(RenderError::Context)?;
             let context = Context::from(value);
             for locale in compiled.locales.values() {
                 // as written: filling lines would hide that a link shares its line with words
-                let written = compiled.unfilled(locale, &context)?;
+                let written = locale.unfilled(&context)?;
                 if let Some(fault) = link::fault(&written, personal.expose()) {
                     let template = match fault.part {
                         link::Part::Subject => &locale.subject,
@@ -121,7 +163,7 @@ impl Templates {
                     return Err(RenderError::LinkUntold {
                         template: template.clone(),
                         how: fault.how,
-                        variant,
+                        variant: variant.clone(),
                         hint: fault.hint,
                     });
                 }
@@ -130,19 +172,32 @@ impl Templates {
         Ok(())
     }
 
-    /// The languages the notice is written in.
+    /// Whether there are templates in a language, compiled or not.
+    pub fn is_written(&self, locale: &str) -> bool {
+        self.0.written.iter().any(|known| known.eq_ignore_ascii_case(locale))
+    }
+
+    /// The languages it was compiled in.
     pub fn locales(&self) -> impl Iterator<Item = &str> {
         self.0.locales.keys().map(String::as_str)
     }
 
     /// Renders one notice. For many of one campaign, [`prepare`](Self::prepare) first.
     pub fn render(&self, context: &NoticeContext) -> Result<Rendered, RenderError> {
-        self.prepare(&context.campaign)?.render(&context.recipient)
+        let shared = [(context.recipient.locale().to_owned(), fields(&context.campaign)?)].into();
+        Prepared { templates: self.clone(), shared }.render(&context.recipient)
     }
 
-    /// Turns the facts that are the same for everybody into their final form once.
-    pub fn prepare(&self, campaign: &CampaignContext) -> Result<Prepared, RenderError> {
-        Ok(Prepared { templates: self.clone(), shared: fields(campaign)? })
+    /// Turns the facts that are the same for everybody into their final form once, in every language that
+    /// both the notice and the incident are told in.
+    pub fn prepare(&self, incident: &Incident) -> Result<Prepared, RenderError> {
+        let mut shared = BTreeMap::new();
+        for locale in self.locales() {
+            if let Some(campaign) = CampaignContext::new(incident, locale) {
+                shared.insert(locale.to_owned(), fields(&campaign)?);
+            }
+        }
+        Ok(Prepared { templates: self.clone(), shared })
     }
 }
 
@@ -150,62 +205,43 @@ impl Templates {
 #[derive(Debug, Clone)]
 pub struct Prepared {
     templates: Templates,
-    shared: Map<String, Value>,
+    shared: BTreeMap<String, Map<String, Value>>,
 }
 
 impl Prepared {
-    /// Renders one person's notice in their language, or the closest the notice is written in.
+    /// The languages it can be rendered in.
+    pub fn locales(&self) -> impl Iterator<Item = &str> {
+        self.shared.keys().map(String::as_str)
+    }
+
+    /// Renders one person's notice in their language, which must be one of [`Self::locales`]: a notice is
+    /// in one language throughout, so there is no closest one here.
     pub fn render(&self, recipient: &RecipientContext) -> Result<Rendered, RenderError> {
         let compiled = &self.templates.0;
-        let Some(locale) = compiled.locale(recipient.locale()) else {
-            return Err(RenderError::UnknownNotice { notice: compiled.notice.clone() });
+        let wanted = recipient.locale();
+        let (Some(locale), Some(shared)) = (compiled.locales.get(wanted), self.shared.get(wanted))
+        else {
+            return Err(compiled.unknown(wanted));
         };
-        if !locale.tells_credentials && !recipient.credentials.is_empty() {
+        if !locale.tells_credentials && recipient.has_credentials() {
             return Err(RenderError::CredentialsUntold { notice: compiled.notice.clone() });
         }
-        let mut all = self.shared.clone();
+        let mut all = shared.clone();
         all.extend(fields(recipient)?);
-        compiled.render(locale, Value::Object(all))
+        locale.render(&Context::from(Value::Object(all)))
     }
 }
 
 impl Compiled {
-    /// Checks and registers one language.
-    fn add(
-        &mut self,
-        folder: &str,
-        parsed: &BTreeMap<String, Template>,
-        samples: &[(String, Value)],
-    ) -> Result<Locale, RenderError> {
-        let mut bodies = Vec::new();
-        for (part, is_html) in PARTS {
-            let name = format!("{folder}{part}");
-            let paths = lint::check(&name, parsed, is_html, samples)?;
-            if let Some(template) = parsed.get(&name) {
-                let registry = if is_html { &mut self.html } else { &mut self.plain };
-                registry.register_template(&name, with_partials(template, parsed));
-            }
-            if part != PARTS[0].0 {
-                bodies.push((name, paths));
-            }
-        }
-        let tells_credentials = bodies.iter().any(|(_, paths)| paths.contains("credentials"));
-        // Both bodies must, or people with and without HTML would learn different things.
-        for (name, paths) in bodies.into_iter().filter(|_| tells_credentials) {
-            let untested = |flag: &&str| !paths.contains(&format!("credentials[].{flag}"));
-            if let Some(flag) = CLASS_FLAGS.into_iter().find(untested) {
-                return Err(RenderError::MissingBlock { template: name, flag });
-            }
-        }
-        let [subject, text, html] = PARTS.map(|(part, _)| format!("{folder}{part}"));
-        Ok(Locale { subject, text, html, tells_credentials })
+    fn unknown(&self, locale: &str) -> RenderError {
+        RenderError::UnknownLocale { notice: self.notice.clone(), locale: locale.to_owned() }
     }
 
     fn render_samples(&self, samples: Vec<(String, Value)>) -> Result<(), RenderError> {
         for (variant, value) in samples {
             let context = Context::from(value);
             for locale in self.locales.values() {
-                if self.render_with(locale, &context)?.subject.is_empty() {
+                if locale.unfilled(&context)?.subject.is_empty() {
                     return Err(RenderError::EmptySubject {
                         template: locale.subject.clone(),
                         variant,
@@ -215,18 +251,53 @@ impl Compiled {
         }
         Ok(())
     }
+}
 
-    fn render(&self, locale: &Locale, facts: Value) -> Result<Rendered, RenderError> {
-        self.render_with(locale, &Context::from(facts))
+impl Locale {
+    /// Checks and registers one language.
+    fn of(
+        name: &str,
+        folder: &str,
+        parsed: &BTreeMap<String, Template>,
+        samples: &[(String, Value)],
+    ) -> Result<Self, RenderError> {
+        let language = Language::of(name);
+        let (mut escaping, mut plain) = (registry(language), registry(language));
+        plain.register_escape_fn(no_escape);
+        let mut looked = Vec::new();
+        for (part, is_html) in PARTS {
+            let name = format!("{folder}{part}");
+            looked.push(lint::check(&name, parsed, is_html, language, samples)?);
+            if let Some(template) = parsed.get(&name) {
+                let registry = if is_html { &mut escaping } else { &mut plain };
+                registry.register_template(&name, with_partials(template, parsed));
+            }
+        }
+        let [subject, text, html] = PARTS.map(|(part, _)| format!("{folder}{part}"));
+        let bodies = [&text, &html].into_iter().zip(&looked[1..]);
+        let tells_credentials = looked[1..].iter().any(|body| body.paths.contains("credentials"));
+        // Both bodies must, or people with and without HTML would learn different things.
+        for (template, body) in bodies.filter(|_| tells_credentials) {
+            let untested = |flag: &&str| !body.paths.contains(&format!("credentials[].{flag}"));
+            if let Some(flag) = CLASS_FLAGS.into_iter().find(untested) {
+                return Err(RenderError::MissingBlock { template: template.clone(), flag });
+            }
+            if let Some((flag, variant)) = body.untold.clone() {
+                return Err(RenderError::ClassUntold { template: template.clone(), flag, variant });
+            }
+        }
+        let mut paths = looked.into_iter().skip(1).map(|body| body.paths);
+        let paths = [paths.next().unwrap_or_default(), paths.next().unwrap_or_default()];
+        Ok(Self { escaping, plain, subject, text, html, paths, tells_credentials })
     }
 
-    fn render_with(&self, locale: &Locale, context: &Context) -> Result<Rendered, RenderError> {
-        let written = self.unfilled(locale, context)?;
+    fn render(&self, context: &Context) -> Result<Rendered, RenderError> {
+        let written = self.unfilled(context)?;
         Ok(Rendered { text: wrap::fill(&written.text), ..written })
     }
 
     /// With the text part's paragraphs still on one line each.
-    fn unfilled(&self, locale: &Locale, context: &Context) -> Result<Rendered, RenderError> {
+    fn unfilled(&self, context: &Context) -> Result<Rendered, RenderError> {
         let part = |registry: &Handlebars<'static>, name: &str| {
             registry.render_with_context(name, context).map_err(|source| RenderError::Render {
                 template: name.to_owned(),
@@ -234,83 +305,23 @@ impl Compiled {
             })
         };
         Ok(Rendered {
-            subject: one_line(&part(&self.plain, &locale.subject)?),
-            text: part(&self.plain, &locale.text)?,
-            html: part(&self.html, &locale.html)?,
+            subject: one_line(&part(&self.plain, &self.subject)?),
+            text: part(&self.plain, &self.text)?,
+            html: part(&self.escaping, &self.html)?,
         })
-    }
-
-    /// The exact language, else its main one, else English, else the first there is.
-    fn locale(&self, wanted: &str) -> Option<&Locale> {
-        let main = wanted.split(['-', '_']).next().unwrap_or(wanted);
-        [wanted, main, "en"]
-            .iter()
-            .find_map(|name| self.locales.get(*name))
-            .or_else(|| self.locales.values().next())
     }
 }
 
-fn registry() -> Handlebars<'static> {
+fn registry(language: Language) -> Handlebars<'static> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
-    words::register(&mut registry);
+    words::register(&mut registry, language);
     registry
 }
 
-fn parse_all(
-    files: &BTreeMap<String, Vec<u8>>,
-    own: &str,
-) -> Result<BTreeMap<String, Template>, RenderError> {
-    let wanted =
-        files.iter().filter(|(name, _)| name.starts_with(own) || name.starts_with(lint::PARTIALS));
-    wanted.map(|(name, bytes)| Ok((name.clone(), parse(name, bytes)?))).collect()
-}
-
-fn parse(name: &str, bytes: &[u8]) -> Result<Template, RenderError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|source| RenderError::Encoding { template: name.to_owned(), source })?;
-    // A file saved on Windows must give the same notice.
-    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    Template::compile_with_name(text, name.to_owned()).map_err(|source| {
-        let (line, column) = source.pos().unwrap_or((1, 1));
-        RenderError::Syntax {
-            place: Place { template: name.to_owned(), line, column },
-            message: source.reason().to_string(),
-            source: Box::new(source),
-        }
-    })
-}
-
-/// The languages among the notice's files; a file that is no part of one is refused.
-fn locale_names(
-    parsed: &BTreeMap<String, Template>,
-    own: &str,
-) -> Result<Vec<String>, RenderError> {
-    let mut names = Vec::new();
-    for file in parsed.keys() {
-        let Some(rest) = file.strip_prefix(own) else {
-            continue;
-        };
-        match rest.split_once('/') {
-            Some((locale, part)) if PARTS.iter().any(|(known, _)| *known == part) => {
-                names.push(locale.to_owned());
-            }
-            _ => {
-                return Err(RenderError::StrayFile { template: file.clone() });
-            }
-        }
-    }
-    names.dedup();
-    Ok(names)
-}
-
-fn sample_values() -> Result<Vec<(String, Value)>, RenderError> {
-    NoticeContext::samples()
-        .into_iter()
-        .map(|(name, context)| {
-            Ok((name, serde_json::to_value(context).map_err(RenderError::Context)?))
-        })
-        .collect()
+fn sample_values(samples: &[(String, NoticeContext)]) -> Result<Vec<(String, Value)>, RenderError> {
+    let value = |context| serde_json::to_value(context).map_err(RenderError::Context);
+    samples.iter().map(|(name, context)| Ok((name.clone(), value(context)?))).collect()
 }
 
 fn fields(facts: &impl Serialize) -> Result<Map<String, Value>, RenderError> {
@@ -320,38 +331,8 @@ fn fields(facts: &impl Serialize) -> Result<Map<String, Value>, RenderError> {
     }
 }
 
-/// A copy with every `{{> partial}}` replaced by what it stands for; the lint has already refused
-/// missing and endless ones. Indentation before a partial is dropped.
-fn with_partials(template: &Template, parsed: &BTreeMap<String, Template>) -> Template {
-    let mut out = Template::new();
-    out.name.clone_from(&template.name);
-    for (at, element) in template.elements.iter().enumerate() {
-        let mut element = element.clone();
-        match &mut element {
-            TemplateElement::PartialExpression(partial) => {
-                let file = lint::partial_file(partial.name.as_name().unwrap_or_default());
-                if let Some(partial) = parsed.get(&file) {
-                    let laid_in = with_partials(partial, parsed);
-                    out.elements.extend(laid_in.elements);
-                    out.mapping.extend(laid_in.mapping);
-                    continue;
-                }
-            }
-            TemplateElement::HelperBlock(block) => {
-                for body in [&mut block.template, &mut block.inverse].into_iter().flatten() {
-                    *body = with_partials(body, parsed);
-                }
-            }
-            _ => {}
-        }
-        out.elements.push(element);
-        out.mapping.extend(template.mapping.get(at).cloned());
-    }
-    out
-}
-
 /// A header is one line: whatever is not visible becomes one space.
 fn one_line(text: &str) -> String {
     let visible = text.replace(char::is_control, " ");
-    visible.split_whitespace().collect::<Vec<_>>().join(" ")
+    visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }

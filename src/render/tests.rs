@@ -1,10 +1,13 @@
 //! What the shipped notice says, and what the lint refuses.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
 
-use super::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, Rendered};
-use super::{RenderError, Reset, Templates};
+use super::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, RecipientFacts};
+use super::{NoticeSpec, RenderError, Rendered, Reset, Templates};
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::field::FieldType;
 use crate::domain::incident::Incident;
 
 const TXT: &str = "mail/account-breach/en/body.txt.hbs";
@@ -13,39 +16,79 @@ const SUBJECT: &str = "mail/account-breach/en/subject.txt.hbs";
 
 /// The files as they are shipped.
 fn shipped() -> BTreeMap<String, Vec<u8>> {
-    macro_rules! files {
-        ($($name:literal),+ $(,)?) => {
-            [$(($name.to_owned(), include_bytes!(concat!("../../templates/", $name)).to_vec())),+].into()
-        };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let mut files = BTreeMap::new();
+    collect(&root, &root.join("mail"), &mut files);
+    files
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, files);
+        } else {
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            files.insert(name, std::fs::read(&path).unwrap());
+        }
     }
-    files!(
-        "mail/account-breach/en/subject.txt.hbs",
-        "mail/account-breach/en/body.txt.hbs",
-        "mail/account-breach/en/body.html.hbs",
-        "mail/partials/en/credential.hbs",
-        "mail/partials/en/secret.hbs",
-        "mail/partials/en/text-contact.hbs",
-        "mail/partials/en/html-contact.hbs",
-    )
+}
+
+/// In English alone, with two merge fields.
+fn compile(files: &BTreeMap<String, Vec<u8>>) -> Result<Templates, RenderError> {
+    compile_in(files, &["en"])
+}
+
+fn compile_in(
+    files: &BTreeMap<String, Vec<u8>>,
+    languages: &[&str],
+) -> Result<Templates, RenderError> {
+    let fields = fields();
+    let spec = NoticeSpec { notice: "account-breach", languages: Some(languages), fields: &fields };
+    Templates::compile(spec, files)
+}
+
+fn fields() -> BTreeMap<String, FieldType> {
+    [("bought_on", FieldType::Date), ("product", FieldType::Text), ("total", FieldType::Number)]
+        .map(|(name, kind)| (name.to_owned(), kind))
+        .into()
 }
 
 fn compiled() -> Templates {
-    Templates::compile("account-breach", &shipped()).unwrap()
+    static COMPILED: OnceLock<Templates> = OnceLock::new();
+    COMPILED.get_or_init(|| compile(&shipped()).unwrap()).clone()
 }
 
+/// Of the person at an address of their own: named `<person>/<mode>`.
 fn variants() -> Vec<(String, Rendered)> {
+    all_variants().into_iter().filter(|(name, _)| name.matches('/').count() == 1).collect()
+}
+
+fn all_variants() -> Vec<(String, Rendered)> {
     let templates = compiled();
     let render = |context| templates.render(context).unwrap();
-    NoticeContext::samples().iter().map(|(name, context)| (name.clone(), render(context))).collect()
+    let samples = NoticeContext::samples(&fields());
+    samples.iter().map(|(name, context)| (name.clone(), render(context))).collect()
 }
 
 fn variant(name: &str) -> Rendered {
-    variants().into_iter().find(|(known, _)| known == name).unwrap().1
+    let samples = NoticeContext::samples(&fields());
+    let (_, context) = samples.iter().find(|(known, _)| known == name).unwrap();
+    compiled().render(context).unwrap()
 }
 
 /// One line, so that sentences can be looked for wherever lines were broken.
 fn flat(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// An amended shipped set; `old` must stand in `file`.
+fn amended(file: &str, old: &str, new: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut files = shipped();
+    let text = String::from_utf8(files[file].clone()).unwrap();
+    assert!(text.contains(old), "{file} has no {old:?}");
+    files.insert(file.to_owned(), text.replace(old, new).into_bytes());
+    files
 }
 
 fn says(text: &str, sentence: &str) {
@@ -59,13 +102,15 @@ fn silent(text: &str, phrase: &str) {
     );
 }
 
+mod refusals;
+
 /// Compiles the shipped files with `line` appended to `file`; the refusal and the line's number.
 fn refused(file: &str, line: &str) -> (RenderError, usize) {
     let mut files = shipped();
     let bytes = files.get_mut(file).unwrap();
     let number = bytes.split(|byte| *byte == b'\n').count();
     bytes.extend_from_slice(line.as_bytes());
-    (Templates::compile("account-breach", &files).unwrap_err(), number)
+    (compile(&files).unwrap_err(), number)
 }
 
 fn refused_there(file: &str, line: &str) -> RenderError {
@@ -195,23 +240,21 @@ fn mode_link_tells_how_long_the_link_lives_and_the_way_without_it() {
     );
 }
 
+/// How the HTML part shows the link.
+const ANCHOR: &str = "<a href=\"{{person.link}}\">{{> mail/partials/en/new-password-label}}</a>";
+
 #[test]
 fn in_mode_link_a_notice_that_hides_or_breaks_the_link_is_refused() {
     for (file, shown, instead) in [
         (TXT, "\n{{person.link}}\n", "\nThe link is in the other part.\n"),
         (TXT, "\n{{person.link}}\n", "\nOpen {{person.link}} now.\n"),
         (TXT, "\n{{person.link}}\n", "\n{{person.link}}\n\n{{person.link}}\n"),
-        (HTML, "<a href=\"{{person.link}}\">Create a new password</a>", "It is in the other part."),
-        (HTML, "<a href=\"{{person.link}}\">Create a new password</a>", "{{person.link}}"),
-        (HTML, ">Create a new password</a>", ">{{person.link}}</a>"),
-        (SUBJECT, "Security", "{{#if reset.link}}{{person.link}}{{/if}} Security"),
+        (HTML, ANCHOR, "It is in the other part."),
+        (HTML, ANCHOR, "{{person.link}}"),
+        (HTML, ANCHOR, "<a href=\"{{person.link}}\">{{person.link}}</a>"),
+        (SUBJECT, "{{> mail", "{{#if reset.link}}{{person.link}}{{/if}} {{> mail"),
     ] {
-        let mut files = shipped();
-        let text = String::from_utf8(files[file].clone()).unwrap();
-        assert!(text.contains(shown), "{file} has no {shown:?}");
-        files.insert(file.to_owned(), text.replacen(shown, instead, 1).into_bytes());
-        let error =
-            Templates::compile("account-breach", &files).unwrap().check_links().unwrap_err();
+        let error = compile(&amended(file, shown, instead)).unwrap().check_links().unwrap_err();
         let RenderError::LinkUntold { template, .. } = &error else { panic!("{error}") };
         assert_eq!(template, file, "{error}");
     }
@@ -303,22 +346,26 @@ fn the_html_has_no_other_link_no_image_table_or_script_and_stays_small() {
     }
 }
 
-fn person(name: &str, locale: &str) -> RecipientContext {
+fn person(name: &str) -> RecipientContext {
     let expired =
         CredentialContext { kind: CredentialKind::Password, class: CredentialClass::Expired };
-    RecipientContext::new(Some(name), vec![expired], Reset::Site, "NW-1", locale, false)
+    let facts = RecipientFacts::plain(vec![expired], Reset::Site);
+    RecipientContext::new(RecipientFacts { name: Some(name), ..facts })
+}
+
+fn incident() -> Incident {
+    let text = include_str!("../../templates/scaffold/incident.toml");
+    Incident::parse(text, "incidents/northwind/incident.toml").unwrap()
 }
 
 fn scaffold() -> CampaignContext {
-    let text = include_str!("../../templates/scaffold/incident.toml");
-    let incident = Incident::parse(text, "incidents/northwind/incident.toml").unwrap();
-    CampaignContext::new(&incident)
+    CampaignContext::new(&incident(), "en").unwrap()
 }
 
 #[test]
 fn markup_in_a_name_is_escaped_in_html_and_plain_in_text() {
-    let prepared = compiled().prepare(&scaffold()).unwrap();
-    let rendered = prepared.render(&person("<script>alert('x')</script> & Co", "en")).unwrap();
+    let prepared = compiled().prepare(&incident()).unwrap();
+    let rendered = prepared.render(&person("<script>alert('x')</script> & Co")).unwrap();
     assert!(rendered.html.contains("Dear &lt;script&gt;alert("), "{}", rendered.html);
     assert!(!rendered.html.contains("<script"));
     says(&rendered.text, "Dear <script>alert('x')</script> & Co,");
@@ -326,19 +373,19 @@ fn markup_in_a_name_is_escaped_in_html_and_plain_in_text() {
 
 #[test]
 fn handlebars_in_a_name_is_only_text() {
-    let prepared = compiled().prepare(&scaffold()).unwrap();
-    let rendered = prepared.render(&person("{{reference}}", "en")).unwrap();
+    let prepared = compiled().prepare(&incident()).unwrap();
+    let rendered = prepared.render(&person("{{reference}}")).unwrap();
     says(&rendered.text, "Dear {{reference}},");
 }
 
 #[test]
 fn the_scaffold_incident_renders_and_a_prepared_notice_equals_an_unprepared_one() {
     let templates = compiled();
-    let context = NoticeContext { campaign: scaffold(), recipient: person("Ada", "en-GB") };
+    let context = NoticeContext { campaign: scaffold(), recipient: person("Ada") };
     let rendered = templates.render(&context).unwrap();
     assert_eq!(
         rendered,
-        templates.prepare(&context.campaign).unwrap().render(&context.recipient).unwrap()
+        templates.prepare(&incident()).unwrap().render(&context.recipient).unwrap()
     );
     says(&rendered.text, "We learnt of it on 5 September 2018, 21:45 (BST, UTC+01:00).");
     says(&rendered.text, "We shut the server off within an hour of finding the access.");
@@ -351,166 +398,46 @@ fn a_subject_is_one_line_without_control_characters() {
         SUBJECT.to_owned(),
         b"Notice from\r\nBcc: x@y.example\t {{brand.name}}\n\n".to_vec(),
     );
-    let templates = Templates::compile("account-breach", &files).unwrap();
-    let (_, context) = NoticeContext::samples().swap_remove(0);
+    let templates = compile(&files).unwrap();
+    let (_, context) = NoticeContext::samples(&fields()).swap_remove(0);
     let subject = templates.render(&context).unwrap().subject;
     assert_eq!(subject, "Notice from Bcc: x@y.example Northwind Outfitters");
     files.insert(SUBJECT.to_owned(), b" \n".to_vec());
-    let error = Templates::compile("account-breach", &files).unwrap_err();
+    let error = compile(&files).unwrap_err();
     assert!(matches!(error, RenderError::EmptySubject { .. }), "{error}");
 }
 
 #[test]
-fn a_person_is_written_to_in_the_closest_language() {
+fn a_person_is_written_to_in_their_language_and_in_no_other() {
     let mut files = shipped();
-    for (part, bytes) in
-        [("subject.txt", "Hinweis"), ("body.txt", "Hinweis"), ("body.html", "Hinweis")]
-    {
-        files.insert(format!("mail/account-breach/de/{part}.hbs"), bytes.as_bytes().to_vec());
+    for part in ["subject.txt", "body.txt", "body.html"] {
+        files.insert(format!("mail/account-breach/fi/{part}.hbs"), b"Ilmoitus".to_vec());
     }
-    let templates = Templates::compile("account-breach", &files).unwrap();
-    assert_eq!(templates.locales().collect::<Vec<_>>(), ["de", "en"]);
-    let prepared = templates.prepare(&scaffold()).unwrap();
-    let speaks = |locale| {
-        let recipient = RecipientContext::new(None, Vec::new(), Reset::Site, "NW-1", locale, false);
-        prepared.render(&recipient).unwrap().subject
-    };
-    assert_eq!(speaks("de-AT"), "Hinweis");
-    assert!(speaks("en-GB").starts_with("Security notice"));
-    assert!(speaks("fi").starts_with("Security notice"));
-    let error = prepared.render(&person("Ada", "de")).unwrap_err();
-    assert!(matches!(error, RenderError::CredentialsUntold { .. }), "{error}");
-}
-
-#[test]
-fn a_typo_in_a_condition_is_refused_with_file_and_line() {
-    for line in [
-        "{{#if persn.has_name}}x{{/if}}",
-        "{{#unless person.hasname}}x{{/unless}}",
-        "{{#if (and reset.site person.typo)}}x{{/if}}",
-        "{{#if reset.site}}{{else if person.typo}}x{{/if}}",
-        "{{#each credentials}}{{#if expird}}x{{/if}}{{/each}}",
-        "{{#each credentials}}{{#if @root.brand.nam}}x{{/if}}{{/each}}",
-        "{{#each incident.sumary}}x{{else}}y{{/each}}",
-        "{{brand.nam}}",
-        "{{date incident.fro}}",
-    ] {
-        for file in [TXT, HTML, SUBJECT, "mail/partials/en/text-contact.hbs"] {
-            let error = refused_there(file, line);
-            assert!(matches!(error, RenderError::UnknownPath { .. }), "{line}: {error}");
-        }
-    }
-}
-
-#[test]
-fn an_unknown_helper_is_refused_with_file_and_line() {
-    for line in [
-        "{{dat incident.from}}",
-        "{{lookup brand \"name\"}}",
-        "{{#with brand}}x{{/with}}",
-        "{{#if (eq reset.site 1)}}x{{/if}}",
-        "{{#if reset.none}}{{log 1}}{{/if}}",
-    ] {
-        let error = refused_there(HTML, line);
-        assert!(matches!(error, RenderError::UnknownHelper { .. }), "{line}: {error}");
-    }
-}
-
-#[test]
-fn a_missing_or_endless_partial_is_refused_with_file_and_line() {
-    let error = refused_there(TXT, "{{> mail/partials/en/nofoot}}");
-    assert!(matches!(error, RenderError::MissingPartial { .. }), "{error}");
-    let error = refused_there(TXT, "{{> mail/account-breach/en/subject.txt}}");
-    assert!(matches!(error, RenderError::MissingPartial { .. }), "{error}");
-    let error =
-        refused_there("mail/partials/en/text-contact.hbs", "{{> mail/partials/en/text-contact}}");
-    assert!(matches!(error, RenderError::EndlessPartial { .. }), "{error}");
-    let error = refused_there(TXT, "{{> mail/partials/en/secret brand=reference}}");
-    assert!(matches!(error, RenderError::Unsupported { .. }), "{error}");
-}
-
-#[test]
-fn unescaped_output_is_refused_in_html_and_in_its_partials() {
-    for line in
-        ["{{{person.name}}}", "{{&person.name}}", "{{{date incident.from}}}", "{{~{person.name}~}}"]
-    {
-        for file in [HTML, "mail/partials/en/html-contact.hbs"] {
-            let error = refused_there(file, line);
-            assert!(matches!(error, RenderError::RawOutput { .. }), "{line}: {error}");
-        }
-    }
-}
-
-#[test]
-fn what_can_be_empty_is_printed_only_behind_its_own_condition() {
-    for line in [
-        "{{incident.vendor}}",
-        "{{#if contact.phone}}{{contact.hours}}{{/if}}",
-        "{{brand}}",
-        "{{person.has_name}}",
-        "{{person.name}}",
-        "{{incident.exposed}}",
-    ] {
-        let error = refused_there(TXT, line);
-        assert!(matches!(error, RenderError::NothingToPrint { .. }), "{line}: {error}");
-    }
-    for line in [
-        "{{date incident.offer.enrol_by}}",
-        "{{list incident.advice}}",
-        "{{date reference}}",
-        "{{count reference}}",
-    ] {
-        let error = refused_there(TXT, line);
-        assert!(matches!(error, RenderError::BadArgument { .. }), "{line}: {error}");
-    }
-    let mut files = shipped();
-    files.get_mut(TXT).unwrap().extend_from_slice(
-        b"{{#if incident.advice}}{{list incident.advice}} {{count 1234}}{{/if}}",
+    let templates = compile_in(&files, &["en", "fi", "sv"]).unwrap();
+    assert_eq!(templates.locales().collect::<Vec<_>>(), ["en", "fi"], "there is none in Swedish");
+    let text = include_str!("../../templates/scaffold/incident.toml");
+    let prepared = templates.prepare(&incident()).unwrap();
+    assert_eq!(
+        prepared.locales().collect::<Vec<_>>(),
+        ["en"],
+        "the incident is not told in Finnish"
     );
-    let templates = Templates::compile("account-breach", &files).unwrap();
-    let text = templates
-        .render(&NoticeContext { campaign: scaffold(), recipient: person("Ada", "en") })
-        .unwrap()
-        .text;
-    says(&text, "you did not place. 1,234");
-}
-
-#[test]
-fn broken_syntax_is_refused_with_file_and_line() {
-    let (error, number) = refused(TXT, "{{#if reset.site}}never closed\n");
-    let RenderError::Syntax { place, .. } = &error else { panic!("{error}") };
-    assert_eq!(place.template, TXT);
-    assert!(place.line >= number, "{error}");
-}
-
-#[test]
-fn a_body_that_forgets_a_class_is_refused() {
-    let mut files = shipped();
-    let partial = files.get_mut("mail/partials/en/credential.hbs").unwrap();
-    *partial = String::from_utf8(partial.clone())
-        .unwrap()
-        .replace("{{#if renewed}}", "{{#if expired}}")
-        .into_bytes();
-    let error = Templates::compile("account-breach", &files).unwrap_err();
-    assert!(matches!(&error, RenderError::MissingBlock { flag: "renewed", .. }), "{error}");
-}
-
-#[test]
-fn a_missing_part_a_stray_file_and_an_unknown_notice_are_refused() {
-    let mut files = shipped();
-    files.remove(HTML);
-    let error = Templates::compile("account-breach", &files).unwrap_err();
-    assert!(matches!(&error, RenderError::MissingPart { template } if template == HTML), "{error}");
-    let mut files = shipped();
-    files.insert("mail/account-breach/en/bodytxt.hbs".to_owned(), Vec::new());
-    let error = Templates::compile("account-breach", &files).unwrap_err();
-    assert!(matches!(error, RenderError::StrayFile { .. }), "{error}");
-    let error = Templates::compile("no-such", &shipped()).unwrap_err();
-    assert!(matches!(error, RenderError::UnknownNotice { .. }), "{error}");
-    let mut files = shipped();
-    files.insert(TXT.to_owned(), vec![0xff]);
-    let error = Templates::compile("account-breach", &files).unwrap_err();
-    assert!(matches!(error, RenderError::Encoding { .. }), "{error}");
+    let of = |locale, credentials| {
+        let facts = RecipientFacts::plain(credentials, Reset::Site);
+        RecipientContext::new(RecipientFacts { locale, ..facts })
+    };
+    for locale in ["fi", "sv", "en-GB", ""] {
+        let error = prepared.render(&of(locale, Vec::new())).unwrap_err();
+        assert!(matches!(error, RenderError::UnknownLocale { .. }), "{error}");
+    }
+    let text = text.replacen("language = \"en\"", "language = \"fi\"", 1);
+    let finnish = Incident::parse(&text, "incidents/northwind/incident.toml").unwrap();
+    let prepared = templates.prepare(&finnish).unwrap();
+    assert_eq!(prepared.render(&of("fi", Vec::new())).unwrap().subject, "Ilmoitus");
+    let expired =
+        CredentialContext { kind: CredentialKind::Password, class: CredentialClass::Expired };
+    let error = prepared.render(&of("fi", vec![expired])).unwrap_err();
+    assert!(matches!(error, RenderError::CredentialsUntold { .. }), "{error}");
 }
 
 #[test]

@@ -6,6 +6,9 @@
 /// Characters a line, as mail has been read for decades.
 const WIDTH: usize = 72;
 
+/// What a line may be broken at. A no-break space is none: « 18 h 00 » stays together.
+const BLANK: [char; 2] = [' ', '\t'];
+
 /// Fills long lines, keeps short ones, and lets at most one blank line stand between two others.
 pub(super) fn fill(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 32);
@@ -34,7 +37,7 @@ fn fill_line(line: &str, out: &mut String) {
     });
     out.push_str(&line[..margin]);
     let mut used = margin;
-    for (at, word) in body.split_whitespace().enumerate() {
+    for (at, word) in body.split(BLANK).filter(|word| !word.is_empty()).enumerate() {
         let length = word.chars().count();
         if at > 0 && used + 1 + length > WIDTH {
             out.push('\n');
@@ -74,6 +77,12 @@ mod tests {
     #[test]
     fn blank_lines_are_squeezed_and_the_edges_are_clean() {
         assert_eq!(fill("\n\n a\n\n\n\nb  \n\n"), " a\n\nb\n");
+    }
+
+    #[test]
+    fn what_a_no_break_space_joins_stays_on_one_line() {
+        let text = format!("{}18\u{a0}h\u{a0}00 and 24\u{202f}000", "word ".repeat(14));
+        assert!(fill(&text).lines().any(|line| line.starts_with("18\u{a0}h\u{a0}00")), "{text}");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The `[audience]` table of a campaign file: one origin, and what is taken from or kept of it.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::{CsvSettings, NdjsonSettings, SourceSettings, SqlSettings};
 use crate::domain::class_selector::ClassSelector;
 use crate::domain::expectation::Expectation;
+use crate::domain::field::FieldType;
 
 /// Whom a campaign is for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -52,6 +55,15 @@ impl AudienceSettings {
         match &self.origin {
             AudienceOrigin::Source(source) => source.provenance(),
             AudienceOrigin::Campaign(people) => ("campaign", people.to_string()),
+        }
+    }
+
+    /// The merge fields it brings, with their types; an earlier campaign's people bring none.
+    pub fn fields(&self) -> &BTreeMap<String, FieldType> {
+        static NONE: BTreeMap<String, FieldType> = BTreeMap::new();
+        match &self.origin {
+            AudienceOrigin::Source(source) => source.fields(),
+            AudienceOrigin::Campaign(_) => &NONE,
         }
     }
 

@@ -143,6 +143,15 @@ impl SqlSettings {
 }
 
 impl SourceSettings {
+    /// The merge fields it brings, with their types.
+    pub fn fields(&self) -> &BTreeMap<String, FieldType> {
+        match self {
+            Self::Csv(settings) => &settings.columns.fields,
+            Self::Ndjson(settings) => &settings.columns.fields,
+            Self::Sql(settings) => &settings.columns.fields,
+        }
+    }
+
     /// Opens the source and checks its columns. Relative paths start at `base`.
     pub async fn open(&self, base: &Path) -> Result<Box<dyn Source>, SourceError> {
         Ok(match self {

@@ -22,83 +22,50 @@ use crate::end_to_end::files_under;
 use crate::harness::foreign::{Aiosmtpd, real_data, workspace};
 use crate::harness::{ANN, BOB, person, write};
 
+mod texts;
+
+use texts::{CAMPAIGN_FILE, INCIDENT, OTHERS, SAID, TOLD};
+
 const CAMPAIGN: &str = "listeners";
 
 /// Everyone with an invoice dated on or after the day the code was planted.
 const AFFECTED: &str = "SELECT DISTINCT Customer.CustomerId AS account, Customer.Email AS email,
-       Customer.FirstName || ' ' || Customer.LastName AS name
+       Customer.FirstName || ' ' || Customer.LastName AS name,
+       CASE WHEN Customer.State IS NULL THEN Customer.Country
+            ELSE Customer.Country || '/' || Customer.State END AS region
 FROM Customer JOIN Invoice ON Invoice.CustomerId = Customer.CustomerId
 WHERE Invoice.InvoiceDate >= '2025-09-01' ORDER BY Customer.CustomerId";
 
-const INCIDENT: &str = r#"
-title = "Foreign code on the payment page"
-summary = """
-Someone planted code of theirs on the payment page of our shop. It copied what was typed there, and
-the details of the account that was signed in, to a server they control.
+/// The language of a region, as the campaign file maps it.
+fn language(region: &str) -> &'static str {
+    let country = region.split('/').next().unwrap();
+    match (country, region) {
+        ("France" | "Belgium", _) | (_, "Canada/QC") => "fr",
+        ("Germany" | "Austria", _) => "de",
+        ("Spain" | "Argentina", _) => "es",
+        ("Portugal" | "Brazil", _) => "pt",
+        _ => "en",
+    }
+}
 
-We have removed the code and rebuilt the page on servers they never reached."""
-discovered_at = "2025-12-23T10:15[Europe/London]"
-not_exposed = ["playlists"]
-actions_taken = [
-  "We told the card companies which payments to watch.",
-  "We reported the incident to the data protection authority.",
-]
-advice = ["Ask your bank for a new card if you paid with one in that time."]
+fn by_language(listeners: &[Listener]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for one in listeners {
+        *counts.entry(language(&one.region)).or_default() += 1;
+    }
+    counts
+}
 
-[window]
-from = "2025-09-01T00:00[Europe/London]"
-until = "2025-12-23T09:40[Europe/London]"
-
-[brand]
-name = "Quayside Records"
-site = "https://www.quayside-records.example"
-support_email = "help@quayside-records.example"
-postal = "Quayside Records, 4 Wharf Lane, Leith, United Kingdom"
-
-[exposed]
-data = ["name", "postal address", "telephone number", "card number", "card security code"]
-credentials = ["password"]
-"#;
-
-const CAMPAIGN_FILE: &str = r#"
-incident = "payment-page"
-environment = "rehearsal"
-
-[audience.sql]
-url = "sqlite:export.sqlite"
-query = """{query}"""
-columns = { account = "account", address = "email", name = "name" }
-
-[directory]
-name = "shop"
-
-[directory.sql]
-url = "sqlite:directory.sqlite"
-
-[directory.sql.password]
-read = """SELECT r.value ->> 'account' AS account, c.password_hash AS current
-FROM json_each(:rows) AS r JOIN credential AS c ON c.customer_id = CAST(r.value ->> 'account' AS INTEGER)"""
-expire = """UPDATE credential SET password_hash = r.value ->> 'replacement' FROM json_each(:rows) AS r
-WHERE credential.customer_id = CAST(r.value ->> 'account' AS INTEGER)
-AND credential.password_hash = r.value ->> 'current'"""
-
-[directory.sql.sessions]
-count = """SELECT r.value ->> 'account' AS account, count(s.id) AS sessions FROM json_each(:rows) AS r
-LEFT JOIN session AS s ON s.customer_id = CAST(r.value ->> 'account' AS INTEGER) GROUP BY 1"""
-end = """DELETE FROM session WHERE customer_id IN
-(SELECT CAST(r.value ->> 'account' AS INTEGER) FROM json_each(:rows) AS r)"""
-
-[notice]
-template = "account-breach"
-from = { name = "Quayside Records", address = "security@quayside-records.example" }
-reply_to = "help@quayside-records.example"
-"#;
+fn plain_spaces(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 /// One of the 23.
 struct Listener {
     account: i64,
     email: String,
     name: String,
+    region: String,
 }
 
 /// The shop, a workspace that knows it, and the mail server.
@@ -199,13 +166,22 @@ async fn open(file: &Path, new: bool) -> SqliteConnection {
 
 /// Those the campaign must reach, asked of the export without Forthwith.
 async fn affected(export: &Path) -> Vec<Listener> {
-    let rows: Vec<(i64, String, String)> =
-        sqlx::query_as(AFFECTED).fetch_all(&mut open(export, false).await).await.unwrap();
-    let found: Vec<_> =
-        rows.into_iter().map(|(account, email, name)| Listener { account, email, name }).collect();
+    let found = listeners(export, AFFECTED).await;
     assert_eq!(found.len(), 23);
+    let languages = [("en", 14), ("es", 2), ("fr", 5), ("pt", 2)];
+    assert_eq!(by_language(&found), languages.into());
     assert!(found.iter().filter(|one| !one.name.is_ascii()).count() >= 3, "names with accents");
     found
+}
+
+async fn listeners(export: &Path, query: &str) -> Vec<Listener> {
+    let rows: Vec<(i64, String, String, String)> = sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .fetch_all(&mut open(export, false).await)
+        .await
+        .unwrap();
+    rows.into_iter()
+        .map(|(account, email, name, region)| Listener { account, email, name, region })
+        .collect()
 }
 
 /// A shop of the same form: 59 customers, every one with an old invoice, 23 with one in the window.
@@ -217,25 +193,31 @@ async fn like_chinook(file: &Path) {
     let mut shop = open(file, true).await;
     shop.execute(
         "CREATE TABLE Customer (CustomerId INTEGER NOT NULL PRIMARY KEY, FirstName TEXT NOT NULL,
-             LastName TEXT NOT NULL, Country TEXT, Email TEXT NOT NULL);
+             LastName TEXT NOT NULL, State TEXT, Country TEXT, Email TEXT NOT NULL);
          CREATE TABLE Invoice (InvoiceId INTEGER NOT NULL PRIMARY KEY, CustomerId INTEGER NOT NULL,
              InvoiceDate TEXT NOT NULL, Total NUMERIC NOT NULL);",
     )
     .await
     .unwrap();
+    let (mut told, mut others) = (TOLD.iter(), OTHERS.iter());
     for id in 1_i64..=59 {
         let place = usize::try_from(id).unwrap();
-        sqlx::query("INSERT INTO Customer VALUES ($1, $2, $3, 'France', $4)")
+        let is_in_window = id % 5 < 2 && id < 59;
+        let homes = if is_in_window { &mut told } else { &mut others };
+        let (country, state) = homes.next().copied().unwrap_or(("Norway", None));
+        sqlx::query("INSERT INTO Customer VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(id)
             .bind(FIRST[place % FIRST.len()])
             .bind(LAST[place % LAST.len()])
+            .bind(state)
+            .bind(country)
             .bind(format!("listener.{id}@post{}.example", id % 5))
             .execute(&mut shop)
             .await
             .unwrap();
         // The last day before the window, its first instant, and a second one for some.
         let mut dates = vec!["2025-08-31 00:00:00"];
-        if id % 5 < 2 && id < 59 {
+        if is_in_window {
             dates.push("2025-09-01 00:00:00");
         }
         if id % 10 == 0 {
@@ -378,19 +360,48 @@ fn every_mail_is_right(shop: &Shop) {
         let [mail] = parsed.as_slice() else { panic!("{} mails for {}", parsed.len(), one.name) };
         assert_eq!(mail.to().unwrap().first().unwrap().name(), Some(one.name.as_str()));
         assert_eq!(mail.header_raw("X-RcptTo").map(str::trim), Some(one.email.as_str()));
-        assert_eq!(mail.subject(), Some("Security notice about your Quayside Records account"));
+        let language = language(&one.region);
+        assert_eq!(mail.header_raw("Content-Language").map(str::trim), Some(language));
+        let (_, [subject, dear, expired, since]) =
+            SAID.into_iter().find(|(known, _)| *known == language).unwrap();
+        assert_eq!(mail.subject(), Some(subject));
         let has = |subtype| {
             let is = |part: &&mail_parser::MessagePart<'_>| part.is_content_type("text", subtype);
             mail.parts.iter().filter(is).count()
         };
         assert_eq!((has("plain"), has("html")), (1, 1));
-        let expired = "We have already expired your password with us.";
-        let text = mail.body_text(0).unwrap();
-        assert!(text.contains(&format!("Dear {},", one.name)) && text.contains(expired), "{text}");
-        let html = mail.body_html(0).unwrap();
+        let text = plain_spaces(&mail.body_text(0).unwrap());
+        for said in [&format!("{dear}{}", one.name), expired, since] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+        let html = plain_spaces(&mail.body_html(0).unwrap());
         let name = one.name.replace('\'', "&#x27;");
-        assert!(html.contains(&format!("Dear {name},")) && html.contains(expired), "{html}");
+        let since = &since[since.find(|c: char| c.is_ascii_digit()).unwrap()..];
+        for said in [&format!("{dear}{name}"), expired, since] {
+            assert!(html.contains(said), "{said}: {html}");
+        }
+        assert!(html.starts_with(&format!("<!DOCTYPE html> <html lang=\"{language}\">")));
     }
+}
+
+/// The whole of the shop's customers, counted before anything is approved.
+#[tokio::test]
+async fn of_all_59_five_read_german_and_the_plan_says_so() {
+    let shop = Shop::open().await;
+    let everybody = AFFECTED.replace("WHERE Invoice.InvoiceDate >= '2025-09-01' ", "");
+    let file = CAMPAIGN_FILE.replace("{query}", &everybody);
+    write(&shop.engine.workspace.campaign_file(CAMPAIGN).0, &file);
+    shop.engine.seal(CAMPAIGN, &Silent).await.unwrap();
+    let plan = shop.engine.plan(CAMPAIGN, Track::Notice, true).await.unwrap();
+    let census = plan.census.unwrap();
+    let all = listeners(&shop.dir.path().join("export.sqlite"), &everybody).await;
+    assert_eq!((all.len(), census.people), (59, 59));
+    let expected: BTreeMap<String, u64> = by_language(&all)
+        .into_iter()
+        .map(|(language, count)| (language.to_owned(), u64::try_from(count).unwrap()))
+        .collect();
+    assert_eq!(census.locales, expected);
+    assert_eq!(census.locales["de"], 5);
 }
 
 /// No address, no beginning of one, no name: in no file, no ledger entry, no line of the log.

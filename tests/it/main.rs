@@ -32,3 +32,4 @@ mod tampering;
 mod trust;
 mod walk;
 mod waves;
+mod words;

@@ -37,6 +37,15 @@ fn draft(people: &People, file: &CampaignFile) -> String {
         .as_ref()
         .map(|domain| format!("bounce_domain = {}\n", quoted(domain)))
         .unwrap_or_default();
+    let regions: Vec<String> = notice
+        .region_locales
+        .iter()
+        .map(|(region, locale)| format!("{} = {}", quoted(region), quoted(locale)))
+        .collect();
+    let regions = match regions.as_slice() {
+        [] => String::new(),
+        all => format!("region_locales = {{ {} }}\n", all.join(", ")),
+    };
     let directory = match &file.directory {
         Some(section) => format!(
             "# The people's accounts are named as in this directory; nothing is done to it.\n\
@@ -59,6 +68,7 @@ fn draft(people: &People, file: &CampaignFile) -> String {
          template = \"correction\"\n\
          mode = \"none\"\n\
          locale = {locale}\n\
+         {regions}\
          from = {{ name = {from}, address = {address} }}\n\
          {reply_to}{bounce_domain}",
         name = people.name,

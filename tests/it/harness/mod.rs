@@ -243,7 +243,13 @@ impl House {
 /// The binary, without the variables that steer the tests: it refuses settings it does not know.
 pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forthwith"));
-    for steering in ["FORTHWITH_DATA", "FORTHWITH_TEST_PYTHON", "FORTHWITH_TEST_SERVERS"] {
+    for steering in [
+        "FORTHWITH_DATA",
+        "FORTHWITH_HTML_TO",
+        "FORTHWITH_SNAPSHOTS",
+        "FORTHWITH_TEST_PYTHON",
+        "FORTHWITH_TEST_SERVERS",
+    ] {
         command.env_remove(steering);
     }
     command

@@ -2,6 +2,7 @@
 
 use forthwith::directory::shop;
 use forthwith::domain::track::Track;
+use forthwith::engine::launch::Typed;
 use forthwith::engine::progress::Silent;
 use forthwith::secret::password::{self, Password};
 use forthwith::store::credentials::Pick;
@@ -342,6 +343,8 @@ async fn a_live_campaign_never_touches_a_marked_directory() {
     let marker: Vec<(String,)> = query(&house.shop, "SELECT * FROM forthwith_rehearsal").await;
     execute(&house.shop, "DROP TABLE forthwith_rehearsal").await;
     house.approve(Track::Containment).await;
+    let typed = Typed { name: CAMPAIGN.into(), head_count: house.status().await.source.sealed };
+    house.engine.launch(CAMPAIGN, &[Track::Containment], &typed, "os:ann@host").await.unwrap();
     let back = format!(
         "CREATE TABLE forthwith_rehearsal (database_id TEXT);
          INSERT INTO forthwith_rehearsal VALUES ('{}')",

@@ -176,7 +176,9 @@ impl<'a> Pass<'a> {
         self.progress.begin(&format!("Expiring each {kind}"), Some(total), "accounts");
         let batch = self.batch(kind, true);
         let most = self.containment.section.sql.batch;
-        let (mut after, mut done, mut size, mut is_first) = (0, 0, self.smallest(), true);
+        let (mut after, mut done, mut size) = (0, 0, self.smallest());
+        // Those that failed before prove nothing about a statement by failing again.
+        let mut is_first = pick == Pick::Pending;
         loop {
             if self.is_stopped().await? {
                 break;

@@ -98,7 +98,9 @@ impl Page<'_> {
             rest = others;
             let mut open = store.accounts_of(reader.people.campaign, reader.kind, part).await?;
             open.retain(|account| account.class == CredentialClass::Regressed);
-            let tally = self.batch.run(open, *is_first).await?;
+            // A few that can't be mended prove nothing about a statement; a whole batch does.
+            let proves = *is_first && open.len() >= self.smallest;
+            let tally = self.batch.run(open, proves).await?;
             counts.mended += tally.settled;
             if tally.halted {
                 return Ok(Some(Stop::unproved(reader.kind, &tally)));

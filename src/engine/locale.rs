@@ -58,9 +58,11 @@ impl Locales {
         Ok(Self { spoken, regions: notice.region_locales.clone(), default })
     }
 
-    /// The languages, sorted.
-    pub fn spoken(&self) -> &[String] {
-        &self.spoken
+    /// The languages, the campaign's own first, then sorted.
+    pub fn spoken(&self) -> Vec<String> {
+        let mut spoken = self.spoken.clone();
+        spoken.sort_by_key(|locale| *locale != self.default);
+        spoken
     }
 
     /// The language of a person's notice.

@@ -31,6 +31,21 @@ const CLASSES: [CredentialClass; 7] = [
     CredentialClass::Reset,
 ];
 
+/// The readerships, in the words samples are kept by.
+const READERSHIPS: [&str; 3] = ["own", "shared", "combined"];
+
+/// Whose turn it is at `place` among `count`, beside `others` that take turns, too: where both would begin
+/// anew together, this one begins one later.
+fn turn(place: usize, count: usize, others: usize) -> usize {
+    let shared = (1..=count)
+        .rev()
+        .find(|n| count.is_multiple_of(*n) && others.is_multiple_of(*n))
+        .unwrap_or(1);
+    let lap = count * others / shared;
+    let shift = if shared > 1 { place / lap } else { 0 };
+    (place + shift) % count
+}
+
 /// Accounts a combined sample stands for: one of each class.
 const COMBINED: u64 = CLASSES.len() as u64;
 
@@ -61,18 +76,19 @@ pub struct SampleCase {
 
 impl SampleCase {
     /// The sample at `place`, deterministically: languages, classes, addressees and readerships each take
-    /// turns, and a lap through the languages shifts the others, so that they meet in ever new pairs. The
-    /// first is the plain case.
+    /// turns, so that all of them occur and meet in ever new pairs. The first is the plain case.
     fn at(place: usize, numbers: &[u64], locales: &[String]) -> Option<Self> {
         let number = *numbers.get(place % numbers.len().max(1))?;
         let locale = locales.get(place % locales.len().max(1))?.clone();
-        let turn = place + place / locales.len();
+        let turn = |of| turn(place, of, locales.len());
+        let addressee = Addressee::ALL[turn(Addressee::ALL.len())];
+        let readership = READERSHIPS[turn(READERSHIPS.len())];
         Some(Self {
             number,
-            class: CLASSES[turn % CLASSES.len()],
+            class: CLASSES[turn(CLASSES.len())],
             locale,
-            addressee: Addressee::ALL[turn % Addressee::ALL.len()].word().to_owned(),
-            readership: ["own", "shared", "combined"][turn % 3].to_owned(),
+            addressee: addressee.word().to_owned(),
+            readership: readership.to_owned(),
         })
     }
 
@@ -141,9 +157,10 @@ impl Engine {
             Some(seal) => self.store.sample_numbers(seal, SAMPLES).await?,
             None => Vec::new(),
         };
+        let locales = writer.locales().spoken();
         let mut shown = Vec::new();
         for place in 0..SAMPLES as usize {
-            let case = SampleCase::at(place, &numbers, writer.locales().spoken());
+            let case = SampleCase::at(place, &numbers, &locales);
             let Some(case) = case else { break };
             let rendered = self.sample(people, &writer, &case).await?;
             shown.push(ShownSample { case, rendered });
@@ -200,5 +217,35 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn twenty_samples_show_every_language_class_addressee_and_readership() {
+        for languages in 1..=7 {
+            let locales: Vec<String> = (0..languages).map(|n| format!("l{n}")).collect();
+            for numbers in [vec![7], vec![7, 8, 9]] {
+                let cases: Vec<_> = (0..SAMPLES as usize)
+                    .map(|place| SampleCase::at(place, &numbers, &locales).unwrap())
+                    .collect();
+                let count = |of: fn(&SampleCase) -> String| {
+                    cases.iter().map(of).collect::<BTreeSet<_>>().len()
+                };
+                assert_eq!(count(|case| case.locale.clone()), languages);
+                assert_eq!(count(|case| case.class.to_string()), CLASSES.len(), "{languages}");
+                assert_eq!(count(|case| case.addressee.clone()), 4, "{languages}");
+                assert_eq!(count(|case| case.readership.clone()), 3, "{languages}");
+                let pairs = count(|case| format!("{} {}", case.locale, case.readership));
+                assert!(pairs >= (languages * 3).min(12), "{languages}: {pairs}");
+                assert_eq!(cases[0].to_string(), "7 (l0, self, own, expired)");
+            }
+        }
+        assert!(SampleCase::at(0, &[], &["en".to_owned()]).is_none());
     }
 }

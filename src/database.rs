@@ -217,6 +217,14 @@ impl Database {
         }
     }
 
+    /// The user a server knows us by; a file knows nobody.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::File(_) => None,
+            Self::Server(login) => Some(&login.user),
+        }
+    }
+
     /// The engine.
     pub fn engine(&self) -> Engine {
         match self {

@@ -332,8 +332,7 @@ mod tests {
         assert_eq!(plain.incident, "spring");
         assert!(plain.directory.is_some());
         // Two sources at once are refused, so each is tried alone.
-        let sources =
-            ["csv", "ndjson", "sqlite", "campaign"].map(|name| format!("audience.{name}"));
+        let sources = ["csv", "ndjson", "sql", "campaign"].map(|name| format!("audience.{name}"));
         for own in &sources {
             let others = sources.iter().filter(|other| *other != own);
             let text = others.fold(commented_in(SCAFFOLD), |text, other| without(&text, other));

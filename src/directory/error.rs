@@ -213,6 +213,9 @@ pub enum AnswerFault {
     /// An account that was answered before.
     #[error("its `account` was answered before")]
     AnsweredTwice,
+    /// More values than any account has.
+    #[error("it has more than 1,000 rows an account")]
+    TooManyValues,
     /// The value is not text.
     #[error("`current` is not text")]
     ValueType,
@@ -310,6 +313,7 @@ impl AnswerFault {
                  leading zeros or spaces, and NOCASE to another case"
             }
             Self::AnsweredTwice => "join on a unique account column",
+            Self::TooManyValues => "select the values of these accounts alone",
             Self::ValueType => "store and compare it as text: CAST(… AS TEXT)",
             Self::SessionsType => "count(…) AS sessions",
             Self::ChangeTime => "with a zone: strftime('%Y-%m-%dT%H:%M:%SZ', …), or unixepoch(…)",

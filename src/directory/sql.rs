@@ -178,7 +178,7 @@ impl SqlDirectory {
     ) -> Result<Vec<Current>, DirectoryError> {
         let sessions = match (&self.count, kind) {
             (Some(count), _) => {
-                let answer = count.fetch(conn, accounts, &answer::SESSIONS).await?;
+                let answer = count.fetch(conn, accounts, &answer::SESSIONS, false).await?;
                 answer::sessions(count.key(), accounts, answer)?
             }
             (None, CredentialKind::Session) => {
@@ -196,9 +196,9 @@ impl SqlDirectory {
         if kind == CredentialKind::Session {
             return Ok(accounts.iter().map(|account| current(account, None, None)).collect());
         }
-        let read = &self.of(kind, "read")?.read;
-        let answer = read.fetch(conn, accounts, &answer::HELD).await?;
-        let mut held = answer::held(read.key(), accounts, answer, kind.has_several())?;
+        let (read, several) = (&self.of(kind, "read")?.read, kind.has_several());
+        let answer = read.fetch(conn, accounts, &answer::HELD, several).await?;
+        let mut held = answer::held(read.key(), accounts, answer, several)?;
         let answered = accounts.iter().flat_map(|account| {
             let held = held.remove(account).unwrap_or_default();
             held.into_iter().map(|held| current(account, held.value, held.changed_at))
@@ -255,7 +255,7 @@ impl SqlDirectory {
         let (Some(count), Some(end)) = (&self.count, &self.end) else {
             return Ok(0);
         };
-        let answer = count.fetch(conn, accounts, &answer::SESSIONS).await?;
+        let answer = count.fetch(conn, accounts, &answer::SESSIONS, false).await?;
         let counted = answer::sessions(count.key(), accounts, answer)?.values().sum();
         let rows = json_rows(accounts.iter().map(|account| JsonRow::of(account)));
         let ended = end.execute(conn, &rows).await?;

@@ -1,5 +1,6 @@
 //! One person's notice: from the approved parts and their row to the exact bytes of a message.
 
+mod compiled;
 mod test_message;
 
 use std::collections::BTreeMap;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use self::compiled::compiled;
 use super::campaign_file::{CampaignFile, Mode};
 use super::link::{Links, Minted};
 use super::locale::Locales;
@@ -121,7 +123,7 @@ impl NoticeWriter {
             languages: Some(&languages),
             fields: file.audience.fields(),
         };
-        let templates = Templates::compile(spec, &templates)?;
+        let templates = compiled(spec, &templates)?;
         let (_, name) = engine.workspace.campaign_file(&people.name);
         let links = Links::of(&file, &name, &incident, &incident_name)?;
         if links.is_some() {

@@ -8,6 +8,7 @@ mod approvals;
 mod chinook;
 mod cli;
 mod crash;
+mod crowd;
 mod databases;
 mod end_to_end;
 mod kill;

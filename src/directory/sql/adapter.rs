@@ -189,6 +189,10 @@ impl Directory for SqlDirectory {
         }
     }
 
+    fn logs_in_as(&self) -> Option<String> {
+        self.database.user().map(str::to_owned)
+    }
+
     fn scheme(&self, kind: CredentialKind) -> Scheme {
         let known = self.kinds.iter().find(|known| known.of == kind);
         known.map_or(Scheme::Detect, |known| known.scheme)

@@ -8,8 +8,11 @@ use zeroize::Zeroizing;
 use super::bind::bind_rows;
 use super::cell::Record;
 use super::connection::Conn;
-use crate::directory::DirectoryError;
+use crate::directory::{AnswerFault, DirectoryError};
 use crate::domain::database::Engine;
+
+/// The most values of one kind that an account may have.
+const MOST_VALUES: usize = 1_000;
 
 /// A statement with its placeholder, and the key it is set under.
 #[derive(Debug)]
@@ -82,15 +85,24 @@ impl Statement {
         conn.refuse_unsafe_tables(&self.key, &self.sql).await
     }
 
-    /// Runs it for `accounts` and returns these columns of its rows.
+    /// Runs it for `accounts` and returns these columns of its rows: one an account, or where an account
+    /// may have `several` values, so many at the most that memory stays small.
     pub async fn fetch(
         &self,
         conn: &mut Conn,
         accounts: &[String],
         columns: &[&str],
+        several: bool,
     ) -> Result<Vec<Record>, DirectoryError> {
         let rows = json_rows(accounts.iter().map(|account| JsonRow::of(account)));
-        conn.fetch(&self.key, &self.sql, Some(&rows), columns, accounts.len()).await
+        let most = accounts.len() * if several { MOST_VALUES } else { 1 };
+        let answer = conn.fetch(&self.key, &self.sql, Some(&rows), columns, most).await?;
+        // One row an account too many is told by which account it is; of many values, here.
+        if several && answer.len() > most {
+            let fault = AnswerFault::TooManyValues;
+            return Err(DirectoryError::Answer { key: self.key.clone(), row: most + 1, fault });
+        }
+        Ok(answer)
     }
 
     /// Runs it and returns how many rows the engine says it changed.

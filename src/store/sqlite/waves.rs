@@ -32,7 +32,8 @@ struct GoColumns {
     gone_at: i64,
 }
 
-/// A chunk of the wave whose lane is not suspended, with people queued or in flight.
+/// A chunk of the wave whose lane is not suspended, with people queued or in flight. Who is carried waits
+/// for their carrier, who may be in a later wave.
 const IS_GOING: &str = "SELECT EXISTS (
          SELECT 1
          FROM chunk AS c
@@ -40,7 +41,7 @@ const IS_GOING: &str = "SELECT EXISTS (
            ON l.campaign_id = $1 AND l.wave = c.wave AND l.provider = c.provider
           AND l.send_window = c.send_window
          WHERE c.seal_id = $2 AND c.wave = $3
-           AND c.queued + c.in_flight_deferred > 0
+           AND c.queued - c.carried_queued + c.in_flight_deferred > 0
            AND (l.suspended_until IS NULL OR l.suspended_until <= $4))";
 
 #[async_trait]
@@ -162,7 +163,7 @@ impl Waves for SqliteStore {
     async fn places(&self, campaign: i64) -> Result<Vec<Place>, StoreError> {
         let seal = self.seal_of(campaign).await?;
         let rows: Vec<(String, i64, String, i64)> = sqlx::query_as(
-            "SELECT cohort, wave, provider, SUM(queued + deferred)
+            "SELECT cohort, wave, provider, SUM(queued + deferred - carried_queued - carried_deferred)
              FROM chunk
              WHERE seal_id = $1
              GROUP BY cohort, wave, provider

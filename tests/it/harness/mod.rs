@@ -3,6 +3,7 @@
 pub mod amending;
 pub mod audience;
 pub mod confined;
+pub mod crowd;
 pub mod database;
 pub mod exim;
 pub mod foreign;

@@ -73,6 +73,7 @@ async fn a_worker_that_dies_with_a_carriers_notice_on_its_way_leaves_one_doubt_f
     let store = &house.engine.store;
     let campaign = house.engine.campaign(CAMPAIGN).await.unwrap().id;
     let now = house.engine.clock.now();
+    assert!(store.open_wave(campaign, 1, now, Vec::new()).await.unwrap());
     let lane: Lane = store.runnable_lanes(campaign, now).await.unwrap().remove(0).lane;
     let lease = store.claim(campaign, &lane, &claimant(now), 1).await.unwrap().remove(0);
     let loaded = store.load(campaign, &lease).await.unwrap();
@@ -82,7 +83,7 @@ async fn a_worker_that_dies_with_a_carriers_notice_on_its_way_leaves_one_doubt_f
     assert_eq!((loaded[0].at_address, loaded[0].carried.len()), (7, 6));
     assert!(loaded[0].carried.iter().all(|one| one.contains_key("password")), "{:?}", loaded[0]);
 
-    let intent = |number| NewIntent {
+    let intent = |number, carried| NewIntent {
         key: AttemptKey { number, generation: 1, n: 1 },
         dated_at: now,
         content: [7; 32],
@@ -92,10 +93,10 @@ async fn a_worker_that_dies_with_a_carriers_notice_on_its_way_leaves_one_doubt_f
         relay: "relay".into(),
         token: None,
         amendments: 0,
-        carried: 0,
+        carried,
     };
     // Even who overlooks that a row is carried starts nothing for it.
-    let intents = vec![intent(loaded[0].number), intent(carried[2].number)];
+    let intents = vec![intent(loaded[0].number, 6), intent(carried[2].number, 0)];
     let flush = Flush { intents, ..Flush::default() };
     let flushed = store.flush(campaign, &claimant(now), flush).await.unwrap();
     let refused: Vec<u64> = flushed.refused.iter().map(|key| key.number).collect();

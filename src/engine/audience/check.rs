@@ -95,7 +95,7 @@ impl Engine {
             excluded,
             rejected: rejects.counts,
             rejects: rejects.path,
-            not_queued: staging.births().await?,
+            not_queued: not_queued(staging.births().await?),
             names_refused,
             addresses: census.counts.addresses,
             locales: census.counts.locales,
@@ -105,4 +105,12 @@ impl Engine {
             fields_refused: census.counts.refused,
         })
     }
+}
+
+/// Those of what a seal counts who would not be queued.
+fn not_queued(mut births: BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    births.retain(|label, count| {
+        *count > 0 && (label.starts_with("held/") || label.starts_with("fallback/"))
+    });
+    births
 }

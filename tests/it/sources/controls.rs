@@ -57,6 +57,7 @@ async fn rejects_over_the_limit_block_the_notice_and_never_containment() {
     house.edit("campaigns/thaw.toml", "accounts = 95", "accounts = 94");
     house.edit("campaigns/thaw.toml", "\"3.9%\"", "4");
     house.engine.plan(CAMPAIGN, Track::Notice, false).await.unwrap();
+    house.keep_sealed_rows().await;
     house.edit("campaigns/thaw.toml", "rejected_at_most = 4", "rejected_at_most = 3");
     let refused = house.sign(Track::Notice, "ann").await.unwrap_err().to_string();
     assert!(refused.contains("`expect.rejected_at_most` is 3, 4 of 100 rows"), "{refused}");

@@ -3,20 +3,26 @@
 //! Owns [`Incident`], its rules and its canonical form. Knows no template, campaign or file system:
 //! it is given a text and the name it was read from.
 
-use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 
 use super::credential::CredentialKind;
+use super::problem::ProblemList;
+use super::toml_file::Problems;
 use super::zoned::ZonedInstant;
 
 mod phrase;
 
 pub use phrase::{OneLine, Paragraphs, SiteUrl};
 
-/// Why an incident file is refused. Every variant names the file and, where one exists, the place.
+/// What helps where a problem has no hint of its own.
+const HINT: &str = "`forthwith incident new SLUG` writes an example of every key";
+
+/// A file that reads without a fault: what a key looks like that is missing elsewhere.
+const EXAMPLE: &str = include_str!("../../templates/scaffold/incident.toml");
+
+/// Why an incident file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum IncidentError {
     /// The folder names the incident, and there is none or its name can't be one.
@@ -29,35 +35,10 @@ pub enum IncidentError {
         /// The folder's name, empty without a folder.
         slug: String,
     },
-    /// Not TOML, an unknown or missing key, or a value of the wrong form.
-    #[error("{file}:{line}:{column}: {message}")]
-    Syntax {
-        /// The file as it was given.
-        file: String,
-        /// Counted from 1.
-        line: usize,
-        /// In characters, counted from 1.
-        column: usize,
-        /// What is wrong.
-        message: String,
-        /// toml's own error, with the line quoted.
-        #[source]
-        source: Box<toml::de::Error>,
-    },
-    /// Values that are well formed and can't be true together.
-    #[error("{file}:{line}:{column}: `{key}` {message}")]
-    Rule {
-        /// The file as it was given.
-        file: String,
-        /// Counted from 1.
-        line: usize,
-        /// In characters, counted from 1.
-        column: usize,
-        /// The key to change.
-        key: &'static str,
-        /// What is wrong.
-        message: &'static str,
-    },
+    /// No TOML, unknown or missing keys, values of the wrong form, or such as can't be true together:
+    /// all of them.
+    #[error(transparent)]
+    Problems(#[from] ProblemList),
 }
 
 /// When strangers could reach the data; both ends in the incident's own zone.
@@ -122,10 +103,10 @@ struct File {
     title: OneLine,
     summary: Paragraphs,
     vendor: Option<OneLine>,
-    discovered_at: Spanned<ZonedInstant>,
-    window: Spanned<Window>,
-    brand: Spanned<Brand>,
-    exposed: Spanned<Exposed>,
+    discovered_at: ZonedInstant,
+    window: Window,
+    brand: Brand,
+    exposed: Exposed,
     #[serde(default)]
     not_exposed: Vec<OneLine>,
     #[serde(default)]
@@ -156,35 +137,33 @@ impl Incident {
     /// Reads an incident; its slug is the folder `file` lies in.
     pub fn parse(text: &str, file: &str) -> Result<Self, IncidentError> {
         let slug = slug_of(file)?;
-        let parsed: File = toml::from_str(text).map_err(|source| {
-            let (line, column) = position(text, source.span().unwrap_or_default().start);
-            let message = source.message().to_owned();
-            IncidentError::Syntax {
-                file: file.to_owned(),
-                line,
-                column,
-                message,
-                source: Box::new(source),
-            }
-        })?;
-        if let Err((span, key, message)) = check(&parsed) {
-            let (line, column) = position(text, span.start);
-            return Err(IncidentError::Rule { file: file.to_owned(), line, column, key, message });
-        }
-        Ok(Self {
+        let (parsed, problems) = Self::read(text, file);
+        let parsed = problems.finish(parsed)?;
+        Ok(Self { slug, ..parsed })
+    }
+
+    /// Reads as much as can be read, with all that is wrong. An incident that comes with problems holds
+    /// the example's facts where the file's could not be read: good for checks, never for a notice.
+    pub fn read<'t>(text: &'t str, file: &str) -> (Option<Self>, Problems<'t>) {
+        let mut problems = Problems::of(file, text, HINT);
+        let Some(parsed) = problems.read::<File>(EXAMPLE) else { return (None, problems) };
+        parsed.check(&mut problems);
+        let slug = slug_of(file).unwrap_or_default();
+        let incident = Self {
             slug,
             title: parsed.title,
             summary: parsed.summary,
             vendor: parsed.vendor,
-            discovered_at: parsed.discovered_at.into_inner(),
-            window: parsed.window.into_inner(),
-            brand: parsed.brand.into_inner(),
-            exposed: parsed.exposed.into_inner(),
+            discovered_at: parsed.discovered_at,
+            window: parsed.window,
+            brand: parsed.brand,
+            exposed: parsed.exposed,
             not_exposed: parsed.not_exposed,
             actions_taken: parsed.actions_taken,
             advice: parsed.advice,
             offer: parsed.offer,
-        })
+        };
+        (Some(incident), problems)
     }
 
     /// The facts as one line of JSON with sorted keys: comments, order and layout of the file do
@@ -256,69 +235,102 @@ impl Incident {
     }
 }
 
-type Broken = (Range<usize>, &'static str, &'static str);
-
-fn check(file: &File) -> Result<(), Broken> {
-    let window = file.window.get_ref();
-    if window.from >= window.until {
-        return Err((file.window.span(), "window.until", "must be later than `window.from`"));
+impl File {
+    /// What is well formed and can't be true together.
+    fn check(&self, problems: &mut Problems<'_>) {
+        let Window { from, until } = &self.window;
+        if from >= until {
+            problems.at_all(
+                &["window.until", "window.from"],
+                "`window.until` must be later than `window.from`; hint: `from` is the first instant \
+                 strangers could reach the data, `until` the instant the way was closed",
+            );
+        }
+        if self.discovered_at < *from {
+            problems.at_all(
+                &["discovered_at", "window.from"],
+                "`discovered_at` lies before `window.from`; hint: nobody discovers what has not begun, \
+                 look which of the two is wrong",
+            );
+        }
+        if self.offer.as_ref().is_some_and(|offer| offer.enrol_by <= self.discovered_at) {
+            problems.at_all(
+                &["offer.enrol_by", "discovered_at"],
+                "`offer.enrol_by` lies before `discovered_at`: nobody could take the offer up; \
+                 hint: the last instant to take it up",
+            );
+        }
+        self.exposed.check(problems);
+        self.brand.check(problems);
     }
-    if *file.discovered_at.get_ref() < window.from {
-        return Err((file.discovered_at.span(), "discovered_at", "lies before `window.from`"));
-    }
-    let exposed = file.exposed.get_ref();
-    if exposed.data.is_empty() && exposed.credentials.is_empty() {
-        return Err((
-            file.exposed.span(),
-            "exposed.data",
-            "is empty and so is `exposed.credentials`: nothing to tell",
-        ));
-    }
-    if exposed
-        .credentials
-        .iter()
-        .enumerate()
-        .any(|(at, kind)| exposed.credentials[..at].contains(kind))
-    {
-        return Err((file.exposed.span(), "exposed.credentials", "names a kind twice"));
-    }
-    check_brand(file.brand.get_ref()).map_err(|(key, message)| (file.brand.span(), key, message))
 }
 
-fn check_brand(brand: &Brand) -> Result<(), (&'static str, &'static str)> {
-    const FOREIGN: &str = "must lie on the host of `brand.site` or below it: a notice that names another domain looks like the fraud it warns of";
-    let foreign = |url: &Option<SiteUrl>| url.as_ref().is_some_and(|url| !brand.site.owns(url));
-    if foreign(&brand.support_url) {
-        return Err(("brand.support_url", FOREIGN));
+impl Exposed {
+    fn check(&self, problems: &mut Problems<'_>) {
+        if self.data.is_empty() && self.credentials.is_empty() {
+            problems.at_all(
+                &["exposed.data", "exposed.credentials"],
+                "`exposed.data` is empty and so is `exposed.credentials`: nothing to tell; \
+                 hint: data = [\"email address\"]",
+            );
+        }
+        for (at, kind) in self.credentials.iter().enumerate() {
+            if self.credentials[..at].contains(kind) {
+                problems.at(
+                    &format!("exposed.credentials.{at}"),
+                    format!("`exposed.credentials` names {kind} twice; hint: keep one"),
+                );
+            }
+        }
     }
-    if foreign(&brand.notice_url) {
-        return Err(("brand.notice_url", FOREIGN));
+}
+
+impl Brand {
+    fn check(&self, problems: &mut Problems<'_>) {
+        for (key, url) in [
+            ("support_url", &self.support_url),
+            ("notice_url", &self.notice_url),
+            ("reset_url", &self.reset_url),
+        ] {
+            if url.as_ref().is_some_and(|url| !self.site.owns(url)) {
+                problems.at_all(
+                    &[&format!("brand.{key}"), "brand.site"],
+                    format!(
+                        "`brand.{key}` must lie on the host of `brand.site` or below it: a notice \
+                         that names another domain looks like the fraud it warns of; hint: a page of {}",
+                        self.site.typed()
+                    ),
+                );
+            }
+        }
+        let is_mailbox = |text: &str| {
+            text.split_once('@')
+                .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+                && !text.contains(|c: char| c.is_whitespace() || "<>,;\"".contains(c))
+        };
+        if self.support_email.as_ref().is_some_and(|email| !is_mailbox(email.as_str())) {
+            problems.at(
+                "brand.support_email",
+                "`brand.support_email` is no email address; hint: the address alone, such as \
+                 `help@example.com`",
+            );
+        }
+        if self.hours.is_some() && self.phone.is_none() {
+            problems.at_all(
+                &["brand.hours", "brand.phone"],
+                "`brand.hours` has no `brand.phone` beside it; hint: add the number, or leave the \
+                 hours out",
+            );
+        }
+        let ways = [&self.support_email, &self.phone, &self.postal];
+        if ways.iter().all(|way| way.is_none()) && self.support_url.is_none() {
+            problems.at_all(
+                &["brand", "brand.support_email", "brand.support_url", "brand.phone", "brand.postal"],
+                "`brand.support_email` is missing, and so are `support_url`, `phone` and `postal`; \
+                 hint: give people one way to reach you",
+            );
+        }
     }
-    if foreign(&brand.reset_url) {
-        return Err(("brand.reset_url", FOREIGN));
-    }
-    let is_mailbox = |text: &str| {
-        text.split_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
-            && !text.contains(|c: char| c.is_whitespace() || "<>,;\"".contains(c))
-    };
-    if brand.support_email.as_ref().is_some_and(|email| !is_mailbox(email.as_str())) {
-        return Err(("brand.support_email", "is no email address"));
-    }
-    if brand.hours.is_some() && brand.phone.is_none() {
-        return Err(("brand.hours", "has no `brand.phone` beside it"));
-    }
-    if brand.support_email.is_none()
-        && brand.support_url.is_none()
-        && brand.phone.is_none()
-        && brand.postal.is_none()
-    {
-        return Err((
-            "brand.support_email",
-            "is missing, and so are `support_url`, `phone` and `postal`: give people one way to reach you",
-        ));
-    }
-    Ok(())
 }
 
 fn slug_of(file: &str) -> Result<String, IncidentError> {
@@ -335,13 +347,6 @@ fn slug_of(file: &str) -> Result<String, IncidentError> {
     Ok(slug.to_owned())
 }
 
-/// Line and column, both from 1, of a byte offset.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,6 +361,20 @@ mod tests {
     fn with(old: &str, new: &str) -> Result<Incident, IncidentError> {
         assert!(SCAFFOLD.contains(old), "the scaffold has no {old:?}");
         parse(&SCAFFOLD.replacen(old, new, 1))
+    }
+
+    /// What is wrong, each as (line, message).
+    fn told(read: Result<Incident, IncidentError>) -> Vec<(usize, String)> {
+        let Err(IncidentError::Problems(list)) = read else { panic!("{read:?}") };
+        list.iter().map(|problem| (problem.line.unwrap_or(0), problem.message.clone())).collect()
+    }
+
+    /// The one thing that is wrong, and that it stands at the line that starts with `needle`.
+    fn one_at(read: Result<Incident, IncidentError>, needle: &str) -> String {
+        let told = told(read);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, line_of(needle), "{told:?}");
+        told[0].1.clone()
     }
 
     fn line_of(needle: &str) -> usize {
@@ -376,18 +395,15 @@ mod tests {
 
     #[test]
     fn a_syntax_error_names_file_line_and_column() {
-        let error = with("[window]", "[window").unwrap_err();
-        let IncidentError::Syntax { line, .. } = &error else { panic!("{error}") };
-        assert_eq!(*line, line_of("[window]"));
-        assert!(error.to_string().starts_with(&format!("{FILE}:{line}:")), "{error}");
+        let message = one_at(with("[window]", "[window"), "[window]");
+        assert!(message.starts_with("this is no TOML"), "{message}");
     }
 
     #[test]
-    fn an_unknown_key_is_refused_where_it_stands() {
-        let error = with("title =", "titel =").unwrap_err();
-        let IncidentError::Syntax { line, message, .. } = &error else { panic!("{error}") };
-        assert_eq!(*line, line_of("title ="));
-        assert!(message.contains("titel"), "{message}");
+    fn an_unknown_key_is_refused_where_it_stands_beside_the_one_that_is_missing_for_it() {
+        let told = told(with("title =", "titel ="));
+        assert_eq!(told[0], (0, "`title` is missing".into()));
+        assert_eq!(told[1], (line_of("title ="), "there is no key `titel`".into()));
     }
 
     #[test]
@@ -395,35 +411,34 @@ mod tests {
         let error = with(
             "discovered_at = \"2018-09-05T21:45[Europe/London]\"",
             "discovered_at = \"2018-09-05T21:45\"",
-        )
-        .unwrap_err();
-        let IncidentError::Syntax { line, .. } = &error else { panic!("{error}") };
-        assert_eq!(*line, line_of("discovered_at"));
-        assert!(error.to_string().contains("2018-08-21T22:58[Europe/London]"), "{error}");
+        );
+        let text = error.as_ref().unwrap_err().to_string();
+        assert!(text.contains("2018-08-21T22:58[Europe/London]"), "{text}");
+        assert!(one_at(error, "discovered_at").contains("has no time zone"));
     }
 
     #[test]
-    fn a_window_that_ends_before_it_begins_is_refused_at_its_table() {
-        let error = with("from = \"2018-08-21", "from = \"2018-09-21").unwrap_err();
-        let IncidentError::Rule { line, key, .. } = &error else { panic!("{error}") };
-        assert_eq!((*line, *key), (line_of("[window]"), "window.until"));
+    fn a_window_that_ends_before_it_begins_is_refused_at_its_end() {
+        let message = one_at(
+            with("until = \"2018-09-05", "until = \"2017-09-05"),
+            "until",
+        );
+        assert_eq!(message, "`window.until` must be later than `window.from`");
     }
 
     #[test]
-    fn a_discovery_before_the_window_is_refused() {
-        let error =
-            with("discovered_at = \"2018-09-05", "discovered_at = \"2017-09-05").unwrap_err();
-        assert!(matches!(error, IncidentError::Rule { key: "discovered_at", .. }), "{error}");
+    fn a_discovery_before_the_window_is_refused_and_so_is_an_offer_before_it() {
+        let early = with("discovered_at = \"2018-09-05", "discovered_at = \"2017-09-05");
+        assert!(one_at(early, "discovered_at").contains("lies before `window.from`"));
+        let late = with("enrol_by = \"2018-12-31", "enrol_by = \"2018-01-31");
+        assert!(one_at(late, "enrol_by").contains("nobody could take the offer up"));
     }
 
     #[test]
     fn pages_of_another_domain_are_refused() {
         for foreign in ["https://northwind-help.example/", "https://evilnorthwind.example/"] {
-            let error = with("https://help.northwind.example/", foreign).unwrap_err();
-            assert!(
-                matches!(error, IncidentError::Rule { key: "brand.support_url", .. }),
-                "{error}"
-            );
+            let message = one_at(with("https://help.northwind.example/", foreign), "support_url");
+            assert!(message.starts_with("`brand.support_url` must lie on"), "{message}");
         }
     }
 
@@ -438,14 +453,15 @@ mod tests {
         for own in ["https://www.northwind.example/reset", "https://reset.northwind.example/"] {
             assert_eq!(page(own).unwrap().brand().reset_url.as_ref().unwrap().as_str(), own);
         }
-        let error = page("https://northwind-reset.example/").unwrap_err();
-        assert!(matches!(error, IncidentError::Rule { key: "brand.reset_url", .. }), "{error}");
+        let foreign = told(page("https://northwind-reset.example/"));
+        assert!(foreign[0].1.starts_with("`brand.reset_url` must lie on"), "{foreign:?}");
         for bad in [
             "http://www.northwind.example/reset",
             "https://www.northwind.example/reset?from=mail",
             "https://www.northwind.example/reset#here",
         ] {
-            assert!(matches!(page(bad), Err(IncidentError::Syntax { .. })), "{bad}");
+            let told = told(page(bad));
+            assert!(told.len() == 1 && told[0].1.starts_with("`brand.reset_url` must"), "{told:?}");
         }
     }
 
@@ -458,13 +474,8 @@ mod tests {
             "https://10.0.0.1",
             "northwind",
         ] {
-            assert!(
-                matches!(
-                    with("https://www.northwind.example", bad),
-                    Err(IncidentError::Syntax { .. })
-                ),
-                "{bad}"
-            );
+            let message = one_at(with("site = \"https://www.northwind.example", &format!("site = \"{bad}")), "site");
+            assert!(message.starts_with("`brand.site` "), "{message}");
         }
     }
 
@@ -474,10 +485,31 @@ mod tests {
             !["support_", "phone", "hours", "postal"].iter().any(|key| line.starts_with(key))
         };
         let silent = SCAFFOLD.lines().filter(told).collect::<Vec<_>>().join("\n");
-        assert!(matches!(
-            parse(&silent),
-            Err(IncidentError::Rule { key: "brand.support_email", .. })
-        ));
+        let told = told(parse(&silent));
+        assert!(told[0].1.starts_with("`brand.support_email` is missing"), "{told:?}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_and_each_at_its_line() {
+        let text = SCAFFOLD
+            .replacen("title = \"Unauthorised access to customer accounts\"", "title = 5", 1)
+            .replacen("[Europe/London]\"\n\n# What was not", "\"\n\n# What was not", 1)
+            .replacen("hours =", "ours =", 1)
+            .replacen("\"password\", \"session\"", "\"password\", \"sesion\", \"password\"", 1)
+            .replacen("site = \"https", "site = \"http", 1);
+        let told = told(parse(&text));
+        let messages: Vec<&str> = told.iter().map(|(_, message)| message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "`title` must be a text in quotes, not the number 5",
+                "`discovered_at`: `2018-09-05T21:45` has no time zone",
+                "`brand.site` must begin with https://",
+                "there is no key `brand.ours`",
+                "`exposed.credentials` can't be \"sesion\"",
+                "`exposed.credentials` names password twice",
+            ]
+        );
     }
 
     #[test]

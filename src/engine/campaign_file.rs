@@ -3,15 +3,29 @@
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+use super::link::Links;
 use super::{Engine, EngineError};
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::address::EmailAddress;
 use crate::domain::credential::ExpiryPolicy;
 use crate::domain::duration::HumanDuration;
-use crate::domain::pace::PaceSetting;
+use crate::domain::incident::Incident;
+use crate::domain::pace::{PaceFault, PaceSetting};
 use crate::domain::retry::RetryPolicy;
+use crate::domain::toml_file::Problems;
 use crate::domain::track::Environment;
 use crate::source::SourceSettings;
+
+mod directory;
+mod world;
+
+pub use world::elsewhere;
+
+/// What helps where a problem has no hint of its own.
+const HINT: &str = "`forthwith campaign new` writes an example of every key";
+
+/// A file that reads without a fault: what a key looks like that is missing elsewhere.
+const EXAMPLE: &str = include_str!("../../templates/scaffold/campaign.toml");
 
 /// The shortest and the longest life of a personal link.
 const SHORTEST_TOKEN: SignedDuration = SignedDuration::from_mins(1);
@@ -190,21 +204,30 @@ fn fifty() -> f64 {
 }
 
 impl CampaignFile {
-    /// Reads the file's text; errors keep line and column and name the file.
+    /// Reads the file's text; refused with all that is wrong with it.
     pub fn parse(text: &str, file: &str) -> Result<Self, EngineError> {
-        let parsed: Self = toml::from_str(text).map_err(|error| {
-            EngineError::refused(format!(
-                "`{file}`: {error}hint: `forthwith campaign new` writes an example of every key"
-            ))
-        })?;
-        parsed.check(file)
+        let (parsed, problems) = Self::read(text, file);
+        Ok(problems.finish(parsed)?)
+    }
+
+    /// Reads as much as can be read, with all that is wrong. A campaign that comes with problems holds
+    /// the example's values where the file's could not be read: good for checks, never for use.
+    pub fn read<'t>(text: &'t str, file: &str) -> (Option<Self>, Problems<'t>) {
+        let mut problems = Problems::of(file, text, HINT);
+        let parsed: Option<Self> = problems.read(EXAMPLE);
+        if let Some(parsed) = &parsed {
+            parsed.check(&mut problems);
+        }
+        (parsed, problems)
     }
 
     /// Reads back what [`canonical`] wrote.
     pub fn parse_canonical(bytes: &[u8], file: &str) -> Result<Self, EngineError> {
         let parsed: Self = serde_json::from_slice(bytes)
             .map_err(|error| EngineError::Broken(format!("approved `{file}`: {error}")))?;
-        parsed.check(file)
+        let mut problems = Problems::unplaced(file);
+        parsed.check(&mut problems);
+        Ok(problems.finish(Some(parsed))?)
     }
 
     /// What the policy does with a doubt nobody settled: what the file says, else by the mode. A
@@ -216,27 +239,63 @@ impl CampaignFile {
         })
     }
 
-    fn check(self, file: &str) -> Result<Self, EngineError> {
-        let refuse = |what: String| Err(EngineError::refused(format!("`{file}`: {what}")));
-        let token_for = self.notice.token_for.signed();
-        if token_for < SHORTEST_TOKEN || token_for > LONGEST_TOKEN || token_for.as_secs() % 60 != 0
-        {
-            return refuse(
-                "`notice.token_for` must be whole minutes, at least 1m and at most 7d: notices say it; \
-                 hint: `token_for = \"24h\"`"
-                    .into(),
+    /// What types cannot say. A section of its own file has a `check` of the same form, called here.
+    fn check(&self, problems: &mut Problems<'_>) {
+        self.notice.check(problems);
+        self.pace.check(problems);
+        if let Some(directory) = &self.directory {
+            directory.check(problems);
+        }
+        self.check_world(problems);
+        if self.waves.len() > 1 {
+            problems.at(
+                "wave.1",
+                format!(
+                    "{} waves are named, but this version sends one; hint: keep one [[wave]]",
+                    self.waves.len()
+                ),
             );
         }
-        if let Err(fault) = self.pace.setting().check() {
-            return refuse(format!("[pace]: {fault}"));
+    }
+
+    /// What does not fit the incident it belongs to.
+    pub fn check_against(&self, incident: &Incident, problems: &mut Problems<'_>) {
+        let name = problems.file().to_owned();
+        let incident_name = format!("incidents/{}/incident.toml", self.incident);
+        if let Err(refusal) = Links::of(self, &name, incident, &incident_name) {
+            problems.at("notice.mode", refusal.to_string());
         }
-        if self.waves.len() > 1 {
-            return refuse(format!(
-                "{} waves are named, but this version sends one; hint: keep one [[wave]]",
-                self.waves.len()
-            ));
+    }
+}
+
+impl NoticeSection {
+    fn check(&self, problems: &mut Problems<'_>) {
+        let life = self.token_for.signed();
+        if life < SHORTEST_TOKEN || life > LONGEST_TOKEN || life.as_secs() % 60 != 0 {
+            problems.at(
+                "notice.token_for",
+                "`notice.token_for` must be whole minutes, at least 1m and at most 7d: notices say it; \
+                 hint: `token_for = \"24h\"`",
+            );
         }
-        Ok(self)
+        let is_domain = |domain: &String| EmailAddress::parse(&format!("a@{domain}")).is_ok();
+        if self.bounce_domain.as_ref().is_some_and(|domain| !is_domain(domain)) {
+            problems.at(
+                "notice.bounce_domain",
+                "`notice.bounce_domain` is no domain; hint: what stands behind the @ of the envelope \
+                 sender, such as `bounces.example.com`",
+            );
+        }
+    }
+}
+
+impl PaceSection {
+    fn check(&self, problems: &mut Problems<'_>) {
+        match self.setting().check() {
+            Ok(_) => {}
+            Err(fault @ PaceFault::PerDay) => problems.at("pace.per_day", format!("[pace]: {fault}")),
+            Err(fault) => problems.at("pace.per_second", format!("[pace]: {fault}")),
+        }
     }
 }
 

@@ -58,12 +58,29 @@ mod tests {
 
     #[test]
     fn only_this_machine_is_this_machine() {
-        for host in ["localhost", "LocalHost.", "127.0.0.1", "127.8.9.1", "::1", "[::1]", "a.localhost", "::ffff:127.0.0.1"] {
+        for host in [
+            "localhost",
+            "LocalHost.",
+            "127.0.0.1",
+            "127.8.9.1",
+            "::1",
+            "[::1]",
+            "a.localhost",
+            "::ffff:127.0.0.1",
+        ] {
             assert!(is_loopback_host(host), "{host}");
         }
         for host in [
-            "", "relay.example", "localhost.example", "mylocalhost", "10.0.0.1", "0.0.0.0", "127.1",
-            "127.0.0.1.example", "[::2]", "192.168.0.1",
+            "",
+            "relay.example",
+            "localhost.example",
+            "mylocalhost",
+            "10.0.0.1",
+            "0.0.0.0",
+            "127.1",
+            "127.0.0.1.example",
+            "[::2]",
+            "192.168.0.1",
         ] {
             assert!(!is_loopback_host(host), "{host}");
         }

@@ -5,6 +5,7 @@
 //! Contradictions are then looked for in what could be read: [`Problems::at`] points at a key and
 //! keeps silent about one that was not read.
 
+mod narrow;
 mod repair;
 mod tree;
 mod words;
@@ -18,6 +19,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Problem, ProblemList};
 use repair::Repair;
 use tree::{OURS, Path, Root, Step};
+pub use words::{plain_words, shown};
 
 /// What is wrong with one file, gathered while it is read and checked.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Problems<'t> {
     root: Option<Root<'t>>,
     /// Paths whose value is not what was written.
     unread: BTreeSet<Path>,
+    /// Keys that nobody reads and that were taken out.
+    lost: BTreeSet<Path>,
     /// From where on a broken line may have changed what a line means.
     broken_from: Option<usize>,
     broken_lines: Vec<usize>,
@@ -55,6 +59,7 @@ impl<'t> Problems<'t> {
             hint: "",
             root: None,
             unread: BTreeSet::new(),
+            lost: BTreeSet::new(),
             broken_from: None,
             broken_lines: Vec::new(),
             list: ProblemList::default(),
@@ -86,12 +91,27 @@ impl<'t> Problems<'t> {
         if paths.iter().any(|path| !self.was_read(path)) {
             return;
         }
-        let is_written = |path: &&Path| {
-            self.root.as_ref().is_some_and(|root| tree::find(root, path).is_some())
-        };
+        let is_written =
+            |path: &&Path| self.root.as_ref().is_some_and(|root| tree::find(root, path).is_some());
         let Some(path) = paths.iter().find(is_written).or(paths.first()) else { return };
         let span = self.place_of(path);
         self.note(span, text.as_ref());
+    }
+
+    /// Notes a problem of a section, at the key or text in it that the words quote.
+    pub fn at_within(&mut self, path: &str, text: impl AsRef<str>) {
+        let path = Path::read(path);
+        // what a section lacks may be what stands there misspelt
+        if self.lost.iter().any(|lost| path.covers(lost)) {
+            return;
+        }
+        let path = self.narrowed(&path, text.as_ref());
+        self.at(&path.dotted(), text);
+    }
+
+    /// Whether this key holds what the operator wrote, or nothing because nothing was written.
+    pub fn is_sound(&self, path: &str) -> bool {
+        self.was_read(&Path::read(path))
     }
 
     /// Whether the value of this key, written or not, is what the operator meant.
@@ -102,9 +122,11 @@ impl<'t> Problems<'t> {
         }
         let around = std::iter::successors(Some(path.clone()), Path::parent);
         let found = around.filter_map(|path| tree::find(root, &path)).next();
-        // a broken line may be where the key would stand
+        // a broken line, or a misspelt key beside it, may be where the key would stand
         let is_here = tree::find(root, path).is_some();
-        found.is_none_or(|found| found.span != OURS) && (is_here || self.broken_from.is_none())
+        let is_beside = |lost: &Path| lost.parent() == path.parent();
+        let may_be_there = self.broken_from.is_some() || self.lost.iter().any(is_beside);
+        found.is_none_or(|found| found.span != OURS) && (is_here || !may_be_there)
     }
 
     /// Every text that stands under a key of this name, wherever in the file, with its path.
@@ -126,7 +148,8 @@ impl<'t> Problems<'t> {
     fn place_of(&self, path: &Path) -> Option<Range<usize>> {
         let root = self.root.as_ref()?;
         let mut around = std::iter::successors(Some(path.clone()), Path::parent);
-        let found = around.find_map(|path| tree::find(root, &path).filter(|_| !path.0.is_empty()))?;
+        let found =
+            around.find_map(|path| tree::find(root, &path).filter(|_| !path.0.is_empty()))?;
         let is_section = matches!(found.value, Some(DeValue::Table(_)));
         Some(match found.key {
             Some(key) if is_section => key,
@@ -144,7 +167,8 @@ impl<'t> Problems<'t> {
         let start = self.text[..span.start.min(self.text.len())].rfind('\n').map_or(0, |at| at + 1);
         let is_header = self.text[start..].trim_start().starts_with('[');
         let changes_sections = is_header && !message.contains("duplicate");
-        if changes_sections || message.contains("string") {
+        // a section's broken head, or a text that runs on, changes what the lines after it mean
+        if changes_sections || message.contains("multi-line") {
             let from = self.broken_from.map_or(start, |from| from.min(start));
             self.broken_from = Some(from);
         }
@@ -152,8 +176,13 @@ impl<'t> Problems<'t> {
         self.note(Some(span), &format!("{message}; hint: {hint}"));
     }
 
+    /// The outermost table, as far as it could be parsed.
+    pub fn table(&self) -> Option<&DeTable<'t>> {
+        self.root.as_ref().map(|root| root.get_ref())
+    }
+
     /// Whether a fault at this place may come of a broken line alone.
-    fn is_aftermath(&self, at: usize) -> bool {
+    pub fn is_aftermath(&self, at: usize) -> bool {
         self.broken_from.is_some_and(|from| at >= from)
             || self.broken_lines.contains(&self.line(at))
     }
@@ -199,4 +228,3 @@ fn within(span: Range<usize>, text: &str) -> Range<usize> {
     let line_end = text[start..].find(['\n', '\r']).map_or(text.len(), |at| start + at);
     start..end.min(line_end)
 }
-

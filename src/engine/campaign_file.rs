@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::link::Links;
+use super::plan::no_campaign_file;
 use super::{Engine, EngineError};
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::address::EmailAddress;
@@ -293,7 +294,9 @@ impl PaceSection {
     fn check(&self, problems: &mut Problems<'_>) {
         match self.setting().check() {
             Ok(_) => {}
-            Err(fault @ PaceFault::PerDay) => problems.at("pace.per_day", format!("[pace]: {fault}")),
+            Err(fault @ PaceFault::PerDay) => {
+                problems.at("pace.per_day", format!("[pace]: {fault}"))
+            }
             Err(fault) => problems.at("pace.per_second", format!("[pace]: {fault}")),
         }
     }
@@ -313,12 +316,10 @@ impl Engine {
     /// Reads a campaign's file as it is now.
     pub fn campaign_file(&self, name: &str) -> Result<CampaignFile, EngineError> {
         let (path, file) = self.workspace.campaign_file(name);
-        if !path.exists() {
-            return Err(EngineError::refused(format!(
-                "there is no `{file}`; hint: write it, or start from `forthwith campaign new {name}`"
-            )));
+        match self.own_text(&path, &file)? {
+            Some(text) => CampaignFile::parse(&text, &file),
+            None => Err(no_campaign_file(name, &file)),
         }
-        CampaignFile::parse(&self.workspace.read(&path)?, &file)
     }
 }
 

@@ -113,9 +113,8 @@ impl EngineError {
     /// What is wrong with files, where that is the reason.
     pub fn problems(&self) -> Option<&domain::problem::ProblemList> {
         match self {
-            Self::Problems(list) | Self::Incident(domain::incident::IncidentError::Problems(list)) => {
-                Some(list)
-            }
+            Self::Problems(list)
+            | Self::Incident(domain::incident::IncidentError::Problems(list)) => Some(list),
             _ => None,
         }
     }

@@ -70,6 +70,8 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         let _lock = self.take_over(progress).await?;
         let (row, people) = self.people(name).await?;
+        // before the kill too: a rehearsal that would mail the living is refused as a whole
+        self.check_relay_named(row.environment)?;
         let mut notes = Vec::new();
         let mut secured = None;
         if row.containment_digest.is_some() {

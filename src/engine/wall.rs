@@ -57,19 +57,25 @@ impl Engine {
         }
     }
 
+    /// A rehearsal's relay is this machine by its name alone: asking a name server about a relay of the
+    /// living would be a touch already.
+    pub fn check_relay_named(&self, environment: Environment) -> Result<(), EngineError> {
+        if environment == Environment::Live || is_loopback_host(&self.relay.host) {
+            return Ok(());
+        }
+        Err(EngineError::refused(format!(
+            "a rehearsal sends to loopback only, and relay.host is `{}`; hint: start `forthwith sink` \
+             and set relay.host = \"127.0.0.1\"",
+            self.relay.host
+        )))
+    }
+
     /// A rehearsal's relay resolves to loopback only.
     pub async fn check_relay(&self, environment: Environment) -> Result<(), EngineError> {
         if environment == Environment::Live {
             return Ok(());
         }
-        // by the text alone: asking a name server about a relay of the living is a touch already
-        if !is_loopback_host(&self.relay.host) {
-            return Err(EngineError::refused(format!(
-                "a rehearsal sends to loopback only, and relay.host is `{}`; hint: start \
-                 `forthwith sink` and set relay.host = \"127.0.0.1\"",
-                self.relay.host
-            )));
-        }
+        self.check_relay_named(environment)?;
         let place = format!("{}:{}", self.relay.host, self.relay.port);
         let resolved = tokio::net::lookup_host(&place).await.map_err(|error| {
             EngineError::refused(format!(

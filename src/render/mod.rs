@@ -5,6 +5,7 @@
 
 mod context;
 mod error;
+mod faults;
 mod link;
 mod lint;
 mod samples;
@@ -18,4 +19,5 @@ mod tests;
 
 pub use context::{CampaignContext, CredentialContext, NoticeContext, RecipientContext, Reset};
 pub use error::{Place, RenderError};
+pub use faults::faults;
 pub use templates::{Prepared, Rendered, Templates};

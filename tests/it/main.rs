@@ -3,14 +3,17 @@
 
 mod harness;
 
+mod addresses;
 mod approvals;
 mod chinook;
 mod cli;
+mod config;
 mod crash;
 mod end_to_end;
 mod kill;
 mod layering;
 mod link;
+mod names;
 mod notify;
 mod pace;
 mod peers;

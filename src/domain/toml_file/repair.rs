@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::Problems;
 use super::tree::{self, OURS, Path, Root, Step};
 use super::words::{self, Meaning};
+use crate::domain::problem::nearest;
 
 /// So often is a file read at the most: each time takes one fault out of it.
 const ROUNDS: usize = 500;
@@ -81,7 +82,7 @@ impl<'p, 't> Repair<'p, 't> {
                 self.replace(&path)
             }
             Meaning::Own(message) => {
-                let path = self.narrowed(path, &message);
+                let path = self.problems.narrowed(path, &message);
                 self.tell(&path, &words::sentence(&path.to_string(), &message));
                 self.replace(&path)
             }
@@ -97,21 +98,7 @@ impl<'p, 't> Repair<'p, 't> {
         let root = self.problems.root.as_ref();
         let found = root.and_then(|root| tree::find(root, path));
         let there = found.and_then(|found| found.value).map_or("this".into(), words::shown);
-        let name = path.to_string();
-        match meaning {
-            Meaning::Wanted(wanted) => {
-                let hint = self.written_so(path).map(|so| format!("; hint: such as `{so}`"));
-                format!("`{name}` must be {wanted}, not {there}{}", hint.unwrap_or_default())
-            }
-            Meaning::Word { word, known } => {
-                let hint = words::known_words(word, known).map(|hint| format!("; hint: {hint}"));
-                format!("`{name}` can't be \"{word}\"{}", hint.unwrap_or_default())
-            }
-            Meaning::Choice => format!("`{name}` must hold exactly one of its sections"),
-            Meaning::Unknown { key, .. } => format!("`{name}` has a key `{key}` that nobody reads"),
-            Meaning::Missing(key) => format!("`{key}` is missing"),
-            Meaning::Own(message) => words::sentence(&name, message),
-        }
+        words::told(&path.to_string(), &there, meaning, self.written_so(path).as_deref())
     }
 
     fn tell_unknown(&mut self, path: &Path, key: &str, known: &[String]) {
@@ -124,7 +111,8 @@ impl<'p, 't> Repair<'p, 't> {
     }
 
     fn tell_missing(&mut self, path: &Path) {
-        if self.is_changed(path) || !self.problems.broken_lines.is_empty() {
+        let is_broken = !self.problems.broken_lines.is_empty();
+        if is_broken || self.is_changed(path) || self.is_misspelt(path) {
             return;
         }
         let around = path.parent().unwrap_or_default();
@@ -132,7 +120,8 @@ impl<'p, 't> Repair<'p, 't> {
         let is_root = around.0.is_empty();
         let found = root.and_then(|root| tree::find(root, &around)).filter(|_| !is_root);
         let span = found.map(|found| found.key.unwrap_or(found.span));
-        let is_section = self.example_at(path).is_some_and(|value| matches!(value, DeValue::Table(_)));
+        let is_section =
+            self.example_at(path).is_some_and(|value| matches!(value, DeValue::Table(_)));
         let name = path.to_string();
         let text = match self.written_so(path) {
             Some(so) => format!("`{name}` is missing; hint: add a line such as `{so}`"),
@@ -140,6 +129,14 @@ impl<'p, 't> Repair<'p, 't> {
             None => format!("`{name}` is missing"),
         };
         self.problems.note(span, &text);
+    }
+
+    /// Whether a key that was taken out beside it is most likely this one.
+    fn is_misspelt(&self, path: &Path) -> bool {
+        let Some(Step::Key(key)) = path.0.last() else { return false };
+        self.problems.lost.iter().filter(|lost| lost.parent() == path.parent()).any(|lost| {
+            matches!(lost.0.last(), Some(Step::Key(lost)) if nearest(lost, [key.as_str()]).is_some())
+        })
     }
 
     fn tell(&mut self, path: &Path, text: &str) {
@@ -173,6 +170,7 @@ impl<'p, 't> Repair<'p, 't> {
     fn take_out(&mut self, path: &Path) -> bool {
         // the table may be a choice that has lost its only kind
         self.changed.insert(path.clone());
+        self.problems.lost.insert(path.clone());
         self.problems.root.as_mut().is_some_and(|root| tree::remove(root, path))
     }
 
@@ -223,40 +221,6 @@ impl<'p, 't> Repair<'p, 't> {
         let is_short = line.chars().count() <= 60 && !line.contains('\n');
         let is_line = line.contains('=') && is_short;
         is_line.then(|| line.to_owned())
-    }
-
-    /// The key a refusal of a whole table speaks of, as far as its words name one.
-    fn narrowed(&self, path: &Path, message: &str) -> Path {
-        let root = self.problems.root.as_ref();
-        let Some(value) = root.and_then(|root| tree::find(root, path)).map(|found| found.value) else {
-            return path.clone();
-        };
-        if !matches!(value, None | Some(DeValue::Table(_) | DeValue::Array(_))) {
-            return path.clone();
-        }
-        let is_end = |c: char| !(c.is_alphanumeric() || c == '_' || c == '-' || c == '.');
-        let tokens = message.split(is_end).map(|word| word.trim_matches('.'));
-        let words: Vec<&str> = tokens.filter(|word| !word.is_empty()).collect();
-        let exists = |path: &Path| root.and_then(|root| tree::find(root, path)).is_some();
-        let of_word = |word: &&str| {
-            let below = path.join(&Path::read(word));
-            [below, Path::read(word)].into_iter().find(|way| path != way && path.covers(way) && exists(way))
-        };
-        let named = words.iter().filter_map(of_word).max_by_key(|way| way.0.len());
-        let way = named.unwrap_or_else(|| path.clone());
-        self.item_named(&way, message)
-    }
-
-    /// A text or key below a path that the message quotes.
-    fn item_named(&self, path: &Path, message: &str) -> Path {
-        let root = self.problems.root.as_ref();
-        let found = root.and_then(|root| tree::find(root, path));
-        let below = match found.and_then(|found| found.value) {
-            Some(value) => tree::below(value),
-            None => Vec::new(),
-        };
-        let quoted = below.iter().find(|(_, word)| message.contains(&format!("`{word}`")));
-        quoted.map_or_else(|| path.clone(), |(rest, _)| path.join(rest))
     }
 }
 

@@ -77,7 +77,11 @@ impl Path {
     fn keys(&self) -> String {
         let last = self.0.iter().rposition(|step| matches!(step, Step::Item(_)));
         let after = last.map_or(0, |at| at + 1);
-        let part = if after == self.0.len() { &self.0[..after.saturating_sub(1)] } else { &self.0[after..] };
+        let part = if after == self.0.len() {
+            &self.0[..after.saturating_sub(1)]
+        } else {
+            &self.0[after..]
+        };
         let key = |step: &Step| match step {
             Step::Key(key) => Some(key.clone()),
             Step::Item(_) => None,

@@ -90,7 +90,9 @@ fn kind(wanted: &str) -> String {
     match wanted {
         "f32" | "f64" => "a number",
         "a boolean" | "bool" => "true or false",
-        "a string" | "a borrowed string" | "string" | "a char" | "a character" | "str" => "a text in quotes",
+        "a string" | "a borrowed string" | "string" | "a char" | "a character" | "str" => {
+            "a text in quotes"
+        }
         "a sequence" | "sequence" => "a list in [brackets]",
         "a map" | "map" => "a section",
         other if other.starts_with("struct ") || other.starts_with("enum ") => "a section",
@@ -111,6 +113,32 @@ pub fn shown(value: &DeValue<'_>) -> String {
         DeValue::Array(_) => "a list".into(),
         DeValue::Table(_) => "a section".into(),
     }
+}
+
+/// What is wrong with the value of a key; `there` is what stands there, `so` how the example has it.
+pub fn told(name: &str, there: &str, meaning: &Meaning, so: Option<&str>) -> String {
+    let hint =
+        |hint: Option<String>| hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+    match meaning {
+        Meaning::Wanted(wanted) => {
+            let so = hint(so.map(|so| format!("such as `{so}`")));
+            format!("`{name}` must be {wanted}, not {there}{so}")
+        }
+        Meaning::Word { word, known } => {
+            format!("`{name}` can't be \"{word}\"{}", hint(known_words(word, known)))
+        }
+        Meaning::Unknown { key, known } => {
+            format!("there is no key `{name}.{key}`{}", hint(known_words(key, known)))
+        }
+        Meaning::Choice => format!("`{name}` must hold exactly one of its sections"),
+        Meaning::Missing(key) => format!("`{name}.{key}` is missing"),
+        Meaning::Own(message) => sentence(name, message),
+    }
+}
+
+/// A refusal in serde's words as one sentence in plain ones. `there` is the value refused.
+pub fn plain_words(key: &str, there: &str, message: &str) -> String {
+    told(key, there, &meaning(message), None)
 }
 
 /// The hint for a word that is none of the known ones.
@@ -157,14 +185,16 @@ fn hinted(message: &str) -> String {
 /// The parser's words for a text that is no TOML, and what to do.
 pub fn syntax(message: &str) -> (String, &'static str) {
     let hint = [
+        ("must be quoted", "behind each `=` stands a value, texts in quotes"),
         ("duplicate", "keep one of them; a section may stand only once too, except [[lists]]"),
-        ("string", "a text begins and ends with a quote on the same line; long ones stand between \"\"\""),
-        ("key-value", "a line is `key = value`"),
-        ("missing value", "write a value behind the `=`, texts in quotes"),
-        ("header", "a section is written as [name], an entry of a list as [[name]]"),
+        ("multi-line", "a long text begins and ends with \"\"\""),
+        ("string", "a text begins and ends with a quote on the same line, long ones with \"\"\""),
+        ("value", "a line is `key = value`, texts in quotes"),
+        ("array table", "an entry of a list is written as [[name]]"),
+        ("table", "a section is written as [name], an entry of a list as [[name]]"),
         ("array", "a list is written as [\"a\", \"b\"]"),
         ("inline", "a table on one line is written as { a = \"x\", b = 2 }"),
-        ("date", "instants are texts in quotes, such as \"2018-08-21T22:58[Europe/London]\""),
+        ("number", "instants are texts in quotes, such as \"2018-08-21T22:58[Europe/London]\""),
     ];
     let fits = |(word, _): &&(&str, &'static str)| message.to_ascii_lowercase().contains(word);
     let hint = hint.iter().find(fits).map_or(

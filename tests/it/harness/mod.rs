@@ -7,6 +7,7 @@ pub mod guests;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;
+pub mod snapshot;
 pub mod stage;
 pub mod tampering;
 

@@ -46,7 +46,8 @@ pub fn shown(list: &ProblemList, look: Look) -> String {
         }
         if handler.render_report(&mut text, &shown).is_err() {
             text.truncate(start);
-            text.push_str(&format!("{problem}\n"));
+            text.push_str(&problem.to_string());
+            text.push('\n');
         }
     }
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();

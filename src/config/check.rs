@@ -90,9 +90,10 @@ impl Look<'_> {
             return;
         }
         for (name, error) in Keyring::faults(&folder) {
-            let full = folder.join(&name).display().to_string();
-            let text = error.to_string().replace(&full, "the file");
-            self.findings.problems.push(Problem::of(&format!("keys/{name}"), &text));
+            let (full, name) = (folder.join(&name).display().to_string(), format!("keys/{name}"));
+            let text =
+                error.to_string().replace(&format!("{full} has"), "has").replace(&full, &name);
+            self.findings.problems.push(Problem::of(&name, &text));
         }
         self.findings.read.push("keys".into());
     }
@@ -100,8 +101,8 @@ impl Look<'_> {
     /// A file's text; what is in its way is noted.
     fn text(&mut self, path: &Path, name: &str) -> Option<String> {
         self.findings.read.push(name.to_owned());
-        self.workspace.own_text(path, name).unwrap_or_else(|problem| {
-            self.findings.problems.push(problem);
+        self.workspace.own_text(path, name).unwrap_or_else(|problems| {
+            self.findings.problems.take(problems);
             None
         })
     }
@@ -148,11 +149,10 @@ impl Look<'_> {
     fn check_incident(&self, campaign: &CampaignFile, problems: &mut Problems<'_>) {
         let slug = campaign.incident.as_str();
         match self.incidents.get(slug) {
-            // an incident that cannot be read is listed for itself
-            Some(None) => {}
             Some(Some(incident)) if problems.is_sound("incident") => {
                 campaign.check_against(incident, problems);
             }
+            // an incident that cannot be read is listed for itself
             Some(_) => {}
             None => {
                 let (_, file) = self.workspace.incident_file(slug);
@@ -235,7 +235,12 @@ impl Look<'_> {
 
     fn take_fault(&mut self, fault: &RenderError, files: &BTreeMap<String, Vec<u8>>) {
         let list = &mut self.findings.problems;
-        let hint = "a template of your own may start from the shipped one of the same name";
+        let hint = match fault {
+            RenderError::Syntax { .. } => {
+                "each {{ needs its }}, each {{#if}} and {{#each}} its {{/if}} and {{/each}}"
+            }
+            _ => "a template of your own may start from the shipped one of the same name",
+        };
         let Some(place) = fault.place() else {
             list.push(Problem::of("templates", &fault.to_string()).or_hint(hint));
             return;
@@ -244,7 +249,8 @@ impl Look<'_> {
         let what = fault.to_string().replacen(&format!("{place}: "), "", 1);
         let bytes = files.get(&place.template).map(Vec::as_slice).unwrap_or_default();
         let text = String::from_utf8_lossy(bytes).into_owned();
-        let start = offset(&text, place.line, place.column);
+        let last = text.trim_end().char_indices().next_back().map_or(0, |(at, _)| at);
+        let start = offset(&text, place.line, place.column).min(last);
         let length = text[start..].find("}}").map_or(1, |end| end + 2);
         let line = text[start..].find('\n').unwrap_or(text.len() - start);
         let problem = Problem::at(&name, &text, start..start + length.min(line), &what);

@@ -82,8 +82,8 @@ impl Config {
         let mut problems = ProblemList::default();
         let mut read = |name: &str| {
             let text = workspace.own_text(&workspace.root().join(name), name);
-            text.unwrap_or_else(|problem| {
-                problems.push(problem);
+            text.unwrap_or_else(|found| {
+                problems.take(found);
                 None
             })
         };

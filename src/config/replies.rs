@@ -1,7 +1,7 @@
 //! Reply rules: the shipped table, and a workspace's own rules before it.
 
 use crate::domain::problem::{Problem, ProblemList, nearest};
-use crate::domain::provider::ProviderTable;
+use crate::domain::provider::{ProviderName, ProviderTable};
 use crate::domain::reply::{ReplyRules, RuleFile};
 use crate::domain::toml_file::Problems;
 
@@ -44,7 +44,7 @@ pub(super) fn read(
     let mut problems = Problems::of(FILE, text, HINT);
     let rules = problems.read(SHIPPED).and_then(|file: RuleFile| {
         check_providers(&file, providers, &mut problems);
-        take(shipped, file, &mut problems)
+        take(&shipped, file, &mut problems)
     });
     let is_fine = problems.is_empty();
     list.take(problems.into_list());
@@ -61,7 +61,7 @@ fn check_providers(
         if table.names().any(|name| name.as_str() == provider) {
             continue;
         }
-        let near = nearest(&provider, table.names().map(|name| name.as_str()));
+        let near = nearest(&provider, table.names().map(ProviderName::as_str));
         let hint = near.map_or_else(
             || "use a name of providers.toml, or `other`".to_owned(),
             |near| format!("did you mean `{near}`?"),
@@ -72,7 +72,7 @@ fn check_providers(
 }
 
 /// The table; each faulty rule is noted and left out, so that the next one is found too.
-fn take(shipped: RuleFile, mut own: RuleFile, problems: &mut Problems<'_>) -> Option<ReplyRules> {
+fn take(shipped: &RuleFile, mut own: RuleFile, problems: &mut Problems<'_>) -> Option<ReplyRules> {
     // the places of the rules that are left, as the file counts them
     let mut places: Vec<usize> = (0..own.count()).collect();
     loop {

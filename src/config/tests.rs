@@ -129,7 +129,7 @@ fn a_workspaces_own_reply_rules_come_first_and_a_fault_names_file_line_and_key()
         (format!("{good}\n{head}class = \"rate\"\ncode = \"4xx\"\n"), "replies.toml:8:8: ", "name"),
         (
             format!("{head}class = \"address-dead\"\ncode = \"5yz\"\n"),
-            "replies.toml:5:8: ",
+            "replies.toml:4:9: ",
             "`address-dead` needs",
         ),
         (

@@ -123,6 +123,12 @@ impl ProblemList {
     }
 }
 
+impl From<Problem> for ProblemList {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem], texts: BTreeMap::new() }
+    }
+}
+
 impl<'a> IntoIterator for &'a ProblemList {
     type Item = &'a Problem;
     type IntoIter = std::slice::Iter<'a, Problem>;

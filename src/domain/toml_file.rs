@@ -120,8 +120,8 @@ impl<'t> Problems<'t> {
         if self.unread.iter().any(|unread| unread.covers(path) || path.covers(unread)) {
             return false;
         }
-        let around = std::iter::successors(Some(path.clone()), Path::parent);
-        let found = around.filter_map(|path| tree::find(root, &path)).next();
+        let mut around = std::iter::successors(Some(path.clone()), Path::parent);
+        let found = around.find_map(|path| tree::find(root, &path));
         // a broken line, or a misspelt key beside it, may be where the key would stand
         let is_here = tree::find(root, path).is_some();
         let is_beside = |lost: &Path| lost.parent() == path.parent();
@@ -178,7 +178,7 @@ impl<'t> Problems<'t> {
 
     /// The outermost table, as far as it could be parsed.
     pub fn table(&self) -> Option<&DeTable<'t>> {
-        self.root.as_ref().map(|root| root.get_ref())
+        self.root.as_ref().map(toml::Spanned::get_ref)
     }
 
     /// Whether a fault at this place may come of a broken line alone.

@@ -295,7 +295,7 @@ impl PaceSection {
         match self.setting().check() {
             Ok(_) => {}
             Err(fault @ PaceFault::PerDay) => {
-                problems.at("pace.per_day", format!("[pace]: {fault}"))
+                problems.at("pace.per_day", format!("[pace]: {fault}"));
             }
             Err(fault) => problems.at("pace.per_second", format!("[pace]: {fault}")),
         }

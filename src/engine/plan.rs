@@ -11,7 +11,7 @@ use super::{Engine, EngineError, Workspace};
 use crate::domain::credential::CredentialKind;
 use crate::domain::incident::{Incident, IncidentError};
 use crate::domain::ledger::Entry;
-use crate::domain::problem::{Problem, ProblemList};
+use crate::domain::problem::Problem;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::track::Track;
 use crate::secret::digest::{Digest, LpBuilder, sha256};
@@ -90,11 +90,7 @@ impl Engine {
 
     /// A file of the operator's; `None` where there is none.
     pub(super) fn own_text(&self, path: &Path, name: &str) -> Result<Option<String>, EngineError> {
-        self.workspace.own_text(path, name).map_err(|problem| {
-            let mut list = ProblemList::default();
-            list.push(problem);
-            EngineError::Problems(list)
-        })
+        Ok(self.workspace.own_text(path, name)?)
     }
 
     /// The parts of a plan as the files are now; samples are rendered for a notice.

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::EngineError;
-use crate::domain::problem::Problem;
+use crate::domain::problem::{Problem, ProblemList};
 
 /// The longest file of settings or facts, in bytes: a hundred times what people write.
 const LARGEST_OWN: u64 = 1024 * 1024;
@@ -128,13 +128,13 @@ impl Workspace {
     /// The text of a file that the operator wrote; `None` where there is none. `name` is what the
     /// operator knows it by. Anything but a text of sensible size is a problem in words that say
     /// what to do.
-    pub fn own_text(&self, path: &Path, name: &str) -> Result<Option<String>, Problem> {
+    pub fn own_text(&self, path: &Path, name: &str) -> Result<Option<String>, ProblemList> {
         let about = match std::fs::metadata(path) {
             Ok(about) => about,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unreadable(name, &error)),
+            Err(error) => return Err(unreadable(name, &error).into()),
         };
-        let problem = |text: &str| Err(Problem::of(name, text));
+        let problem = |text: &str| Err(Problem::of(name, text).into());
         if about.is_dir() {
             return problem("is a folder; hint: a file of this name is read, move the folder away");
         }
@@ -150,7 +150,7 @@ impl Workspace {
             ));
         }
         let bytes = std::fs::read(path).map_err(|error| unreadable(name, &error))?;
-        String::from_utf8(bytes).map(Some).map_err(|error| not_utf8(name, &error))
+        String::from_utf8(bytes).map(Some).map_err(|error| not_utf8(name, &error).into())
     }
 
     /// Reads a file that the operator wrote.
@@ -188,7 +188,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Problem {
         return whole;
     }
     let before = &bytes[..at];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.split(|byte| *byte == b'\n').count();
     let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
     Problem { line: Some(line), column: Some(column), ..whole }

@@ -233,7 +233,7 @@ fn check(rule: &Rule) -> Result<(), String> {
             if by_status || by_code {
                 return Ok(());
             }
-            Err("this may be no dead address; hint: `address-dead` needs `status` of 5.1.x (not \
+            Err("`class`: this may be no dead address; hint: `address-dead` needs `status` of 5.1.x (not \
                  5.1.7, 5.1.8 or 5.1.*), or phase = \"rcpt\" with code 550, 551 or 553"
                 .into())
         }

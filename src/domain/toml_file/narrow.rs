@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::Problems;
-use super::tree::{self, Path};
+use super::tree::{self, OURS, Path};
 
 impl Problems<'_> {
     /// The key a refusal of a whole table speaks of, as far as its words name one.
@@ -16,6 +16,8 @@ impl Problems<'_> {
         if !matches!(value, None | Some(DeValue::Table(_) | DeValue::Array(_))) {
             return path.clone();
         }
+        // the hint speaks of what should be, not of what is
+        let message = message.split("; hint: ").next().unwrap_or(message);
         let is_end = |c: char| !(c.is_alphanumeric() || c == '_' || c == '-' || c == '.');
         let tokens = message.split(is_end).map(|word| word.trim_matches('.'));
         let words: Vec<&str> = tokens.filter(|word| !word.is_empty()).collect();
@@ -39,7 +41,13 @@ impl Problems<'_> {
             Some(value) => tree::below(value),
             None => Vec::new(),
         };
-        let quoted = below.iter().find(|(_, word)| message.contains(&format!("`{word}`")));
-        quoted.map_or_else(|| path.clone(), |(rest, _)| path.join(rest))
+        let is_quoted = |(_, word): &&(Path, String)| message.contains(&format!("`{word}`"));
+        let quoted: Vec<Path> =
+            below.iter().filter(is_quoted).map(|(rest, _)| path.join(rest)).collect();
+        // a list's item that we put in may quarrel with one that was there before
+        let is_ours = |path: &&Path| {
+            root.and_then(|root| tree::find(root, path)).is_some_and(|found| found.span == OURS)
+        };
+        quoted.iter().find(is_ours).or(quoted.first()).unwrap_or(path).clone()
     }
 }

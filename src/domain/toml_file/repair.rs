@@ -131,11 +131,17 @@ impl<'p, 't> Repair<'p, 't> {
         self.problems.note(span, &text);
     }
 
-    /// Whether a key that was taken out beside it is most likely this one.
+    /// Whether a key that was taken out is most likely this one, or a section around it.
     fn is_misspelt(&self, path: &Path) -> bool {
-        let Some(Step::Key(key)) = path.0.last() else { return false };
-        self.problems.lost.iter().filter(|lost| lost.parent() == path.parent()).any(|lost| {
-            matches!(lost.0.last(), Some(Step::Key(lost)) if nearest(lost, [key.as_str()]).is_some())
+        let around = std::iter::successors(Some(path.clone()), Path::parent);
+        around.into_iter().any(|path| {
+            let Some(Step::Key(key)) = path.0.last() else { return false };
+            let mut beside =
+                self.problems.lost.iter().filter(|lost| lost.parent() == path.parent());
+            beside.any(|lost| match lost.0.last() {
+                Some(Step::Key(lost)) => nearest(lost, [key.as_str()]).is_some(),
+                _ => false,
+            })
         })
     }
 

@@ -157,7 +157,9 @@ pub fn known_words(word: &str, known: &[String]) -> Option<String> {
 pub fn sentence(key: &str, message: &str) -> String {
     let message = hinted(message);
     let bare = key.rsplit('.').next().unwrap_or(key);
-    let names_it = message.contains(&format!("`{key}`")) || message.contains(&format!("`{bare}`"));
+    let names_it = message.contains(&format!("`{key}`"))
+        || message.contains(&format!("`{bare}`"))
+        || (key.contains('.') && message.contains(key));
     if key.is_empty() || names_it {
         return message;
     }
@@ -193,14 +195,17 @@ pub fn syntax(message: &str) -> (String, &'static str) {
         ("array table", "an entry of a list is written as [[name]]"),
         ("table", "a section is written as [name], an entry of a list as [[name]]"),
         ("array", "a list is written as [\"a\", \"b\"]"),
+        ("float", "a number has digits only; all else is a text and stands in quotes"),
+        ("integer", "a number has digits only; all else is a text and stands in quotes"),
         ("inline", "a table on one line is written as { a = \"x\", b = 2 }"),
-        ("number", "instants are texts in quotes, such as \"2018-08-21T22:58[Europe/London]\""),
+        ("date", "instants are texts in quotes, such as \"2018-08-21T22:58[Europe/London]\""),
     ];
     let fits = |(word, _): &&(&str, &'static str)| message.to_ascii_lowercase().contains(word);
     let hint = hint.iter().find(fits).map_or(
         "a line is `key = value`; texts stand in quotes, sections in [brackets], remarks behind #",
         |(_, hint)| hint,
     );
+    let message = message.trim_end_matches(", expected nothing");
     (format!("this is no TOML: {message}"), hint)
 }
 

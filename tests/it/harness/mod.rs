@@ -9,6 +9,7 @@ pub mod opensmtpd;
 pub mod postfix;
 pub mod snapshot;
 pub mod stage;
+pub mod table;
 pub mod tampering;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! Addresses of every kind: a table of verdicts, each with its source, and the same through a whole
 //! audience.
 
+use std::fmt::Write as _;
+
 use forthwith::domain::address::EmailAddress;
 
 use crate::harness::{CAMPAIGN, House, Plan, table, write};
@@ -47,7 +49,8 @@ async fn through_a_whole_audience_a_bad_address_loses_nobody() {
     let rows: Vec<_> = rows.iter().filter(|row| !row.text.contains(char::is_control)).collect();
     let mut csv = String::from("customer_id,name,email\n");
     for (at, row) in rows.iter().enumerate() {
-        csv.push_str(&format!("{at},Ada,\"{}\"\n", row.text.replace('"', "\"\"")));
+        let quoted = row.text.replace('"', "\"\"");
+        writeln!(csv, "{at},Ada,\"{quoted}\"").unwrap();
     }
     let house = House::furnished(Plan::default()).await;
     write(&house.path("affected.csv"), &csv);

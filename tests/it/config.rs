@@ -309,6 +309,54 @@ fn every_command_that_reads_a_file_tells_all_its_problems_the_same_way() {
     snapshot::same("config/other-command.txt", &String::from_utf8(output.stderr).unwrap());
 }
 
+/// Every line of the scaffolds spoilt in every way: what serde refuses has at least one problem, what has
+/// none serde takes, and one spoilt line never makes a flood.
+#[test]
+fn one_spoilt_line_is_found_and_does_not_make_a_flood() {
+    use forthwith::domain::incident::Incident;
+    use forthwith::engine::campaign_file::CampaignFile;
+    let campaign = SCAFFOLD.replace("SLUG", "cold-night");
+    let (mut spoilt, mut refused) = (0, 0);
+    for text in [campaign.as_str(), INCIDENT] {
+        let is_campaign = text.len() == campaign.len();
+        for at in 0..text.lines().count() {
+            for how in SPOILERS {
+                let spoil =
+                    |(n, line): (usize, &str)| if n == at { how(line) } else { line.into() };
+                let text: String =
+                    text.lines().enumerate().map(|line| spoil(line) + "\n").collect();
+                let (is_read, list) = if is_campaign {
+                    let is_read = toml::from_str::<CampaignFile>(&text).is_ok();
+                    (is_read, CampaignFile::read(&text, "campaigns/x.toml").1.into_list())
+                } else {
+                    let file = "incidents/x/incident.toml";
+                    (
+                        Incident::parse(&text, file).is_ok(),
+                        Incident::read(&text, file).1.into_list(),
+                    )
+                };
+                assert!(is_read || !list.is_empty(), "line {}: nothing found\n{text}", at + 1);
+                assert!(list.len() <= 6, "line {}: a flood\n{list}", at + 1);
+                spoilt += 1;
+                refused += usize::from(!list.is_empty());
+            }
+        }
+    }
+    assert!(refused * 4 > spoilt, "{refused} of {spoilt}");
+}
+
+type Spoiler = fn(&str) -> String;
+
+/// Ways to spoil a line: gone, misspelt, another type, half a line, another section.
+const SPOILERS: [Spoiler; 6] = [
+    |_| String::new(),
+    |line| line.replacen(" = ", "x = ", 1),
+    |line| line.split_once(" = ").map_or(line.into(), |(key, _)| format!("{key} = 5.5")),
+    |line| line.split_once(" = ").map_or(line.into(), |(key, _)| format!("{key} = [\"a\", {{}}]")),
+    |line| line.chars().take(line.chars().count() * 2 / 3).collect(),
+    |line| line.replacen('[', "[x", 1),
+];
+
 /// What is wrong, one a line.
 fn problems(error: &EngineError) -> String {
     error.problems().map_or_else(|| error.to_string(), ToString::to_string)

@@ -161,7 +161,7 @@ impl<'t> Problems<'t> {
         let (message, hint) = words::syntax(message);
         let line = self.line(span.start);
         // a broken value on one line is often told twice
-        if self.broken_lines.contains(&line) {
+        if self.broken_lines.contains(&line) || self.is_run_on(&message, span.start) {
             return;
         }
         let start = self.text[..span.start.min(self.text.len())].rfind('\n').map_or(0, |at| at + 1);
@@ -174,6 +174,22 @@ impl<'t> Problems<'t> {
         }
         self.broken_lines.push(line);
         self.note(Some(span), &format!("{message}; hint: {hint}"));
+    }
+
+    /// Whether this is told of each line after the one that is wrong: a list or table that is never
+    /// closed is one fault, and so is a long text whose opening quotes are missing in this section.
+    fn is_run_on(&self, message: &str, at: usize) -> bool {
+        if words::RUNS_ON.iter().any(|words| message.contains(words)) {
+            return !self.broken_lines.is_empty();
+        }
+        if !message.contains(words::PROSE) {
+            return false;
+        }
+        let before = self.text.get(..at).unwrap_or_default();
+        let section = before.rfind("\n[").map_or(0, |at| at + 1);
+        let first = self.line(section);
+        let is_here = |line: &usize| (first..self.line(at)).contains(line);
+        self.broken_lines.iter().any(is_here)
     }
 
     /// The outermost table, as far as it could be parsed.

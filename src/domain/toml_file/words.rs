@@ -184,9 +184,28 @@ fn hinted(message: &str) -> String {
     message.to_owned()
 }
 
+/// What the parser says of lines that it takes for a part of a list or table that was opened above.
+pub const RUNS_ON: [&str; 4] = [
+    "inline table element",
+    "comma between key-value pairs",
+    "comma between array elements",
+    "`=` in array",
+];
+
+/// What the parser says of a line that is neither key nor section.
+pub const PROSE: &str = "key with no value";
+
 /// The parser's words for a text that is no TOML, and what to do.
 pub fn syntax(message: &str) -> (String, &'static str) {
+    if RUNS_ON.iter().any(|words| message.contains(words)) {
+        let what = format!("this is no TOML: {message}");
+        return (
+            what,
+            "a list ends with ], a table on one line with }: look at the lines above too",
+        );
+    }
     let hint = [
+        (PROSE, "a line is `key = value`; a long text stands between \"\"\" and \"\"\""),
         ("must be quoted", "behind each `=` stands a value, texts in quotes"),
         ("duplicate", "keep one of them; a section may stand only once too, except [[lists]]"),
         ("multi-line", "a long text begins and ends with \"\"\""),

@@ -162,6 +162,7 @@ impl App {
             providers: Arc::new(config.providers),
             replies: Arc::new(config.replies),
             worker: config.worker,
+            test_addresses: config.test_addresses.into(),
             high_water,
             shipped_templates: SHIPPED,
         };

@@ -10,6 +10,7 @@ use super::output::count;
 use super::{CliError, context::Context};
 use crate::config::env::PASSWORDS;
 use crate::engine::Engine;
+use crate::engine::launch::Typed;
 use crate::engine::operators::{Person, Signer};
 use crate::secret::password::Password;
 
@@ -99,6 +100,16 @@ impl Context<'_> {
         let answer =
             self.answer("Type the campaign's name and the head count to go on: ", "`--yes`")?;
         if is_name_and_count(&answer, name, heads) { Ok(()) } else { Err(CliError::Declined) }
+    }
+
+    /// What somebody types to let a live campaign loose. `--yes` is no answer to this.
+    pub(super) fn typed_launch(&self, heads: u64, act: &str) -> Result<Typed, CliError> {
+        self.printer.say(&format!("This is LIVE: it will {act} for {} people.", count(heads)));
+        let answer = self.answer(
+            "Type the campaign's name and the head count to go on: ",
+            "`--launch \"NAME COUNT\"`",
+        )?;
+        answer.parse().map_err(|problem: String| CliError::refused(problem))
     }
 
     fn answer(&self, question: &str, instead: &str) -> Result<String, CliError> {

@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use super::approval::{ApproveArgs, approve, describe};
 use super::context::Context;
+use super::ending::{CancelArgs, CloseArgs, cancel, close};
 use super::listing::Listing;
 use super::output::harmless;
-use super::secure::{ask_if_live, stopping};
+use super::secure::{LaunchArgs, launch_if_live, stopping};
 use super::status::{credential_lines, delivery_sum, print_status, watch};
 use super::words::short_name;
 use super::{AsJson, Bars, CliError};
@@ -47,9 +48,8 @@ pub(super) enum Verb {
     Run {
         /// The campaign
         campaign: String,
-        /// Do not ask before a live campaign
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        launch: LaunchArgs,
     },
     /// Show where every source row and every person is
     Status {
@@ -74,6 +74,10 @@ pub(super) enum Verb {
         /// The campaign
         campaign: String,
     },
+    /// Tell nobody more, account for everybody, and draft the correction of what was told
+    Cancel(CancelArgs),
+    /// Look whether everything is done, and end the campaign
+    Close(CloseArgs),
     /// List the campaigns
     List(AsJson),
 }
@@ -94,7 +98,9 @@ async fn with_engine(verb: Verb, engine: &Engine, context: &Context<'_>) -> Resu
             plan(&campaign, check, samples, engine, context).await
         }
         Verb::Approve(args) => approve(&args, TRACK, engine, context).await,
-        Verb::Run { campaign, yes } => run_campaign(&campaign, yes, engine, context).await,
+        Verb::Run { campaign, launch } => run_campaign(&campaign, &launch, engine, context).await,
+        Verb::Cancel(args) => cancel(&args, engine, context).await,
+        Verb::Close(args) => close(&args, engine, context).await,
         Verb::Status { campaign, json } => print_status(&campaign, json, engine, context).await,
         Verb::Watch { campaign } => watch(&campaign, engine, context).await,
         Verb::Pause { campaign } => {
@@ -169,11 +175,11 @@ async fn plan(
 
 async fn run_campaign(
     name: &str,
-    yes: bool,
+    launch: &LaunchArgs,
     engine: &Engine,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    ask_if_live(engine, name, "expire credentials and send notices", yes, context).await?;
+    launch_if_live(engine, name, launch, context).await?;
     let bars = Bars::new(context.printer);
     let work = async |soft| engine.run(name, &bars, &soft).await;
     let report = until_stopped(stopping(context), work).await.map_err(CliError::Runtime)??;

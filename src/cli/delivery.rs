@@ -145,7 +145,7 @@ async fn list(args: &ListArgs, engine: &Engine, context: &Context<'_>) -> Result
 }
 
 /// The people meant. What was typed is not repeated: it may be an address.
-async fn find(engine: &Engine, campaign: &str, who: &str) -> Result<Vec<u64>, CliError> {
+pub(super) async fn find(engine: &Engine, campaign: &str, who: &str) -> Result<Vec<u64>, CliError> {
     let found = engine.find(campaign, who).await?;
     if found.is_empty() {
         return Err(CliError::refused(format!(

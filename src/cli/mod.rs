@@ -12,11 +12,13 @@ mod credential;
 mod delivery;
 pub mod demo;
 mod directory;
+mod ending;
 pub mod exit;
 mod incident;
 mod init;
 mod key;
 mod listing;
+mod notice;
 mod operator;
 pub mod output;
 mod pace;
@@ -98,6 +100,9 @@ enum Noun {
     /// The notice: plan, approve, run, watch
     #[command(subcommand)]
     Campaign(campaign::Verb),
+    /// A notice to look at: on the screen, as a page, or sent to an operator as a test
+    #[command(subcommand)]
+    Notice(notice::Verb),
     /// How fast notices go, over all and to each mailbox provider
     #[command(subcommand)]
     Pace(pace::Verb),
@@ -167,6 +172,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Secure(verb) => secure::run(verb, &context).await,
         Noun::Credential(verb) => credential::run(verb, &context).await,
         Noun::Campaign(verb) => campaign::run(verb, &context).await,
+        Noun::Notice(verb) => notice::run(verb, &context).await,
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,

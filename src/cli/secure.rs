@@ -1,13 +1,14 @@
 //! `forthwith secure`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::output::count;
 use super::status::credential_lines;
 use super::{Bars, CliError};
-use crate::domain::track::Environment;
+use crate::domain::track::Track;
 use crate::engine::Engine;
+use crate::engine::launch::Typed;
 use crate::engine::secure::SecureReport;
 use crate::lifecycle::until_stopped;
 use crate::store::credentials::Pick;
@@ -21,18 +22,25 @@ pub(super) enum Verb {
         /// Take those that failed before instead
         #[arg(long)]
         retry_failed: bool,
-        /// Do not ask before a live campaign
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        launch: LaunchArgs,
     },
 }
 
+/// How a live campaign is let loose where nobody sits at a terminal.
+#[derive(Debug, Args)]
+pub(super) struct LaunchArgs {
+    /// For the first run of a live campaign: its name and its head count, such as `"spring 9950"`
+    #[arg(long, value_name = "NAME COUNT")]
+    launch: Option<Typed>,
+}
+
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
-    let Verb::Run { campaign, retry_failed, yes } = verb;
+    let Verb::Run { campaign, retry_failed, launch } = verb;
     let pick = if retry_failed { Pick::Failed } else { Pick::Pending };
     let report = context
         .with_engine(async |engine| {
-            ask_if_live(&engine, &campaign, "expire credentials", yes, context).await?;
+            launch_if_live(&engine, &campaign, &launch, context).await?;
             let bars = Bars::new(context.printer);
             let told = stopping(context);
             let work = async |soft| engine.secure_alone(&campaign, pick, &bars, &soft).await;
@@ -44,19 +52,28 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
     Ok(())
 }
 
-/// A live campaign is confirmed by name and head count.
-pub(super) async fn ask_if_live(
+/// Before the living are touched for the first time, the campaign's name and head count are typed.
+pub(super) async fn launch_if_live(
     engine: &Engine,
-    campaign: &str,
-    act: &str,
-    yes: bool,
+    name: &str,
+    launch: &LaunchArgs,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    if yes || engine.campaign(campaign).await?.environment == Environment::Rehearsal {
+    let (tracks, heads) = engine.unlaunched(name).await?;
+    if tracks.is_empty() {
         return Ok(());
     }
-    let heads = engine.status(campaign).await?.source.sealed;
-    context.confirm_live(campaign, heads, act, yes)
+    let typed = if let Some(typed) = &launch.launch {
+        typed.clone()
+    } else {
+        let act = |track: &Track| match track {
+            Track::Containment => "expire credentials",
+            Track::Notice => "send notices",
+        };
+        let acts: Vec<&str> = tracks.iter().map(act).collect();
+        context.typed_launch(heads, &acts.join(" and "))?
+    };
+    Ok(engine.launch(name, &tracks, &typed, &Context::actor()).await?)
 }
 
 /// What is said when the first signal comes.

@@ -131,6 +131,7 @@ impl Layers {
                 Value::Integer(_) => text.parse().ok().map(Value::Integer),
                 Value::Float(_) => text.parse().ok().map(Value::Float),
                 Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+                Value::Array(_) => Some(listed(text)),
                 _ => Some(Value::String(text.to_owned())),
             };
             let read = read.unwrap_or_else(|| Value::String(text.to_owned()));
@@ -242,7 +243,7 @@ fn flatten(value: &Value, key: String, each: &mut dyn FnMut(String, &Value)) {
     }
 }
 
-/// A scalar of a file; `None` for what no setting is: dates, lists, tables, numbers out of range.
+/// A value of a file; `None` for what no setting is: dates, tables, numbers out of range.
 fn plain(value: &DeValue<'_>) -> Option<Value> {
     Some(match value {
         DeValue::String(text) => Value::String(text.to_string()),
@@ -251,8 +252,19 @@ fn plain(value: &DeValue<'_>) -> Option<Value> {
         }
         DeValue::Float(number) => Value::Float(number.as_str().parse().ok()?),
         DeValue::Boolean(is) => Value::Boolean(*is),
+        DeValue::Array(items) => {
+            let items: Option<Vec<Value>> =
+                items.iter().map(|item| plain(item.get_ref())).collect();
+            Value::Array(items?)
+        }
         _ => return None,
     })
+}
+
+/// A list as a variable has it: its texts parted by commas.
+fn listed(text: &str) -> Value {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -260,6 +272,7 @@ fn kind(value: &Value) -> &'static str {
         Value::Integer(_) => "a whole number",
         Value::Float(_) => "a number",
         Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list in [brackets]",
         _ => "a text in quotes",
     }
 }

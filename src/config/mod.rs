@@ -16,6 +16,7 @@ pub use settings::{LogFormat, LogLevel, LogSettings};
 use layers::{Layers, put};
 use settings::Written;
 
+use crate::domain::address::EmailAddress;
 use crate::domain::problem::{Problem, ProblemList};
 use crate::domain::provider::ProviderTable;
 use crate::domain::reply::ReplyRules;
@@ -43,6 +44,8 @@ pub struct Config {
     pub relay: RelaySettings,
     /// What a worker may use of its machine.
     pub worker: WorkerSettings,
+    /// The only addresses that tests of a notice go to.
+    pub test_addresses: Vec<EmailAddress>,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Mailbox providers and their limits.
@@ -135,6 +138,7 @@ impl Config {
         Ok(Self {
             relay: written.relay,
             worker: written.worker.into(),
+            test_addresses: written.test.addresses,
             log: written.log,
             providers,
             replies,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::domain::address::EmailAddress;
 use crate::domain::duration::HumanDuration;
 use crate::engine::WorkerSettings;
 use crate::mail::settings::RelaySettings;
@@ -15,7 +16,15 @@ const SHORTEST_LEASE: HumanDuration = HumanDuration::from_secs(15);
 pub(super) struct Written {
     pub(super) relay: RelaySettings,
     pub(super) worker: WorkerSection,
+    pub(super) test: TestSection,
     pub(super) log: LogSettings,
+}
+
+/// `[test]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestSection {
+    pub(super) addresses: Vec<EmailAddress>,
 }
 
 /// `[worker]`.

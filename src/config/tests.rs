@@ -36,6 +36,20 @@ fn each_layer_wins_over_the_one_below_and_is_named_as_the_origin() {
 }
 
 #[test]
+fn a_list_is_set_by_a_file_or_by_a_variable_and_each_of_its_texts_is_read() {
+    let own = "[test]\naddresses = [\"ann@example.com\"]\n";
+    assert_eq!(with(own, &[]).unwrap().test_addresses.len(), 1);
+    let two = [("FORTHWITH_TEST__ADDRESSES", "ann@example.com, bob@example.com")];
+    assert_eq!(with("", &two).unwrap().test_addresses.len(), 2);
+    let told = problems("[test]\naddresses = [\"ann@example.com\", \"bob\"]\n", &[]);
+    assert!(
+        told.starts_with("forthwith.toml:2:13: `test.addresses`: the address has no @"),
+        "{told}"
+    );
+    assert!(problems("[test]\naddresses = 5\n", &[]).contains("must be a list in [brackets]"));
+}
+
+#[test]
 fn the_defaults_are_those_that_the_modules_themselves_have() {
     let config = Config::without_workspace(&variables(&[])).unwrap();
     let hello = config.relay.hello.clone();

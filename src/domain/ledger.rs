@@ -69,6 +69,17 @@ pub enum Entry {
         /// Who or what: an operator's key, `os:user@host`, or `engine`.
         by: String,
     },
+    /// A track of a live campaign was let loose by somebody who typed its name and head count.
+    Launched {
+        /// The campaign.
+        campaign: String,
+        /// Which track.
+        track: &'static str,
+        /// How many people it is for.
+        head_count: u64,
+        /// Who: `os:user@host`.
+        by: String,
+    },
     /// A credential's class was settled by read-back.
     Credential {
         /// The campaign.

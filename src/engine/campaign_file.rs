@@ -45,6 +45,8 @@ pub struct CampaignFile {
     pub audience: SourceSettings,
     /// The company's directory; needed where credentials were exposed.
     pub directory: Option<DirectorySection>,
+    /// Scopes account references where there is no [directory]: the name of the one they belong to.
+    pub directory_name: Option<String>,
     /// What is sent.
     pub notice: NoticeSection,
     /// Waves, in order; one wave of everybody where there are none.
@@ -231,6 +233,12 @@ impl CampaignFile {
         Ok(problems.finish(Some(parsed))?)
     }
 
+    /// What scopes the account references.
+    pub fn directory_name(&self) -> &str {
+        let own = self.directory.as_ref().map(|section| section.name.as_str());
+        own.or(self.directory_name.as_deref()).unwrap_or("none")
+    }
+
     /// What the policy does with a doubt nobody settled: what the file says, else by the mode. A
     /// second copy of a secret is worse than a wait, so mode `link` holds.
     pub fn then(&self) -> DoubtPolicy {
@@ -246,6 +254,13 @@ impl CampaignFile {
         self.pace.check(problems);
         if let Some(directory) = &self.directory {
             directory.check(problems);
+        }
+        if self.directory.is_some() && self.directory_name.is_some() {
+            problems.at(
+                "directory_name",
+                "`directory_name` is for campaigns without a [directory]; hint: `directory.name` says \
+                 it already",
+            );
         }
         self.check_world(problems);
         if self.waves.len() > 1 {

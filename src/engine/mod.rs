@@ -1,10 +1,14 @@
 //! L2: use cases. Each is one file, named by its verb or noun; knows L1 through its traits and types.
 
+pub mod acts;
 pub mod approve;
 pub mod approved;
 pub mod campaign_file;
+pub mod cancel;
+pub mod close;
 pub mod error;
 pub mod founding;
+pub mod launch;
 pub mod link;
 pub mod notice;
 pub mod notify;
@@ -12,6 +16,7 @@ pub mod operators;
 pub mod pace;
 pub mod people;
 pub mod plan;
+pub mod preview;
 pub mod progress;
 pub mod relay;
 pub mod report;
@@ -28,6 +33,7 @@ use std::sync::Arc;
 pub use error::EngineError;
 pub use workspace::Workspace;
 
+use crate::domain::address::EmailAddress;
 use crate::domain::clock::Clock;
 use crate::domain::provider::ProviderTable;
 use crate::domain::reply::ReplyRules;
@@ -64,6 +70,8 @@ pub struct Engine {
     pub replies: Arc<ReplyRules>,
     /// What a worker may use.
     pub worker: WorkerSettings,
+    /// The operators' own addresses: the only ones tests of a notice go to.
+    pub test_addresses: Arc<[EmailAddress]>,
     /// The largest ledger batch this host saw.
     pub high_water: Arc<HighWaterKeeper>,
     /// Templates that ship with the program, by name, for those a workspace does not override.

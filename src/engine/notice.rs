@@ -1,5 +1,7 @@
 //! One person's notice: from the approved parts and their row to the exact bytes of a message.
 
+mod test_message;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -74,7 +76,7 @@ impl NoticeWriter {
         Ok(Self {
             prepared,
             locales: templates.locales().map(str::to_owned).collect(),
-            kinds: incident.exposed().credentials.clone(),
+            kinds: kinds(&file, &incident),
             links,
             from: mailbox(file.notice.from.address.as_str(), "notice.from.address")?,
             reply_to: file
@@ -205,7 +207,7 @@ impl NoticeWriter {
 
     /// The person's language if there are templates in it, by tag then by primary language, else the
     /// campaign's.
-    fn locale(&self, recipient: &Recipient) -> &str {
+    pub(super) fn locale(&self, recipient: &Recipient) -> &str {
         let wanted = recipient.locale.as_deref().unwrap_or(&self.file.notice.locale);
         let primary = wanted.split('-').next().unwrap_or(wanted);
         [wanted, primary]
@@ -248,12 +250,21 @@ impl NoticeWriter {
             reference: Some(&reference),
             feedback_id: None,
             language: Some(self.locale(recipient)),
+            is_test: false,
         };
         let bytes = draft.build().map_err(|source| EngineError::Build { number, source })?;
         let bounce = self.file.notice.bounce_domain.as_deref().unwrap_or(self.from.domain());
         let from = format!("b-{}@{bounce}", verp_tag(key, uuid, number, generation));
         let content = *sha256(&bytes).as_bytes();
         Ok(Built { to, from, bytes, content })
+    }
+}
+
+/// The credentials a notice speaks of: those exposed, or in mode `none` not one.
+fn kinds(file: &CampaignFile, incident: &Incident) -> Vec<CredentialKind> {
+    match file.notice.mode {
+        Mode::None => Vec::new(),
+        Mode::Site | Mode::Link => incident.exposed().credentials.clone(),
     }
 }
 

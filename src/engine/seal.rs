@@ -61,7 +61,7 @@ impl Engine {
 
     /// The campaign's row and key; made at the first seal.
     async fn people_to_seal(&self, name: &str, file: &CampaignFile) -> Result<People, EngineError> {
-        let directory = file.directory.as_ref().map_or("none", |section| &section.name).to_owned();
+        let directory = file.directory_name().to_owned();
         if self.store.campaign(name).await?.is_none() {
             let uuid = self.draw_uuid();
             let key = CampaignKey::generate(&mut rand::rng());

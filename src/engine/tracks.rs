@@ -70,6 +70,7 @@ impl Engine {
     ) -> Result<RunReport, EngineError> {
         let _lock = self.take_over(progress).await?;
         let (row, people) = self.people(name).await?;
+        check_not_over(&row)?;
         // before the kill too: a rehearsal that would mail the living is refused as a whole
         self.check_relay_named(row.environment)?;
         let mut notes = Vec::new();
@@ -125,6 +126,7 @@ impl Engine {
         soft: &CancellationToken,
     ) -> Result<(), EngineError> {
         let approved = self.approved(row, people, Track::Notice).await?;
+        self.check_launched(row, Track::Notice).await?;
         self.warn_of_drift(row, people, Track::Notice, &approved, progress).await;
         let writer = super::notice::NoticeWriter::new(self, people, &approved.parts)?;
         let samples = approved.parts.get("samples").map(Vec::as_slice).unwrap_or_default();
@@ -276,6 +278,19 @@ impl Engine {
         let lines = vec![entry.line(self.clock.now())];
         self.store.move_containment(row.id, &[now], to, lines).await?;
         Ok(())
+    }
+}
+
+/// A campaign that came to its end begins nothing any more.
+fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
+    match row.control.notice {
+        NoticeState::Cancelled | NoticeState::Closed => Err(EngineError::refused(format!(
+            "campaign `{name}` is {state}, so nothing is begun any more; hint: `forthwith campaign \
+             status {name}` shows where everybody stands",
+            name = row.name,
+            state = row.control.notice
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Draft<'a> {
     pub feedback_id: Option<&'a str>,
     /// The notice's language tag (RFC 5646).
     pub language: Option<&'a str>,
+    /// A test for an operator's eyes: says so in `X-Forthwith-Test`.
+    pub is_test: bool,
 }
 
 /// Why a draft makes no message. Names the input, never its content.
@@ -100,6 +102,7 @@ impl Draft<'_> {
             ("Content-Language", self.language),
             ("Feedback-ID", self.feedback_id),
             ("X-Notice-Reference", self.reference),
+            ("X-Forthwith-Test", self.is_test.then_some("yes")),
         ] {
             if let Some(value) = value {
                 builder = builder.header(name, Raw::new(value));
@@ -231,6 +234,7 @@ mod tests {
             reference: Some("7KQ2-M4XD"),
             feedback_id: Some("c1:w1:notice:brand"),
             language: Some("en-GB"),
+            is_test: false,
         })
         .build()
     }
@@ -431,6 +435,7 @@ mod tests {
             reference: None,
             feedback_id: None,
             language: None,
+            is_test: false,
         };
         let shown = format!("{draft:?}");
         assert!(!shown.contains("s3cret") && !shown.contains("ann@"), "{shown}");

@@ -31,6 +31,13 @@ pub fn boundary_seed(mail_key: &Key, campaign: &Uuid, number: u64, generation: u
     format!("fw{}", hex::encode(&digest.as_bytes()[..12]))
 }
 
+/// An identifier for a message that is no notice and is never sent again: 32 hexadecimal digits.
+pub fn random_id(rng: &mut impl rand::CryptoRng) -> String {
+    let mut bytes = [0; 16];
+    rng.fill_bytes(&mut bytes);
+    hex::encode(bytes)
+}
+
 fn notice(mail_key: &Key, label: &str, campaign: &Uuid, number: u64, generation: u32) -> Digest {
     let message = LpBuilder::new()
         .lp(label.as_bytes())

@@ -4,9 +4,11 @@
 //! (`sqlite/classes.rs`): lock the chunks, change guarded rows, move the counters by the rows that really
 //! changed, append the ledger batch, commit.
 
+pub mod acts;
 pub mod campaigns;
 pub mod credentials;
 pub mod deliveries;
+pub mod errands;
 pub mod operators;
 pub mod pace;
 pub mod plans;
@@ -18,9 +20,11 @@ pub mod tokens;
 
 use std::sync::Arc;
 
+pub use acts::Acts;
 pub use campaigns::Campaigns;
 pub use credentials::Credentials;
 pub use deliveries::Deliveries;
+pub use errands::Errands;
 pub use operators::Operators;
 pub use pace::Paces;
 pub use plans::Plans;
@@ -38,6 +42,8 @@ pub trait Store:
     + Deliveries
     + Tokens
     + Paces
+    + Acts
+    + Errands
     + Reports
     + Send
     + Sync

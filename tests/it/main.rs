@@ -11,6 +11,7 @@ mod config;
 mod crash;
 mod end_to_end;
 mod kill;
+mod launch;
 mod layering;
 mod link;
 mod names;

@@ -94,7 +94,7 @@ impl Dispatcher {
             if let Some(cause) = self.halt.cause() {
                 return Ok(Ended::Halted(cause));
             }
-            if self.stops() {
+            if self.stops() || self.control.state() == NoticeState::Cancelled {
                 return Ok(Ended::Stopped);
             }
             if looked.elapsed() >= TICK || !self.chunks.has_waiting() {

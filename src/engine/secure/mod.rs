@@ -218,6 +218,7 @@ impl Engine {
     ) -> Result<SecureReport, EngineError> {
         let (row, people) = self.people(name).await?;
         let approved = self.approved(&row, &people, Track::Containment).await?;
+        self.check_launched(&row, Track::Containment).await?;
         self.warn_of_drift(&row, &people, Track::Containment, &approved, progress).await;
         let containment = Containment::read(&approved.parts)?;
         let directory = self.open_directory(&containment.section, row.environment).await?;

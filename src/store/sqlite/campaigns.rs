@@ -255,36 +255,14 @@ impl Campaigns for SqliteStore {
         change: NoticeMove,
         lines: Vec<String>,
     ) -> Result<bool, StoreError> {
-        let from: Vec<&str> = change.from.iter().map(|state| state.word()).collect();
         let now = row::micros(self.now());
         let mut write = self.write().await?;
-        let paused_at = paused_at(write.conn(), campaign).await?;
-        let changed = sqlx::query(
-            "UPDATE campaign
-             SET notice_state = $2,
-                 pause_cause = $3,
-                 pause_note = $4,
-                 paused_at = CASE $2 WHEN 'paused' THEN COALESCE(paused_at, $6) END
-             WHERE id = $1 AND notice_state IN (SELECT value FROM json_each($5))",
-        )
-        .bind(campaign)
-        .bind(change.to.word())
-        .bind(change.cause.map(PauseCause::word))
-        .bind(&change.note)
-        .bind(serde_json::to_string(&from).unwrap_or_default())
-        .bind(now)
-        .execute(write.conn())
-        .await
-        .map_err(StoreError::on("move the notice track"))?
-        .rows_affected();
-        if changed == 1 {
-            if let Some(since) = paused_at.filter(|_| change.to != NoticeState::Paused) {
-                stand_still(write.conn(), campaign, (now - since).max(0)).await?;
-            }
+        let changed = change_notice(write.conn(), campaign, &change, now).await?;
+        if changed {
             self.log(&mut write, &lines).await?;
         }
         self.commit(write).await?;
-        Ok(changed == 1)
+        Ok(changed)
     }
 
     async fn append_ledger(&self, lines: Vec<String>) -> Result<(), StoreError> {
@@ -292,6 +270,42 @@ impl Campaigns for SqliteStore {
         self.log(&mut write, &lines).await?;
         self.commit(write).await
     }
+}
+
+/// Moves the notice track if it stands in one of the states it may leave; tells whether it did. The end
+/// of a pause makes the retry windows longer by it.
+pub(super) async fn change_notice(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    change: &NoticeMove,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let from: Vec<&str> = change.from.iter().map(|state| state.word()).collect();
+    let paused_at = paused_at(&mut *conn, campaign).await?;
+    let changed = sqlx::query(
+        "UPDATE campaign
+         SET notice_state = $2,
+             pause_cause = $3,
+             pause_note = $4,
+             paused_at = CASE $2 WHEN 'paused' THEN COALESCE(paused_at, $6) END
+         WHERE id = $1 AND notice_state IN (SELECT value FROM json_each($5))",
+    )
+    .bind(campaign)
+    .bind(change.to.word())
+    .bind(change.cause.map(PauseCause::word))
+    .bind(&change.note)
+    .bind(serde_json::to_string(&from).unwrap_or_default())
+    .bind(now)
+    .execute(&mut *conn)
+    .await
+    .map_err(StoreError::on("move the notice track"))?
+    .rows_affected();
+    if changed == 1
+        && let Some(since) = paused_at.filter(|_| change.to != NoticeState::Paused)
+    {
+        stand_still(conn, campaign, (now - since).max(0)).await?;
+    }
+    Ok(changed == 1)
 }
 
 /// Since when the notice track is paused.

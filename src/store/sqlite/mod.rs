@@ -3,10 +3,12 @@
 //! Many rows travel in one statement as a JSON array (`json_each`): sqlx hands each statement to the
 //! connection's own thread, and that hop, not SQLite, is what a statement a row would pay for.
 
+mod acts;
 mod campaigns;
 mod classes;
 mod credentials;
 mod deliveries;
+mod errands;
 mod flush;
 mod identity;
 mod lanes;

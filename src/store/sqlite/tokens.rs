@@ -94,6 +94,24 @@ pub(super) async fn revoke_older(
     Ok(())
 }
 
+/// Revokes every token of a campaign that still could be redeemed.
+pub(super) async fn revoke_all(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE reset_token SET revoked_at = $2
+         WHERE campaign_id = $1 AND revoked_at IS NULL AND consumed_at IS NULL",
+    )
+    .bind(campaign)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map_err(StoreError::on("revoke a campaign's tokens"))?;
+    Ok(())
+}
+
 impl SqliteStore {
     /// The tokens of a range of numbers, by (number, generation).
     pub(super) async fn stored_tokens(

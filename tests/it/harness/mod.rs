@@ -313,6 +313,7 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
         replies: Arc::new(forthwith::config::replies::shipped().unwrap()),
         worker: WorkerSettings { window: 256, lease_for: Duration::from_mins(1) },
         high_water: keeper,
+        test_addresses: Arc::new([]),
         shipped_templates: &[],
     }
 }

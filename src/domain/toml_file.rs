@@ -36,6 +36,8 @@ pub struct Problems<'t> {
     /// From where on a broken line may have changed what a line means.
     broken_from: Option<usize>,
     broken_lines: Vec<usize>,
+    /// From where on an unclosed list or table swallows the lines.
+    runs_on_from: Option<usize>,
     list: ProblemList,
 }
 
@@ -62,6 +64,7 @@ impl<'t> Problems<'t> {
             lost: BTreeSet::new(),
             broken_from: None,
             broken_lines: Vec::new(),
+            runs_on_from: None,
             list: ProblemList::default(),
         }
     }
@@ -125,7 +128,7 @@ impl<'t> Problems<'t> {
         // a broken line, or a misspelt key beside it, may be where the key would stand
         let is_here = tree::find(root, path).is_some();
         let is_beside = |lost: &Path| lost.parent() == path.parent();
-        let may_be_there = self.broken_from.is_some() || self.lost.iter().any(is_beside);
+        let may_be_there = !self.broken_lines.is_empty() || self.lost.iter().any(is_beside);
         found.is_none_or(|found| found.span != OURS) && (is_here || !may_be_there)
     }
 
@@ -176,20 +179,27 @@ impl<'t> Problems<'t> {
         self.note(Some(span), &format!("{message}; hint: {hint}"));
     }
 
-    /// Whether this is told of each line after the one that is wrong: a list or table that is never
-    /// closed is one fault, and so is a long text whose opening quotes are missing in this section.
-    fn is_run_on(&self, message: &str, at: usize) -> bool {
-        if words::RUNS_ON.iter().any(|words| message.contains(words)) {
-            return !self.broken_lines.is_empty();
+    /// Whether this only follows from a list or table that is never closed, or from a long text whose
+    /// opening quotes are missing: each is one fault, however many lines the parser stumbles over.
+    fn is_run_on(&mut self, message: &str, at: usize) -> bool {
+        let before = self.text.get(..at).unwrap_or_default();
+        let line = before.rfind('\n').map_or(0, |at| at + 1);
+        let rest = self.text.get(at..).unwrap_or_default();
+        let begins_a_line = before[line..].trim().is_empty() && !rest.starts_with(['"', '\'']);
+        if begins_a_line && words::RUNS_ON.iter().any(|words| message.contains(words)) {
+            let is_told = !self.broken_lines.is_empty();
+            self.runs_on_from.get_or_insert(line);
+            return is_told;
+        }
+        if self.runs_on_from.is_some_and(|from| at > from) {
+            return true;
         }
         if !message.contains(words::PROSE) {
             return false;
         }
-        let before = self.text.get(..at).unwrap_or_default();
         let section = before.rfind("\n[").map_or(0, |at| at + 1);
-        let first = self.line(section);
-        let is_here = |line: &usize| (first..self.line(at)).contains(line);
-        self.broken_lines.iter().any(is_here)
+        let lines = self.line(section)..self.line(at);
+        self.broken_lines.iter().any(|line| lines.contains(line))
     }
 
     /// The outermost table, as far as it could be parsed.
@@ -199,7 +209,8 @@ impl<'t> Problems<'t> {
 
     /// Whether a fault at this place may come of a broken line alone.
     pub fn is_aftermath(&self, at: usize) -> bool {
-        self.broken_from.is_some_and(|from| at >= from)
+        let from = [self.broken_from, self.runs_on_from];
+        from.into_iter().flatten().any(|from| at >= from)
             || self.broken_lines.contains(&self.line(at))
     }
 

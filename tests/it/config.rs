@@ -336,7 +336,8 @@ fn one_spoilt_line_is_found_and_does_not_make_a_flood() {
                     )
                 };
                 assert!(is_read || !list.is_empty(), "line {}: nothing found\n{text}", at + 1);
-                assert!(list.len() <= 6, "line {}: a flood\n{list}", at + 1);
+                // a section that lost its head leaves each of its keys in the one before
+                assert!(list.len() <= 10, "line {}: a flood\n{list}", at + 1);
                 spoilt += 1;
                 refused += usize::from(!list.is_empty());
             }

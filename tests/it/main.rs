@@ -3,10 +3,12 @@
 
 mod harness;
 
+mod addresses;
 mod amendments;
 mod approvals;
 mod chinook;
 mod cli;
+mod config;
 mod crash;
 mod databases;
 mod end_to_end;
@@ -15,6 +17,7 @@ mod kinds;
 mod launch;
 mod layering;
 mod link;
+mod names;
 mod notify;
 mod pace;
 mod peers;

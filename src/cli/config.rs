@@ -5,13 +5,16 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::listing::Listing;
-use super::{AsJson, CliError};
+use super::{AsJson, CliError, problem};
+use crate::app::SHIPPED;
 use crate::config::check;
+use crate::domain::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(super) enum Verb {
-    /// Read the configuration, every incident and every campaign, and list what is wrong
-    Check,
+    /// Read the configuration, the keys, every incident, every campaign and its templates, and list
+    /// all that is wrong
+    Check(AsJson),
     /// Print every setting in force, with where it comes from
     Show(AsJson),
 }
@@ -26,7 +29,7 @@ struct SettingView<'a> {
 
 pub(super) fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
     match verb {
-        Verb::Check => check_files(context),
+        Verb::Check(form) => check_files(form, context),
         Verb::Show(form) => {
             let config = context.config()?;
             let rows: Vec<SettingView<'_>> = config
@@ -44,10 +47,16 @@ pub(super) fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
     }
 }
 
-fn check_files(context: &Context<'_>) -> Result<(), CliError> {
-    let findings = check::check(&context.workspace, &context.variables);
-    for problem in &findings.problems {
-        context.printer.data(problem)?;
+fn check_files(form: AsJson, context: &Context<'_>) -> Result<(), CliError> {
+    let now = SystemClock.now();
+    let findings = check::check(&context.workspace, &context.variables, SHIPPED, now);
+    if form.json {
+        for problem in &findings.problems {
+            context.printer.json_line(problem)?;
+        }
+    } else if !findings.problems.is_empty() {
+        let look = context.printer.data_look();
+        context.printer.data(&problem::shown(&findings.problems, look))?;
     }
     context.printer.say(&format!("{} files read", findings.read.len()));
     match findings.problems.len() {

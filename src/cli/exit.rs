@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::Printer;
 use crate::app::AppError;
 use crate::config::ConfigError;
+use crate::domain::problem::ProblemList;
 use crate::engine::EngineError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
@@ -57,6 +58,15 @@ impl CliError {
         Self::Refused(text.into())
     }
 
+    /// What is wrong with files, where that is the reason.
+    fn problems(&self) -> Option<&ProblemList> {
+        match self {
+            Self::Engine(error) | Self::App(AppError::Engine(error)) => error.problems(),
+            Self::Config(ConfigError::Problems(list)) => Some(list),
+            _ => None,
+        }
+    }
+
     /// Whether the operator can mend it (exit 1) rather than us (exit 2).
     pub fn is_yours(&self) -> bool {
         match self {
@@ -91,7 +101,16 @@ pub(super) fn report(result: Result<(), CliError>, printer: &Printer) -> ExitCod
         }
         Err(error) => error,
     };
-    printer.say(&words(&error));
+    match error.problems() {
+        Some(list) => {
+            printer.say(&super::problem::shown(list, printer.talk_look()));
+            printer.say(&words(&CliError::refused(match list.len() {
+                1 => "1 problem in your files; hint: mend it, `forthwith config check` reads them all".into(),
+                more => format!("{more} problems in your files; hint: mend them, `forthwith config check` reads them all"),
+            })));
+        }
+        None => printer.say(&words(&error)),
+    }
     ExitCode::from(if error.is_yours() { 1 } else { 2 })
 }
 
@@ -138,11 +157,8 @@ mod tests {
             source: io::Error::new(io::ErrorKind::NotFound, "not there"),
         };
         assert_eq!(words(&file), "error: `p`: not there");
-        let read = CliError::Config(ConfigError::Read {
-            path: "p".into(),
-            source: io::Error::new(io::ErrorKind::NotFound, "not there"),
-        });
-        assert_eq!(words(&read), "error: cannot read `p`\n  because: not there");
+        let runtime = CliError::Runtime(io::Error::other("no threads"));
+        assert_eq!(words(&runtime), "error: cannot start: no threads");
     }
 
     #[test]

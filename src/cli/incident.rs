@@ -63,7 +63,10 @@ fn view(slug: String, context: &Context<'_>) -> IncidentView {
     let parsed =
         read.and_then(|text| Incident::parse(&text, &file).map_err(|error| error.to_string()));
     match parsed {
-        Err(problem) => IncidentView { slug, problem, ..IncidentView::default() },
+        Err(problem) => {
+            let problem = problem.lines().next().unwrap_or_default().to_owned();
+            IncidentView { slug, problem, ..IncidentView::default() }
+        }
         Ok(incident) => IncidentView {
             slug,
             title: incident.title().to_string(),

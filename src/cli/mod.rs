@@ -24,6 +24,7 @@ mod notice;
 mod operator;
 pub mod output;
 mod pace;
+pub mod problem;
 mod provider;
 mod relay;
 mod reply;
@@ -163,6 +164,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
     let variables = Variables::capture().map_err(|error| CliError::refused(error.to_string()))?;
+    printer.set_look(variables.shows_unicode(), variables.shows_colour());
     let runtime = lifecycle::runtime().map_err(CliError::Runtime)?;
     lifecycle::run(runtime, dispatch(cli, variables, printer))
 }

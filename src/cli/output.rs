@@ -1,12 +1,13 @@
 //! Where words go: data to stdout, talk to stderr and above whatever bars are drawn there.
 
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
 use super::CliError;
+use super::problem::Look;
 use crate::telemetry::LineWriter;
 
 type Out = Arc<Mutex<Box<dyn Write + Send>>>;
@@ -18,6 +19,8 @@ pub struct Printer {
     talk: Out,
     bars: MultiProgress,
     draws: bool,
+    data_is_terminal: bool,
+    look: Arc<OnceLock<(bool, bool)>>,
 }
 
 impl std::fmt::Debug for Printer {
@@ -45,6 +48,8 @@ impl Printer {
             talk: out(io::stderr()),
             bars: MultiProgress::with_draw_target(target),
             draws,
+            data_is_terminal: io::stdout().is_terminal(),
+            look: Arc::default(),
         }
     }
 
@@ -95,6 +100,26 @@ impl Printer {
     /// Whether stderr is a terminal, so that something can be drawn on it.
     pub fn draws(&self) -> bool {
         self.draws
+    }
+
+    /// Takes what the environment says of the terminal: other letters than ASCII, colours.
+    pub(super) fn set_look(&self, unicode: bool, colour: bool) {
+        let _ = self.look.set((unicode, colour));
+    }
+
+    /// How problems look among the data.
+    pub(super) fn data_look(&self) -> Look {
+        self.look_if(self.data_is_terminal)
+    }
+
+    /// How problems look among the talk.
+    pub(super) fn talk_look(&self) -> Look {
+        self.look_if(self.draws)
+    }
+
+    fn look_if(&self, is_terminal: bool) -> Look {
+        let (unicode, colour) = self.look.get().copied().unwrap_or_default();
+        Look { is_terminal, unicode: is_terminal && unicode, colour: is_terminal && colour }
     }
 
     pub(super) fn bars(&self) -> &MultiProgress {
@@ -166,6 +191,8 @@ mod recording {
                 talk: out(kept.talk.clone()),
                 bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
                 draws: false,
+                data_is_terminal: false,
+                look: Arc::default(),
             };
             (printer, kept)
         }

@@ -7,6 +7,8 @@
 //! | `FORTHWITH_PASSWORD_1`, `_2` | the passwords of the two founders of `init`, or of the first and second `--by` |
 //! | `FORTHWITH_RELAY_SECRET` | the relay's password or access token, where `relay.auth.secret_file` names no file |
 //! | `FORTHWITH_SECTION__KEY` | a setting: `FORTHWITH_RELAY__TIMEOUTS__DOT=5m` sets `dot` of `[relay.timeouts]` |
+//! | `LC_ALL`, `LC_CTYPE`, `LANG` | whether a terminal shows more than ASCII |
+//! | `NO_COLOR`, `TERM` | whether a terminal shows colours |
 //! | `XDG_STATE_HOME`, `HOME` | where this host remembers the high-water mark of a database |
 //!
 //! Every other variable that begins with `FORTHWITH_` is refused: a misspelt one would be a setting
@@ -62,7 +64,7 @@ impl Variables {
     pub fn of<K: Into<OsString>, V: Into<OsString>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, NotText> {
-        let others = ["XDG_STATE_HOME", "HOME"];
+        let others = ["XDG_STATE_HOME", "HOME", "LC_ALL", "LC_CTYPE", "LANG", "NO_COLOR", "TERM"];
         let mut taken = BTreeMap::new();
         for (name, value) in pairs {
             let Ok(name) = name.into().into_string() else { continue };
@@ -97,6 +99,18 @@ impl Variables {
         let absolute = |name| self.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
         absolute("XDG_STATE_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".local").join("state")))
+    }
+
+    /// Whether the locale's letters are UTF-8: the first of its three variables that is set says so.
+    pub fn shows_unicode(&self) -> bool {
+        let said = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| self.get(name));
+        let said = said.unwrap_or_default().to_ascii_lowercase();
+        said.contains("utf-8") || said.contains("utf8")
+    }
+
+    /// Whether colours are wanted: not where `NO_COLOR` is set, nor on a dumb terminal.
+    pub fn shows_colour(&self) -> bool {
+        self.get("NO_COLOR").is_none() && self.get("TERM").is_some_and(|term| term != "dumb")
     }
 
     /// Variables that should be settings: name, key, value.

@@ -5,11 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::env::{Variables, variable_of};
+use crate::domain::problem::{Problem, ProblemList, nearest, position};
+use crate::domain::toml_file::{self, Problems};
+
+/// What helps where a problem has no hint of its own.
+const HINT: &str = "`forthwith config show` prints every key with its value in force";
+
+/// Gives a span of the file its origin; `None` for what follows from a broken line alone.
+type Place<'a> = &'a dyn Fn(Range<usize>) -> Option<Origin>;
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +31,8 @@ pub enum Origin {
         file: String,
         /// Counted from 1.
         line: usize,
+        /// Bytes of its text.
+        span: Range<usize>,
     },
     /// In the environment.
     Variable(String),
@@ -31,7 +42,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { file, line } => write!(f, "{file}:{line}"),
+            Self::File { file, line, .. } => write!(f, "{file}:{line}"),
             Self::Variable(name) => f.write_str(name),
         }
     }
@@ -46,26 +57,11 @@ pub struct Leaf {
     pub origin: Origin,
 }
 
-/// Something wrong with one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Where.
-    pub origin: Origin,
-    /// What, with the key in it.
-    pub what: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.origin, self.what)
-    }
-}
-
 /// Settings by their dotted keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layers {
     leaves: BTreeMap<String, Leaf>,
-    problems: Vec<Problem>,
+    problems: ProblemList,
 }
 
 impl Layers {
@@ -75,40 +71,50 @@ impl Layers {
         flatten(&Value::Table(table), String::new(), &mut |key, value| {
             leaves.insert(key, Leaf { value: value.clone(), origin: Origin::Default });
         });
-        Self { leaves, problems: Vec::new() }
+        Self { leaves, problems: ProblemList::default() }
     }
 
     /// Lays a file over what is there.
     pub fn lay_file(&mut self, text: &str, file: &str) {
-        let origin = |at: usize| Origin::File { file: file.to_owned(), line: line_of(text, at) };
-        match DeTable::parse(text) {
-            Ok(table) => self.lay_table(table.get_ref(), "", &origin),
-            Err(error) => {
-                let at = error.span().unwrap_or_default().start;
-                let what = error.message().to_owned();
-                self.problems.push(Problem { origin: origin(at), what });
-            }
+        let read = Problems::of(file, text, HINT);
+        self.problems.keep(file, text);
+        if let Some(table) = read.table() {
+            self.lay_table(table, "", &|span| {
+                let line = position(text, span.start).0;
+                (!read.is_aftermath(span.start)).then(|| Origin::File {
+                    file: file.to_owned(),
+                    line,
+                    span,
+                })
+            });
         }
+        self.problems.take(read.into_list());
     }
 
-    fn lay_table(&mut self, table: &DeTable<'_>, prefix: &str, origin: &dyn Fn(usize) -> Origin) {
+    fn lay_table(&mut self, table: &DeTable<'_>, prefix: &str, place: Place<'_>) {
         for (name, value) in table {
             let key = format!("{prefix}{}", name.get_ref());
-            let at = origin(name.span().start);
+            let Some(at) = place(name.span()) else { continue };
             let is_section = self.sections().any(|section| section == key);
             match value.get_ref() {
                 DeValue::Table(inner) if is_section || !self.leaves.contains_key(&key) => {
                     if is_section {
-                        self.lay_table(inner, &format!("{key}."), origin);
+                        self.lay_table(inner, &format!("{key}."), place);
                     } else {
-                        self.refuse_unknown(at, &key);
+                        self.refuse_unknown(&at, &key);
                     }
                 }
-                _ if is_section => {
-                    let what = format!("`{key}` is a section; hint: write it as [{key}]");
-                    self.problems.push(Problem { origin: at, what });
+                found if is_section => {
+                    let there = toml_file::shown(found);
+                    let what =
+                        format!("`{key}` is a section, not {there}; hint: write it as [{key}]");
+                    self.refuse(&at, &what);
                 }
-                found => self.lay(at, &key, plain(found)),
+                _ if !self.leaves.contains_key(&key) => self.refuse_unknown(&at, &key),
+                found => {
+                    let at = place(value.span()).unwrap_or(at);
+                    self.lay(at, &key, plain(found), &toml_file::shown(found));
+                }
             }
         }
     }
@@ -118,40 +124,41 @@ impl Layers {
         for (name, key, text) in variables.settings() {
             let origin = Origin::Variable(name.to_owned());
             let Some(known) = self.leaves.get(&key) else {
-                self.refuse_unknown(origin, &key);
+                self.refuse_unknown(&origin, &key);
                 continue;
             };
             let read = match &known.value {
                 Value::Integer(_) => text.parse().ok().map(Value::Integer),
                 Value::Float(_) => text.parse().ok().map(Value::Float),
                 Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+                Value::Array(_) => Some(listed(text)),
                 _ => Some(Value::String(text.to_owned())),
             };
             let read = read.unwrap_or_else(|| Value::String(text.to_owned()));
-            self.lay(origin, &key, Some(read));
+            self.lay(origin, &key, Some(read), &format!("the text \"{text}\""));
         }
     }
 
-    fn lay(&mut self, origin: Origin, key: &str, value: Option<Value>) {
+    fn lay(&mut self, origin: Origin, key: &str, value: Option<Value>, there: &str) {
         let Some(known) = self.leaves.get_mut(key) else {
-            self.refuse_unknown(origin, key);
+            self.refuse_unknown(&origin, key);
             return;
         };
         match value {
             Some(value) if value.same_type(&known.value) => *known = Leaf { value, origin },
             _ => {
                 let what = format!(
-                    "`{key}` must be {}; hint: its default is {}",
+                    "`{key}` must be {}, not {there}; hint: its default is {}",
                     kind(&known.value),
                     known.value
                 );
-                self.problems.push(Problem { origin, what });
+                self.refuse(&origin, &what);
             }
         }
     }
 
-    fn refuse_unknown(&mut self, origin: Origin, key: &str) {
-        let near = self.nearest(key);
+    fn refuse_unknown(&mut self, origin: &Origin, key: &str) {
+        let near = nearest(key, self.leaves.keys().map(String::as_str));
         let hint = match &origin {
             Origin::Variable(_) => near.map_or_else(
                 || "`forthwith config show` lists the settings".to_owned(),
@@ -162,16 +169,19 @@ impl Layers {
                 |near| format!("did you mean `{near}`?"),
             ),
         };
-        let what = format!("there is no key `{key}`; hint: {hint}");
-        self.problems.push(Problem { origin, what });
+        self.refuse(origin, &format!("there is no key `{key}`; hint: {hint}"));
     }
 
-    /// The known key most like this one, if one is alike.
-    fn nearest(&self, key: &str) -> Option<&str> {
-        let letters = |text: &str| text.replace(['.', '_'], "").to_ascii_lowercase();
-        let wanted = letters(key);
-        let scored = self.leaves.keys().map(|known| (distance(&wanted, &letters(known)), known));
-        scored.min().filter(|(far, _)| *far <= 2).map(|(_, known)| known.as_str())
+    fn refuse(&mut self, origin: &Origin, what: &str) {
+        let problem = match origin {
+            Origin::Default => Problem::of("config/default.toml", what),
+            Origin::Variable(name) => Problem::of(name, what),
+            Origin::File { file, span, .. } => {
+                let text = self.problems.text(file).unwrap_or_default();
+                Problem::at(file, text, span.clone(), what)
+            }
+        };
+        self.problems.push(problem.or_hint(HINT));
     }
 
     fn sections(&self) -> impl Iterator<Item = &str> {
@@ -180,13 +190,14 @@ impl Layers {
 
     /// Notes a value that its type is right for and its meaning wrong.
     pub fn refuse_value(&mut self, key: &str, message: &str) {
-        let origin = self.leaves.get(key).map_or(Origin::Default, |leaf| leaf.origin.clone());
-        let message = message.trim_end();
-        self.problems.push(Problem { origin, what: format!("`{key}`: {message}") });
+        let leaf = self.leaves.get(key);
+        let origin = leaf.map_or(Origin::Default, |leaf| leaf.origin.clone());
+        let there = leaf.map_or_else(String::new, |leaf| leaf.value.to_string());
+        self.refuse(&origin, &toml_file::plain_words(key, &there, message));
     }
 
-    /// What is wrong so far.
-    pub fn problems(&self) -> &[Problem] {
+    /// What is wrong so far, with the files' texts.
+    pub fn problems(&self) -> &ProblemList {
         &self.problems
     }
 
@@ -232,7 +243,7 @@ fn flatten(value: &Value, key: String, each: &mut dyn FnMut(String, &Value)) {
     }
 }
 
-/// A scalar of a file; `None` for what no setting is: dates, lists, tables, numbers out of range.
+/// A value of a file; `None` for what no setting is: dates, tables, numbers out of range.
 fn plain(value: &DeValue<'_>) -> Option<Value> {
     Some(match value {
         DeValue::String(text) => Value::String(text.to_string()),
@@ -241,8 +252,19 @@ fn plain(value: &DeValue<'_>) -> Option<Value> {
         }
         DeValue::Float(number) => Value::Float(number.as_str().parse().ok()?),
         DeValue::Boolean(is) => Value::Boolean(*is),
+        DeValue::Array(items) => {
+            let items: Option<Vec<Value>> =
+                items.iter().map(|item| plain(item.get_ref())).collect();
+            Value::Array(items?)
+        }
         _ => return None,
     })
+}
+
+/// A list as a variable has it: its texts parted by commas.
+fn listed(text: &str) -> Value {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -250,43 +272,7 @@ fn kind(value: &Value) -> &'static str {
         Value::Integer(_) => "a whole number",
         Value::Float(_) => "a number",
         Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list in [brackets]",
         _ => "a text in quotes",
-    }
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
-}
-
-/// How many letters have to be added, taken or changed between two words (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let change = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_distance_counts_added_taken_and_changed_letters() {
-        for (one, other, far) in [("", "abc", 3), ("host", "hst", 1), ("port", "prot", 2)] {
-            assert_eq!(distance(one, other), far, "{one} {other}");
-        }
-    }
-
-    #[test]
-    fn a_line_is_counted_from_one() {
-        assert_eq!((line_of("a\nb\nc", 0), line_of("a\nb\nc", 4)), (1, 3));
     }
 }

@@ -7,24 +7,32 @@ mod layers;
 pub mod replies;
 mod settings;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use env::Variables;
-pub use layers::{Leaf, Origin, Problem};
+pub use layers::{Leaf, Origin};
 pub use settings::{LogFormat, LogLevel, LogSettings};
 
 use layers::{Layers, put};
 use settings::Written;
 
 use crate::domain::address::EmailAddress;
+use crate::domain::problem::{Problem, ProblemList};
 use crate::domain::provider::ProviderTable;
 use crate::domain::reply::ReplyRules;
+use crate::domain::toml_file::Problems;
 use crate::engine::{WorkerSettings, Workspace};
 use crate::mail::settings::RelaySettings;
 use crate::secret::relay::RelaySecret;
 
 /// Every key with its default.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// A workspace's own settings.
+pub const FILE: &str = "forthwith.toml";
+
+/// A workspace's own provider table.
+pub const PROVIDERS_FILE: &str = "providers.toml";
 
 /// The provider table where a workspace has none of its own.
 const PROVIDERS: &str = include_str!("../../config/providers.toml");
@@ -52,18 +60,9 @@ pub struct Config {
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file could not be read.
-    #[error("cannot read `{path}`")]
-    Read {
-        /// The file.
-        path: String,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
     /// Keys or values that cannot be used, all that were found.
-    #[error("{}", lines(.0))]
-    Problems(Vec<Problem>),
+    #[error(transparent)]
+    Problems(#[from] ProblemList),
     /// The defaults do not fit this program.
     #[error("config/default.toml: {0}; this is a defect, please report it")]
     Defaults(String),
@@ -76,18 +75,33 @@ struct Tables<'a> {
     replies: Option<&'a str>,
 }
 
-fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
+/// What helps where a problem of the provider table has no hint of its own.
+const PROVIDERS_HINT: &str =
+    "[provider.name] with domains = [\"example.com\"], pace_per_second, connections and the like";
 
 impl Config {
     /// Loads a workspace's configuration; a workspace without files has the defaults.
     pub fn load(workspace: &Workspace, variables: &Variables) -> Result<Self, ConfigError> {
-        let own = read(&workspace.config_file())?;
-        let providers = read(&workspace.root().join("providers.toml"))?;
-        let replies = read(&workspace.root().join(replies::FILE))?;
+        let mut problems = ProblemList::default();
+        let mut read = |name: &str| {
+            let text = workspace.own_text(&workspace.root().join(name), name);
+            text.unwrap_or_else(|found| {
+                problems.take(found);
+                None
+            })
+        };
+        let (own, providers, replies) = (read(FILE), read(PROVIDERS_FILE), read(replies::FILE));
         let tables = Tables { providers: providers.as_deref(), replies: replies.as_deref() };
-        let mut config = Self::lay(own.as_deref(), &tables, variables)?;
+        let laid = Self::lay(own.as_deref(), &tables, variables);
+        let mut config = match laid {
+            Ok(config) if problems.is_empty() => config,
+            Err(ConfigError::Problems(more)) => {
+                problems.take(more);
+                return Err(problems.sorted().into());
+            }
+            Ok(_) => return Err(problems.into()),
+            Err(other) => return Err(other),
+        };
         config.relay = config.relay.under(workspace.root());
         Ok(config)
     }
@@ -106,16 +120,16 @@ impl Config {
         let defaults: toml::Table = DEFAULTS.parse().map_err(broken)?;
         let mut layers = Layers::defaults(defaults.clone());
         if let Some(text) = own {
-            layers.lay_file(text, "forthwith.toml");
+            layers.lay_file(text, FILE);
         }
         layers.lay_variables(variables);
         try_each(&mut layers, &defaults);
-        let mut problems = layers.problems().to_vec();
+        let mut problems = layers.problems().clone();
         let providers = read_providers(tables.providers, &mut problems);
         let replies = replies::read(tables.replies, providers.as_ref(), &mut problems);
         let (true, Some(providers), Some(replies)) = (problems.is_empty(), providers, replies)
         else {
-            return Err(ConfigError::Problems(problems));
+            return Err(problems.sorted().into());
         };
         let mut written =
             Written::read(layers.table(|_, _| true)).map_err(ConfigError::Defaults)?;
@@ -157,25 +171,16 @@ fn try_each(layers: &mut Layers, defaults: &toml::Table) {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ConfigError::Read { path: path.display().to_string(), source }),
-    }
-}
-
-fn read_providers(own: Option<&str>, problems: &mut Vec<Problem>) -> Option<ProviderTable> {
-    let text = own.unwrap_or(PROVIDERS);
-    let error = match toml::from_str(text) {
-        Ok(table) => return Some(table),
-        Err(error) => error,
+fn read_providers(own: Option<&str>, list: &mut ProblemList) -> Option<ProviderTable> {
+    let Some(text) = own else {
+        let shipped = toml::from_str(PROVIDERS).map_err(|error| error.to_string());
+        return shipped.map_err(|what| list.push(Problem::of("config/providers.toml", &what))).ok();
     };
-    let at = error.span().unwrap_or_default().start;
-    let line = text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
-    let origin = Origin::File { file: "providers.toml".into(), line };
-    problems.push(Problem { origin, what: error.message().to_owned() });
-    None
+    let mut problems = Problems::of(PROVIDERS_FILE, text, PROVIDERS_HINT);
+    let table = problems.read(PROVIDERS);
+    let is_fine = problems.is_empty();
+    list.take(problems.into_list());
+    table.filter(|_| is_fine)
 }
 
 /// The defaults as a new workspace's own file: every key commented out.

@@ -1,8 +1,9 @@
 //! Reply rules: the shipped table, and a workspace's own rules before it.
 
-use super::layers::{Origin, Problem};
-use crate::domain::provider::ProviderTable;
-use crate::domain::reply::{ReplyRules, RuleFault, RuleFile};
+use crate::domain::problem::{Problem, ProblemList, nearest};
+use crate::domain::provider::{ProviderName, ProviderTable};
+use crate::domain::reply::{ReplyRules, RuleFile};
+use crate::domain::toml_file::Problems;
 
 /// The rules every workspace has.
 const SHIPPED: &str = include_str!("../../config/replies.toml");
@@ -16,68 +17,79 @@ pub fn shipped() -> Result<ReplyRules, String> {
     ReplyRules::new(file, None).map_err(|fault| fault.to_string())
 }
 
-/// The table with the workspace's own rules, or what is wrong with them, each at its line. A rule for
-/// a provider that nobody is sorted under would never match, so it is refused too.
+/// What helps where a problem has no hint of its own.
+const HINT: &str =
+    "the head of `config/replies.toml` explains every key; `forthwith reply rules` lists all rules";
+
+/// The table with the workspace's own rules, or all that is wrong with them. A rule for a provider that
+/// nobody is sorted under would never match, so it is refused too.
 pub(super) fn read(
     own: Option<&str>,
     providers: Option<&ProviderTable>,
-    problems: &mut Vec<Problem>,
+    list: &mut ProblemList,
 ) -> Option<ReplyRules> {
-    let Some(text) = own else { return take(shipped(), problems) };
-    let at = |line, what| Problem { origin: Origin::File { file: FILE.into(), line }, what };
-    let file: RuleFile = match toml::from_str(text) {
+    let ours = |what: String| Problem::of("config/replies.toml", &what);
+    let shipped: RuleFile = match toml::from_str(SHIPPED) {
         Ok(file) => file,
         Err(error) => {
-            let start = error.span().unwrap_or_default().start;
-            problems.push(at(line_of(text, start), error.message().to_owned()));
+            list.push(ours(error.to_string()));
             return None;
         }
     };
-    let before = problems.len();
+    let Some(text) = own else {
+        return ReplyRules::new(shipped, None)
+            .map_err(|fault| list.push(ours(fault.to_string())))
+            .ok();
+    };
+    let mut problems = Problems::of(FILE, text, HINT);
+    let rules = problems.read(SHIPPED).and_then(|file: RuleFile| {
+        check_providers(&file, providers, &mut problems);
+        take(&shipped, file, &mut problems)
+    });
+    let is_fine = problems.is_empty();
+    list.take(problems.into_list());
+    rules.filter(|_| is_fine)
+}
+
+fn check_providers(
+    file: &RuleFile,
+    providers: Option<&ProviderTable>,
+    problems: &mut Problems<'_>,
+) {
+    let Some(table) = providers else { return };
     for (place, rule, provider) in file.providers() {
-        let is_known = |table: &ProviderTable| table.names().any(|name| name.as_str() == provider);
-        if providers.is_some_and(|table| !is_known(table)) {
-            let what = format!(
-                "rule `{rule}`: there is no provider `{provider}`; hint: use a name of \
-                 providers.toml, or `other`"
-            );
-            problems.push(at(line_of_rule(text, place), what));
+        if table.names().any(|name| name.as_str() == provider) {
+            continue;
+        }
+        let near = nearest(&provider, table.names().map(ProviderName::as_str));
+        let hint = near.map_or_else(
+            || "use a name of providers.toml, or `other`".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        let text = format!("rule `{rule}`: there is no provider `{provider}`; hint: {hint}");
+        problems.at_within(&format!("rule.{place}.provider"), text);
+    }
+}
+
+/// The table; each faulty rule is noted and left out, so that the next one is found too.
+fn take(shipped: &RuleFile, mut own: RuleFile, problems: &mut Problems<'_>) -> Option<ReplyRules> {
+    // the places of the rules that are left, as the file counts them
+    let mut places: Vec<usize> = (0..own.count()).collect();
+    loop {
+        let fault = match ReplyRules::new(shipped.clone(), Some(own.clone())) {
+            Ok(rules) => return Some(rules),
+            Err(fault) => fault,
+        };
+        match &fault.rule {
+            Some((place, _)) if *place < places.len() => {
+                let written = places.remove(*place);
+                problems.at_within(&format!("rule.{written}"), fault.to_string());
+                own.leave_out(*place);
+            }
+            _ => {
+                problems.at_within("adapt", fault.to_string());
+                return None;
+            }
         }
     }
-    let shipped = toml::from_str(SHIPPED).map_err(|error| error.to_string());
-    let shipped = take(shipped, problems)?;
-    match ReplyRules::new(shipped, Some(file)) {
-        Ok(rules) if problems.len() == before => Some(rules),
-        Ok(_) => None,
-        Err(fault) => {
-            problems.push(at(line_of_fault(text, &fault), fault.to_string()));
-            None
-        }
-    }
-}
-
-fn take<T>(read: Result<T, String>, problems: &mut Vec<Problem>) -> Option<T> {
-    read.map_err(|what| problems.push(Problem { origin: Origin::Default, what })).ok()
-}
-
-fn line_of_fault(text: &str, fault: &RuleFault) -> usize {
-    match &fault.rule {
-        Some((place, _)) => line_of_rule(text, *place),
-        None => line_where(text, |line| line == "[adapt]", 0),
-    }
-}
-
-/// The line of the `[[rule]]` at this place, from 0.
-fn line_of_rule(text: &str, place: usize) -> usize {
-    line_where(text, |line| line == "[[rule]]", place)
-}
-
-fn line_where(text: &str, is_it: impl Fn(&str) -> bool, nth: usize) -> usize {
-    let plain = |line: &str| line.split('#').next().unwrap_or_default().replace(' ', "");
-    let mut found = text.lines().enumerate().filter(|(_, line)| is_it(&plain(line)));
-    found.nth(nth).map_or(1, |(at, _)| at + 1)
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
 }

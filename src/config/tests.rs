@@ -36,6 +36,20 @@ fn each_layer_wins_over_the_one_below_and_is_named_as_the_origin() {
 }
 
 #[test]
+fn a_list_is_set_by_a_file_or_by_a_variable_and_each_of_its_texts_is_read() {
+    let own = "[test]\naddresses = [\"ann@example.com\"]\n";
+    assert_eq!(with(own, &[]).unwrap().test_addresses.len(), 1);
+    let two = [("FORTHWITH_TEST__ADDRESSES", "ann@example.com, bob@example.com")];
+    assert_eq!(with("", &two).unwrap().test_addresses.len(), 2);
+    let told = problems("[test]\naddresses = [\"ann@example.com\", \"bob\"]\n", &[]);
+    assert!(
+        told.starts_with("forthwith.toml:2:13: `test.addresses`: the address has no @"),
+        "{told}"
+    );
+    assert!(problems("[test]\naddresses = 5\n", &[]).contains("must be a list in [brackets]"));
+}
+
+#[test]
 fn the_defaults_are_those_that_the_modules_themselves_have() {
     let config = Config::without_workspace(&variables(&[])).unwrap();
     let hello = config.relay.hello.clone();
@@ -49,7 +63,7 @@ fn the_defaults_are_those_that_the_modules_themselves_have() {
 fn an_unknown_key_is_refused_with_file_line_and_the_key_that_was_meant() {
     assert_eq!(
         problems("[relay]\nport = 25\nhots = \"r\"\n", &[]),
-        "forthwith.toml:3: there is no key `relay.hots`; hint: did you mean `relay.host`?"
+        "forthwith.toml:3:1: there is no key `relay.hots`; hint: did you mean `relay.host`?"
     );
     assert!(problems("[relays]\nhost = \"r\"\n", &[]).contains("no key `relays`"));
     let variable = problems("", &[("FORTHWITH_RELAY_PORT", "25")]);
@@ -66,11 +80,13 @@ fn an_unknown_key_is_refused_with_file_line_and_the_key_that_was_meant() {
 fn a_bad_type_is_refused_with_what_is_wanted() {
     assert_eq!(
         problems("[relay]\nport = \"25\"\n", &[]),
-        "forthwith.toml:2: `relay.port` must be a whole number; hint: its default is 2525"
+        "forthwith.toml:2:8: `relay.port` must be a whole number, not the text \"25\"; \
+         hint: its default is 2525"
     );
     assert_eq!(
         problems("", &[("FORTHWITH_WORKER__WINDOW", "many")]),
-        "FORTHWITH_WORKER__WINDOW: `worker.window` must be a whole number; hint: its default is 256"
+        "FORTHWITH_WORKER__WINDOW: `worker.window` must be a whole number, not the text \"many\"; \
+         hint: its default is 256"
     );
     assert!(problems("relay = 5\n", &[]).contains("`relay` is a section"));
 }
@@ -84,11 +100,11 @@ fn all_that_is_wrong_is_told_at_once_and_each_in_its_place() {
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 5, "{told}");
     for start in [
-        "FORTHWITH_LOG__LEVEL: `log.level`: unknown variant `loud`",
-        "forthwith.toml:2: `relay.hello`: `hello` is \"a b\"",
-        "forthwith.toml:4: `relay.timeouts.dot`: `5` has no unit",
+        "FORTHWITH_LOG__LEVEL: `log.level` can't be \"loud\"; hint: known here: off, error",
+        "forthwith.toml:2:9: `hello` is \"a b\"",
+        "forthwith.toml:4:7: `relay.timeouts.dot`: `5` has no unit",
         "FORTHWITH_WORKER__LEASE_FOR: `worker.lease_for`",
-        "forthwith.toml:6: `worker.window`",
+        "forthwith.toml:6:10: `worker.window`",
     ] {
         assert!(lines.iter().any(|line| line.starts_with(start)), "{start}\n{told}");
     }
@@ -97,7 +113,7 @@ fn all_that_is_wrong_is_told_at_once_and_each_in_its_place() {
 #[test]
 fn a_file_that_is_no_toml_is_refused_with_its_line() {
     let told = problems("[relay]\nhost = \n", &[]);
-    assert!(told.starts_with("forthwith.toml:2: "), "{told}");
+    assert!(told.starts_with("forthwith.toml:2:8: this is no TOML"), "{told}");
 }
 
 #[test]
@@ -123,19 +139,19 @@ fn a_workspaces_own_reply_rules_come_first_and_a_fault_names_file_line_and_key()
     assert_eq!(config.replies.rules().next().unwrap().name(), "mine");
     assert!(config.replies.rules().any(|rule| rule.name() == "yahoo-tss04"));
     for (text, start, word) in [
-        (format!("{head}class = \"rate\"\nstaus = \"4.7.0\"\n"), "replies.toml:5: ", "staus"),
-        (format!("{good}\n{head}class = \"rate\"\ncode = \"4xx\"\n"), "replies.toml:7: ", "name"),
+        (format!("{head}class = \"rate\"\nstaus = \"4.7.0\"\n"), "replies.toml:5:1: ", "staus"),
+        (format!("{good}\n{head}class = \"rate\"\ncode = \"4xx\"\n"), "replies.toml:8:8: ", "name"),
         (
             format!("{head}class = \"address-dead\"\ncode = \"5yz\"\n"),
-            "replies.toml:1: ",
+            "replies.toml:4:9: ",
             "`address-dead` needs",
         ),
         (
             format!("# mine\n{head}class = \"rate\"\ncode = \"421\"\nprovider = \"gmial\"\n"),
-            "replies.toml:2: ",
-            "no provider `gmial`",
+            "replies.toml:7:12: ",
+            "no provider `gmial`; hint: did you mean `gmail`?",
         ),
-        ("[adapt]\nshare = 0.1\n".to_owned(), "replies.toml:1: ", "missing field"),
+        ("[adapt]\nshare = 0.1\n".to_owned(), "replies.toml:1:2: ", "`adapt.factor` is missing"),
     ] {
         let told = with(&text).unwrap_err().to_string();
         assert!(told.starts_with(start) && told.contains(word), "{text}\n{told}");

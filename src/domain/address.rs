@@ -4,6 +4,7 @@
 //! means: address literals, quoted white space, hosts without a dot.
 
 mod domain_list;
+mod form;
 mod reason;
 mod role;
 
@@ -32,6 +33,24 @@ pub enum AddressError {
     /// A control, invisible or direction-changing character.
     #[error("the address holds a control, invisible or direction-changing character")]
     Control,
+    /// `Ada <ada@example.com>`: a name or angle brackets around an address.
+    #[error("angle brackets or a name stand around the address")]
+    Wrapped,
+    /// `mailto:ada@example.com`.
+    #[error("`mailto:` stands before the address")]
+    Mailto,
+    /// More than one address, parted by commas, semicolons, slashes or white space.
+    #[error("more than one address stands here")]
+    Several,
+    /// `@relay.example:ada@example.com`, obsolete since RFC 5321.
+    #[error("a route stands before the address")]
+    Route,
+    /// `ada(work)@example.com`: comments belong into headers (RFC 5322 §3.2.2).
+    #[error("the address holds a comment in parentheses")]
+    Comment,
+    /// A full-width or small at sign where the `@` should be.
+    #[error("a look-alike stands in place of the @")]
+    LookAlike,
     /// No `@`.
     #[error("the address has no @")]
     NoAt,
@@ -78,6 +97,9 @@ impl EmailAddress {
         let text = text.trim();
         if text.is_empty() {
             return Err(AddressError::Empty);
+        }
+        if let Some(error) = form::more_than_an_address(text) {
+            return Err(error);
         }
         if text.contains(char::is_whitespace) {
             return Err(AddressError::Space);
@@ -264,8 +286,8 @@ mod tests {
     #[test]
     fn every_other_text_is_refused_with_its_reason() {
         use AddressError::{
-            AddressLiteral, Control, DomainSyntax, Empty, LocalEmpty, LocalSyntax, NoAt, NoDot,
-            Space, TrailingDot,
+            AddressLiteral, Control, DomainSyntax, Empty, LocalEmpty, LocalSyntax, Mailto, NoAt,
+            NoDot, Space, TrailingDot, Wrapped,
         };
         for (text, reason) in [
             ("", Empty),
@@ -286,9 +308,9 @@ mod tests {
             ("ada.@example.com", LocalSyntax),
             ("a..da@example.com", LocalSyntax),
             ("ada@home@example.com", LocalSyntax),
-            ("Ada<ada@example.com", LocalSyntax),
+            ("Ada<ada@example.com", Wrapped),
             ("ada,bob@example.com", LocalSyntax),
-            ("mailto:ada@example.com", LocalSyntax),
+            ("mailto:ada@example.com", Mailto),
             ("\"ada@example.com", LocalSyntax),
             ("\"\"@example.com", LocalSyntax),
             ("\"@example.com", LocalSyntax),
@@ -304,7 +326,7 @@ mod tests {
             ("ada@-example.com", DomainSyntax),
             ("ada@example-.com", DomainSyntax),
             ("ada@exa_mple.com", DomainSyntax),
-            ("ada@example.com>", DomainSyntax),
+            ("ada@example.com>", Wrapped),
             ("ada@example.com;bob", DomainSyntax),
             ("ada@xn--a.example", DomainSyntax),
         ] {

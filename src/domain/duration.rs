@@ -27,7 +27,7 @@ pub enum DurationFault {
     #[error("`{0}` has no unit of s, m, h or d; hint: write it as `30m`")]
     Unit(String),
     /// The length does not fit the clock.
-    #[error("`{0}` is too long")]
+    #[error("`{0}` is too long; hint: a few days, such as `5d`")]
     TooLong(String),
 }
 

@@ -4,14 +4,14 @@
 //! it is given a text and the name it was read from.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 
 use super::credential::CredentialKind;
+use super::problem::ProblemList;
 use super::recipient::parse_locale;
+use super::toml_file::Problems;
 use super::zoned::ZonedInstant;
 
 mod locale;
@@ -20,7 +20,13 @@ mod phrase;
 pub use locale::{LocaleTexts, OfferText, Texts};
 pub use phrase::{OneLine, Paragraphs, SiteUrl};
 
-/// Why an incident file is refused. Every variant names the file and, where one exists, the place.
+/// What helps where a problem has no hint of its own.
+const HINT: &str = "`forthwith incident new SLUG` writes an example of every key";
+
+/// A file that reads without a fault: what a key looks like that is missing elsewhere.
+const EXAMPLE: &str = include_str!("../../templates/scaffold/incident.toml");
+
+/// Why an incident file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum IncidentError {
     /// The folder names the incident, and there is none or its name can't be one.
@@ -33,51 +39,10 @@ pub enum IncidentError {
         /// The folder's name, empty without a folder.
         slug: String,
     },
-    /// Not TOML, an unknown or missing key, or a value of the wrong form.
-    #[error("{file}:{line}:{column}: {message}")]
-    Syntax {
-        /// The file as it was given.
-        file: String,
-        /// Counted from 1.
-        line: usize,
-        /// In characters, counted from 1.
-        column: usize,
-        /// What is wrong.
-        message: String,
-        /// toml's own error, with the line quoted.
-        #[source]
-        source: Box<toml::de::Error>,
-    },
-    /// Values that are well formed and can't be true together.
-    #[error("{file}:{line}:{column}: `{key}` {message}")]
-    Rule {
-        /// The file as it was given.
-        file: String,
-        /// Counted from 1.
-        line: usize,
-        /// In characters, counted from 1.
-        column: usize,
-        /// The key to change.
-        key: &'static str,
-        /// What is wrong.
-        message: &'static str,
-    },
-    /// Texts of one language that do not match those of the file's own.
-    #[error("{file}:{line}:{column}: `locale.{locale}{key}` {message}")]
-    Locale {
-        /// The file as it was given.
-        file: String,
-        /// Counted from 1.
-        line: usize,
-        /// In characters, counted from 1.
-        column: usize,
-        /// The language.
-        locale: String,
-        /// The key to change, with a dot before it; empty for the table itself.
-        key: &'static str,
-        /// What is wrong.
-        message: String,
-    },
+    /// No TOML, unknown or missing keys, values of the wrong form, or such as can't be true together:
+    /// all of them.
+    #[error(transparent)]
+    Problems(#[from] ProblemList),
 }
 
 /// When strangers could reach the data; both ends in the incident's own zone.
@@ -143,14 +108,14 @@ pub struct Offer {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default = "locale::english")]
-    language: Spanned<String>,
+    language: String,
     title: OneLine,
     summary: Paragraphs,
     vendor: Option<OneLine>,
-    discovered_at: Spanned<ZonedInstant>,
-    window: Spanned<Window>,
-    brand: Spanned<Brand>,
-    exposed: Spanned<Exposed>,
+    discovered_at: ZonedInstant,
+    window: Window,
+    brand: Brand,
+    exposed: Exposed,
     #[serde(default)]
     not_exposed: Vec<OneLine>,
     #[serde(default)]
@@ -159,7 +124,7 @@ struct File {
     advice: Vec<OneLine>,
     offer: Option<Offer>,
     #[serde(default, rename = "locale")]
-    locales: BTreeMap<String, Spanned<LocaleTexts>>,
+    locales: BTreeMap<String, LocaleTexts>,
 }
 
 /// One incident, its facts checked against each other.
@@ -185,46 +150,35 @@ impl Incident {
     /// Reads an incident; its slug is the folder `file` lies in.
     pub fn parse(text: &str, file: &str) -> Result<Self, IncidentError> {
         let slug = slug_of(file)?;
-        let parsed: File = toml::from_str(text).map_err(|source| {
-            let (line, column) = position(text, source.span().unwrap_or_default().start);
-            let message = source.message().to_owned();
-            IncidentError::Syntax {
-                file: file.to_owned(),
-                line,
-                column,
-                message,
-                source: Box::new(source),
-            }
-        })?;
-        if let Err((span, key, message)) = check(&parsed) {
-            let (line, column) = position(text, span.start);
-            return Err(IncidentError::Rule { file: file.to_owned(), line, column, key, message });
-        }
-        if let Err((span, locale, key, message)) = locale::check(&parsed) {
-            let (line, column) = position(text, span.start);
-            let (file, locale) = (file.to_owned(), locale.to_owned());
-            return Err(IncidentError::Locale { file, line, column, locale, key, message });
-        }
-        Ok(Self {
+        let (parsed, problems) = Self::read(text, file);
+        let parsed = problems.finish(parsed)?;
+        Ok(Self { slug, ..parsed })
+    }
+
+    /// Reads as much as can be read, with all that is wrong. An incident that comes with problems holds
+    /// the example's facts where the file's could not be read: good for checks, never for a notice.
+    pub fn read<'t>(text: &'t str, file: &str) -> (Option<Self>, Problems<'t>) {
+        let mut problems = Problems::of(file, text, HINT);
+        let Some(parsed) = problems.read::<File>(EXAMPLE) else { return (None, problems) };
+        parsed.check(&mut problems);
+        let slug = slug_of(file).unwrap_or_default();
+        let incident = Self {
             slug,
-            language: parsed.language.into_inner(),
+            language: parsed.language,
             title: parsed.title,
             summary: parsed.summary,
             vendor: parsed.vendor,
-            discovered_at: parsed.discovered_at.into_inner(),
-            window: parsed.window.into_inner(),
-            brand: parsed.brand.into_inner(),
-            exposed: parsed.exposed.into_inner(),
+            discovered_at: parsed.discovered_at,
+            window: parsed.window,
+            brand: parsed.brand,
+            exposed: parsed.exposed,
             not_exposed: parsed.not_exposed,
             actions_taken: parsed.actions_taken,
             advice: parsed.advice,
             offer: parsed.offer,
-            locales: parsed
-                .locales
-                .into_iter()
-                .map(|(locale, texts)| (locale, texts.into_inner()))
-                .collect(),
-        })
+            locales: parsed.locales,
+        };
+        (Some(incident), problems)
     }
 
     /// The facts as one line of JSON with sorted keys: comments, order and layout of the file do
@@ -296,76 +250,118 @@ impl Incident {
     }
 }
 
-type Broken = (Range<usize>, &'static str, &'static str);
-
-fn check(file: &File) -> Result<(), Broken> {
-    let window = file.window.get_ref();
-    if window.from >= window.until {
-        return Err((file.window.span(), "window.until", "must be later than `window.from`"));
+impl File {
+    /// What is well formed and can't be true together.
+    fn check(&self, problems: &mut Problems<'_>) {
+        let Window { from, until } = &self.window;
+        if from >= until {
+            problems.at_all(
+                &["window.until", "window.from"],
+                "`window.until` must be later than `window.from`; hint: `from` is the first instant \
+                 strangers could reach the data, `until` the instant the way was closed",
+            );
+        }
+        if self.discovered_at < *from {
+            problems.at_all(
+                &["discovered_at", "window.from"],
+                "`discovered_at` lies before `window.from`; hint: nobody discovers what has not begun, \
+                 look which of the two is wrong",
+            );
+        }
+        if self.offer.as_ref().is_some_and(|offer| offer.enrol_by <= self.discovered_at) {
+            problems.at_all(
+                &["offer.enrol_by", "discovered_at"],
+                "`offer.enrol_by` lies before `discovered_at`: nobody could take the offer up; \
+                 hint: the last instant to take it up",
+            );
+        }
+        if !is_tag(&self.language) {
+            problems
+                .at("language", "`language` is no language tag; hint: write it as `en` or `pt-BR`");
+        }
+        self.exposed.check(problems);
+        self.brand.check(problems);
+        locale::check(self, problems);
     }
-    if *file.discovered_at.get_ref() < window.from {
-        return Err((file.discovered_at.span(), "discovered_at", "lies before `window.from`"));
-    }
-    if parse_locale(file.language.get_ref()).as_ref() != Some(file.language.get_ref()) {
-        return Err((
-            file.language.span(),
-            "language",
-            "is no language tag; write it as `en` or `pt-BR`",
-        ));
-    }
-    let exposed = file.exposed.get_ref();
-    if exposed.data.is_empty() && exposed.credentials.is_empty() {
-        return Err((
-            file.exposed.span(),
-            "exposed.data",
-            "is empty and so is `exposed.credentials`: nothing to tell",
-        ));
-    }
-    if exposed
-        .credentials
-        .iter()
-        .enumerate()
-        .any(|(at, kind)| exposed.credentials[..at].contains(kind))
-    {
-        return Err((file.exposed.span(), "exposed.credentials", "names a kind twice"));
-    }
-    check_brand(file.brand.get_ref()).map_err(|(key, message)| (file.brand.span(), key, message))
 }
 
-fn check_brand(brand: &Brand) -> Result<(), (&'static str, &'static str)> {
-    const FOREIGN: &str = "must lie on the host of `brand.site` or below it: a notice that names another domain looks like the fraud it warns of";
-    let foreign = |url: &Option<SiteUrl>| url.as_ref().is_some_and(|url| !brand.site.owns(url));
-    if foreign(&brand.support_url) {
-        return Err(("brand.support_url", FOREIGN));
+impl Exposed {
+    fn check(&self, problems: &mut Problems<'_>) {
+        if self.data.is_empty() && self.credentials.is_empty() {
+            problems.at_all(
+                &["exposed.data", "exposed.credentials"],
+                "`exposed.data` is empty and so is `exposed.credentials`: nothing to tell; \
+                 hint: data = [\"email address\"]",
+            );
+        }
+        for (at, kind) in self.credentials.iter().enumerate() {
+            if self.credentials[..at].contains(kind) {
+                problems.at(
+                    &format!("exposed.credentials.{at}"),
+                    format!("`exposed.credentials` names {kind} twice; hint: keep one"),
+                );
+            }
+        }
     }
-    if foreign(&brand.notice_url) {
-        return Err(("brand.notice_url", FOREIGN));
+}
+
+impl Brand {
+    fn check(&self, problems: &mut Problems<'_>) {
+        for (key, url) in [
+            ("support_url", &self.support_url),
+            ("notice_url", &self.notice_url),
+            ("reset_url", &self.reset_url),
+        ] {
+            if url.as_ref().is_some_and(|url| !self.site.owns(url)) {
+                problems.at_all(
+                    &[&format!("brand.{key}"), "brand.site"],
+                    format!(
+                        "`brand.{key}` must lie on the host of `brand.site` or below it: a notice \
+                         that names another domain looks like the fraud it warns of; hint: a page of {}",
+                        self.site.typed()
+                    ),
+                );
+            }
+        }
+        let is_mailbox = |text: &str| {
+            text.split_once('@')
+                .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+                && !text.contains(|c: char| c.is_whitespace() || "<>,;\"".contains(c))
+        };
+        if self.support_email.as_ref().is_some_and(|email| !is_mailbox(email.as_str())) {
+            problems.at(
+                "brand.support_email",
+                "`brand.support_email` is no email address; hint: the address alone, such as \
+                 `help@example.com`",
+            );
+        }
+        if self.hours.is_some() && self.phone.is_none() {
+            problems.at_all(
+                &["brand.hours", "brand.phone"],
+                "`brand.hours` has no `brand.phone` beside it; hint: add the number, or leave the \
+                 hours out",
+            );
+        }
+        let ways = [&self.support_email, &self.phone, &self.postal];
+        if ways.iter().all(|way| way.is_none()) && self.support_url.is_none() {
+            problems.at_all(
+                &[
+                    "brand",
+                    "brand.support_email",
+                    "brand.support_url",
+                    "brand.phone",
+                    "brand.postal",
+                ],
+                "`brand.support_email` is missing, and so are `support_url`, `phone` and `postal`; \
+                 hint: give people one way to reach you",
+            );
+        }
     }
-    if foreign(&brand.reset_url) {
-        return Err(("brand.reset_url", FOREIGN));
-    }
-    let is_mailbox = |text: &str| {
-        text.split_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
-            && !text.contains(|c: char| c.is_whitespace() || "<>,;\"".contains(c))
-    };
-    if brand.support_email.as_ref().is_some_and(|email| !is_mailbox(email.as_str())) {
-        return Err(("brand.support_email", "is no email address"));
-    }
-    if brand.hours.is_some() && brand.phone.is_none() {
-        return Err(("brand.hours", "has no `brand.phone` beside it"));
-    }
-    if brand.support_email.is_none()
-        && brand.support_url.is_none()
-        && brand.phone.is_none()
-        && brand.postal.is_none()
-    {
-        return Err((
-            "brand.support_email",
-            "is missing, and so are `support_url`, `phone` and `postal`: give people one way to reach you",
-        ));
-    }
-    Ok(())
+}
+
+/// Whether a language is written as it is compared.
+fn is_tag(language: &str) -> bool {
+    parse_locale(language).is_some_and(|tag| tag == language)
 }
 
 fn slug_of(file: &str) -> Result<String, IncidentError> {
@@ -380,13 +376,6 @@ fn slug_of(file: &str) -> Result<String, IncidentError> {
         return Err(IncidentError::Slug { file: file.to_owned(), slug: slug.to_owned() });
     }
     Ok(slug.to_owned())
-}
-
-/// Line and column, both from 1, of a byte offset.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 #[cfg(test)]

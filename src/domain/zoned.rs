@@ -27,20 +27,20 @@ pub struct ZonedInstant(Zoned);
 #[derive(Debug, thiserror::Error)]
 pub enum ZonedError {
     /// A date and time, but nobody can say of which place.
-    #[error("`{text}` has no time zone; write it in brackets, as in `{EXAMPLE}`")]
+    #[error("`{text}` has no time zone; hint: write it in brackets, as in `{EXAMPLE}`")]
     ZoneMissing {
         /// What was written.
         text: String,
     },
     /// A date without a clock time would silently mean midnight.
-    #[error("`{text}` has no time of day; write one, as in `{EXAMPLE}`")]
+    #[error("`{text}` has no time of day; hint: write one, as in `{EXAMPLE}`")]
     TimeMissing {
         /// What was written.
         text: String,
     },
     /// No calendar, clock or zone knows it, or the clock showed that time twice or never.
     #[error(
-        "`{text}` is not an instant ({source}); write it as in `{EXAMPLE}`, with the offset where a clock change makes it ambiguous: `2018-10-28T01:30+01:00[Europe/London]`"
+        "`{text}` is not an instant ({source}); hint: write it as in `{EXAMPLE}`, with the offset where a clock change makes it ambiguous: `2018-10-28T01:30+01:00[Europe/London]`"
     )]
     Invalid {
         /// What was written.

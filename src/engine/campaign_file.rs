@@ -6,12 +6,11 @@ pub mod canary;
 pub mod cohort;
 mod directory;
 pub mod gate;
+mod notice;
 pub mod staff;
 pub mod wave;
+mod world;
 
-use std::collections::BTreeMap;
-
-use jiff::SignedDuration;
 use serde::Deserialize;
 
 pub use addresses::AddressesSection;
@@ -20,21 +19,28 @@ pub use canary::{CanaryGo, CanarySection};
 pub use cohort::CohortSection;
 pub use directory::{DirectorySection, Protection};
 pub use gate::GateSection;
+pub use notice::{Mode, NoticeSection, Sender};
 pub use staff::StaffSection;
 pub use wave::WaveSection;
+pub use world::elsewhere;
 
+use super::link::Links;
+use super::plan::no_campaign_file;
 use super::{Engine, EngineError};
-use crate::domain::address::EmailAddress;
 use crate::domain::duration::HumanDuration;
-use crate::domain::pace::PaceSetting;
+use crate::domain::incident::Incident;
+use crate::domain::pace::{PaceFault, PaceSetting};
 use crate::domain::retry::RetryPolicy;
+use crate::domain::toml_file::Problems;
 use crate::domain::track::Environment;
 use crate::domain::zoned::ZonedInstant;
 use crate::source::AudienceSettings;
 
-/// The shortest and the longest life of a personal link.
-const SHORTEST_TOKEN: SignedDuration = SignedDuration::from_mins(1);
-const LONGEST_TOKEN: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// What helps where a problem has no hint of its own.
+const HINT: &str = "`forthwith campaign new` writes an example of every key";
+
+/// A file that reads without a fault: what a key looks like that is missing elsewhere.
+const EXAMPLE: &str = include_str!("../../templates/scaffold/campaign.toml");
 
 /// A campaign as its file says it.
 #[derive(Debug, Clone, Deserialize)]
@@ -89,58 +95,6 @@ pub struct CampaignFile {
     /// How fast; outside the approval, its changes are logged.
     #[serde(default)]
     pub pace: PaceSection,
-}
-
-/// What is sent.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoticeSection {
-    /// Folder under `templates/mail/`.
-    pub template: String,
-    /// How people come to a new password.
-    #[serde(default)]
-    pub mode: Mode,
-    /// How long a personal link lives, from the latest attempt on; for mode `link`.
-    #[serde(default = "one_day")]
-    pub token_for: HumanDuration,
-    /// Language of people whose own the notice is not told in.
-    #[serde(default = "english")]
-    pub locale: String,
-    /// Language of the people of a region, where they have no tag of their own that it is told in.
-    #[serde(default)]
-    pub region_locales: BTreeMap<String, String>,
-    /// Languages without which nothing may be planned.
-    #[serde(default)]
-    pub require_locales: Vec<String>,
-    /// Who the mail is from.
-    pub from: Sender,
-    /// Where answers go.
-    pub reply_to: Option<EmailAddress>,
-    /// The envelope sender's domain; the From domain where absent.
-    pub bounce_domain: Option<String>,
-}
-
-/// A name and an address.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sender {
-    /// The name shown.
-    pub name: String,
-    /// The address.
-    pub address: EmailAddress,
-}
-
-/// How people come to a new password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// They go to the site they know; no link and no secret in the mail.
-    #[default]
-    Site,
-    /// Each gets a link of their own with a single-use token, and the site's words beside it.
-    Link,
-    /// The notice speaks of no new password.
-    None,
 }
 
 /// When customer waves may start.
@@ -201,34 +155,35 @@ fn fifteen_minutes() -> HumanDuration {
     HumanDuration::from_secs(15 * 60)
 }
 
-const fn one_day() -> HumanDuration {
-    HumanDuration::from_secs(24 * 60 * 60)
-}
-
-fn english() -> String {
-    "en".into()
-}
-
 fn fifty() -> f64 {
     50.0
 }
 
 impl CampaignFile {
-    /// Reads the file's text; errors keep line and column and name the file.
+    /// Reads the file's text; refused with all that is wrong with it.
     pub fn parse(text: &str, file: &str) -> Result<Self, EngineError> {
-        let parsed: Self = toml::from_str(text).map_err(|error| {
-            EngineError::refused(format!(
-                "`{file}`: {error}hint: `forthwith campaign new` writes an example of every key"
-            ))
-        })?;
-        parsed.check(file)
+        let (parsed, problems) = Self::read(text, file);
+        Ok(problems.finish(parsed)?)
+    }
+
+    /// Reads as much as can be read, with all that is wrong. A campaign that comes with problems holds
+    /// the example's values where the file's could not be read: good for checks, never for use.
+    pub fn read<'t>(text: &'t str, file: &str) -> (Option<Self>, Problems<'t>) {
+        let mut problems = Problems::of(file, text, HINT);
+        let parsed: Option<Self> = problems.read(EXAMPLE);
+        if let Some(parsed) = &parsed {
+            parsed.check(&mut problems);
+        }
+        (parsed, problems)
     }
 
     /// Reads back what [`canonical`] wrote.
     pub fn parse_canonical(bytes: &[u8], file: &str) -> Result<Self, EngineError> {
         let parsed: Self = serde_json::from_slice(bytes)
             .map_err(|error| EngineError::Broken(format!("approved `{file}`: {error}")))?;
-        parsed.check(file)
+        let mut problems = Problems::unplaced(file);
+        parsed.check(&mut problems);
+        Ok(problems.finish(Some(parsed))?)
     }
 
     /// What scopes the account references.
@@ -246,43 +201,47 @@ impl CampaignFile {
         })
     }
 
-    fn check(self, file: &str) -> Result<Self, EngineError> {
-        let refuse = |what: String| Err(EngineError::refused(format!("`{file}`: {what}")));
-        let token_for = self.notice.token_for.signed();
-        if token_for < SHORTEST_TOKEN || token_for > LONGEST_TOKEN || token_for.as_secs() % 60 != 0
-        {
-            return refuse(
-                "`notice.token_for` must be whole minutes, at least 1m and at most 7d: notices say it; \
-                 hint: `token_for = \"24h\"`"
-                    .into(),
-            );
-        }
-        if let Err(what) = self.addresses.check().and_then(|()| cohort::check(&self.cohorts)) {
-            return refuse(what);
-        }
-        if let Err(fault) = super::locale::check(&self.notice) {
-            return refuse(fault);
-        }
-        if let Err(fault) = self.pace.setting().check() {
-            return refuse(format!("[pace]: {fault}"));
-        }
-        if let Some(directory) = &self.directory
-            && let Err(fault) = directory.check()
-        {
-            return refuse(fault);
+    /// What types cannot say. A section of its own file has a `check` of the same form, called here.
+    fn check(&self, problems: &mut Problems<'_>) {
+        self.notice.check(problems);
+        self.pace.check(problems);
+        if let Some(directory) = &self.directory {
+            directory.check(problems);
         }
         if self.directory.is_some() && self.directory_name.is_some() {
-            return refuse(
+            problems.at(
+                "directory_name",
                 "`directory_name` is for campaigns without a [directory]; hint: `directory.name` says \
-                 it already"
-                    .into(),
+                 it already",
             );
         }
-        let launch = [wave::check, gate::check, canary::check, breaker::check];
-        if let Err(fault) = launch.iter().try_for_each(|check| check(&self)) {
-            return refuse(fault);
+        self.addresses.check(problems);
+        cohort::check(&self.cohorts, problems);
+        for check in [wave::check, gate::check, canary::check, breaker::check] {
+            check(self, problems);
         }
-        Ok(self)
+        self.check_world(problems);
+    }
+
+    /// What does not fit the incident it belongs to.
+    pub fn check_against(&self, incident: &Incident, problems: &mut Problems<'_>) {
+        let name = problems.file().to_owned();
+        let incident_name = format!("incidents/{}/incident.toml", self.incident);
+        if let Err(refusal) = Links::of(self, &name, incident, &incident_name) {
+            problems.at("notice.mode", refusal.to_string());
+        }
+    }
+}
+
+impl PaceSection {
+    fn check(&self, problems: &mut Problems<'_>) {
+        match self.setting().check() {
+            Ok(_) => {}
+            Err(fault @ PaceFault::PerDay) => {
+                problems.at("pace.per_day", format!("[pace]: {fault}"));
+            }
+            Err(fault) => problems.at("pace.per_second", format!("[pace]: {fault}")),
+        }
     }
 }
 
@@ -300,12 +259,10 @@ impl Engine {
     /// Reads a campaign's file as it is now.
     pub fn campaign_file(&self, name: &str) -> Result<CampaignFile, EngineError> {
         let (path, file) = self.workspace.campaign_file(name);
-        if !path.exists() {
-            return Err(EngineError::refused(format!(
-                "there is no `{file}`; hint: write it, or start from `forthwith campaign new {name}`"
-            )));
+        match self.own_text(&path, &file)? {
+            Some(text) => CampaignFile::parse(&text, &file),
+            None => Err(no_campaign_file(name, &file)),
         }
-        CampaignFile::parse(&self.workspace.read(&path)?, &file)
     }
 }
 
@@ -338,20 +295,6 @@ mod tests {
                 let file = CampaignFile::parse(&text, "campaigns/x.toml").unwrap();
                 assert_eq!((file.in_doubt.then, file.then()), (Some(then), then), "{mode} {word}");
             }
-        }
-    }
-
-    #[test]
-    fn a_link_lives_a_day_unless_the_file_says_otherwise_and_never_over_a_week() {
-        assert_eq!(parse("mode = \"link\"").unwrap().notice.token_for.to_string(), "1d");
-        for good in ["1m", "90m", "7d"] {
-            let notice = format!("mode = \"link\"\ntoken_for = \"{good}\"");
-            assert!(parse(&notice).is_ok(), "{good}");
-        }
-        for bad in ["0s", "30s", "90s", "169h", "8d"] {
-            let notice = format!("mode = \"link\"\ntoken_for = \"{bad}\"");
-            let error = parse(&notice).unwrap_err().to_string();
-            assert!(error.contains("`notice.token_for`") && error.contains("hint:"), "{error}");
         }
     }
 }

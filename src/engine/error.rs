@@ -8,6 +8,9 @@ pub enum EngineError {
     /// Something the operator can mend; the text says what differs and ends with a hint.
     #[error("{0}")]
     Refused(String),
+    /// Files that an operator wrote, with all that is wrong with them.
+    #[error(transparent)]
+    Problems(#[from] domain::problem::ProblemList),
     /// The two-person rule.
     #[error(transparent)]
     Approval(#[from] domain::operator::ApprovalRefusal),
@@ -105,6 +108,15 @@ impl EngineError {
     /// A refusal with its words.
     pub fn refused(text: impl Into<String>) -> Self {
         Self::Refused(text.into())
+    }
+
+    /// What is wrong with files, where that is the reason.
+    pub fn problems(&self) -> Option<&domain::problem::ProblemList> {
+        match self {
+            Self::Problems(list)
+            | Self::Incident(domain::incident::IncidentError::Problems(list)) => Some(list),
+            _ => None,
+        }
     }
 
     /// Wraps a file error with its path.

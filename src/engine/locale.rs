@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::EngineError;
 use super::campaign_file::NoticeSection;
 use crate::domain::incident::Incident;
-use crate::domain::recipient::{Recipient, parse_locale};
+use crate::domain::recipient::Recipient;
 use crate::render::Templates;
 
 /// The languages a campaign's notices can be in, and who gets which.
@@ -47,11 +47,11 @@ impl Locales {
                 "`{campaign_name}`: `{key}` names `{wanted}`, but {what}; hint: {hint}"
             ))
         };
-        let default = find(&spoken, &notice.locale)
+        let default = closest(&spoken, &notice.locale)
             .ok_or_else(|| missing("notice.locale", &notice.locale))?
             .to_owned();
         for required in &notice.require_locales {
-            if find(&spoken, required).is_none() {
+            if closest(&spoken, required).is_none() {
                 return Err(missing("notice.require_locales", required));
             }
         }
@@ -71,7 +71,7 @@ impl Locales {
         [recipient.locale.as_deref(), region]
             .into_iter()
             .flatten()
-            .find_map(|wanted| find(&self.spoken, wanted))
+            .find_map(|wanted| closest(&self.spoken, wanted))
             .unwrap_or(&self.default)
     }
 
@@ -80,7 +80,7 @@ impl Locales {
     pub fn missed<'a>(&'a self, recipient: &'a Recipient) -> Option<&'a str> {
         let region = recipient.region.as_deref().and_then(|region| self.of_region(region));
         let wanted = recipient.locale.as_deref().or(region)?;
-        find(&self.spoken, wanted).is_none().then_some(wanted)
+        closest(&self.spoken, wanted).is_none().then_some(wanted)
     }
 
     /// By the region itself, then by what it lies in: `Canada/QC`, then `Canada`; `US-CA`, then `US`.
@@ -96,7 +96,7 @@ impl Locales {
 }
 
 /// The tag itself, else what is left of it without its last part: `pt-BR`, then `pt`.
-fn find<'s>(spoken: &'s [String], wanted: &str) -> Option<&'s str> {
+pub fn closest<'s>(spoken: &'s [String], wanted: &str) -> Option<&'s str> {
     let mut wanted = wanted;
     loop {
         if let Some(found) = spoken.iter().find(|known| same(known, wanted)) {
@@ -108,21 +108,6 @@ fn find<'s>(spoken: &'s [String], wanted: &str) -> Option<&'s str> {
 
 fn same(known: &str, wanted: &str) -> bool {
     known.eq_ignore_ascii_case(wanted)
-}
-
-/// What is wrong with the languages a campaign file names.
-pub(super) fn check(notice: &NoticeSection) -> Result<(), String> {
-    let regional = notice.region_locales.values().map(|locale| ("notice.region_locales", locale));
-    let required = notice.require_locales.iter().map(|locale| ("notice.require_locales", locale));
-    let own = std::iter::once(("notice.locale", &notice.locale));
-    for (key, locale) in own.chain(regional).chain(required) {
-        if parse_locale(locale).as_ref() != Some(locale) {
-            return Err(format!(
-                "`{key}`: `{locale}` is no language tag; hint: write it as `fr` or `pt-BR`"
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ use super::census::Census;
 use super::notice::NoticeWriter;
 use super::people::People;
 use super::progress::{Progress, Silent};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Workspace};
 use crate::domain::credential::CredentialKind;
-use crate::domain::incident::Incident;
+use crate::domain::incident::{Incident, IncidentError};
 use crate::domain::ledger::Entry;
+use crate::domain::problem::Problem;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::track::Track;
 use crate::secret::digest::{Digest, LpBuilder, sha256};
@@ -67,13 +68,36 @@ pub(super) struct Files {
 
 impl Engine {
     pub(super) fn files(&self, name: &str) -> Result<Files, EngineError> {
-        let campaign = self.campaign_file(name)?;
         let (path, campaign_name) = self.workspace.campaign_file(name);
-        let campaign_text = self.workspace.read(&path)?;
-        let (path, incident_name) = self.workspace.incident_file(&campaign.incident);
-        let incident_text = self.workspace.read(&path)?;
-        let incident = Incident::parse(&incident_text, &incident_name)?;
+        let Some(campaign_text) = self.own_text(&path, &campaign_name)? else {
+            return Err(no_campaign_file(name, &campaign_name));
+        };
+        let (campaign, problems) = CampaignFile::read(&campaign_text, &campaign_name);
+        let slug = campaign.as_ref().map(|campaign| campaign.incident.clone());
+        let slug = slug.filter(|_| problems.is_sound("incident"));
+        let mut problems = problems.into_list();
+        let Some((campaign, slug)) = campaign.zip(slug) else { return Err(problems.into()) };
+        let (path, incident_name) = self.workspace.incident_file(&slug);
+        let Some(incident_text) = self.own_text(&path, &incident_name)? else {
+            problems.push(Problem::of(&campaign_name, &no_incident(&slug, &incident_name)));
+            return Err(problems.into());
+        };
+        let incident = match Incident::parse(&incident_text, &incident_name) {
+            Err(IncidentError::Problems(more)) => {
+                problems.take(more);
+                return Err(problems.into());
+            }
+            other => other?,
+        };
+        if !problems.is_empty() {
+            return Err(problems.into());
+        }
         Ok(Files { campaign, incident, campaign_text, incident_text, campaign_name, incident_name })
+    }
+
+    /// A file of the operator's; `None` where there is none.
+    pub(super) fn own_text(&self, path: &Path, name: &str) -> Result<Option<String>, EngineError> {
+        Ok(self.workspace.own_text(path, name)?)
     }
 
     /// The parts of a plan as the files are now; samples are rendered for a notice.
@@ -127,27 +151,8 @@ impl Engine {
         relay.to_string().into_bytes()
     }
 
-    /// The templates of a notice: the shipped ones, then the workspace's own over them.
     fn template_files(&self, template: &str) -> Result<Parts, EngineError> {
-        let wanted = [format!("mail/{template}/"), "mail/partials/".to_owned()];
-        let is_wanted = |name: &str| wanted.iter().any(|prefix| name.starts_with(prefix.as_str()));
-        let mut files: Parts = self
-            .shipped_templates
-            .iter()
-            .filter(|(name, _)| is_wanted(name))
-            .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
-            .collect();
-        let root = self.workspace.templates();
-        for prefix in &wanted {
-            collect(&root, &root.join(prefix), &mut files)?;
-        }
-        if !files.keys().any(|name| name.starts_with(&wanted[0])) {
-            return Err(EngineError::refused(format!(
-                "there is no template `{template}`; hint: `notice.template` names a folder under \
-                 `templates/mail/`, and `account-breach` ships with the program"
-            )));
-        }
-        Ok(files)
+        template_files(&self.workspace, self.shipped_templates, template)
     }
 
     /// Gathers, checks and (unless `check_only`) stores a plan.
@@ -214,6 +219,44 @@ impl Engine {
         self.store.store_snapshot(row.id, track, stored, blobs, vec![entry.line(now)]).await?;
         Ok(plan)
     }
+}
+
+/// The templates of a notice: the shipped ones, then the workspace's own over them.
+pub fn template_files(
+    workspace: &Workspace,
+    shipped: &[(&str, &str)],
+    template: &str,
+) -> Result<Parts, EngineError> {
+    let wanted = [format!("mail/{template}/"), "mail/partials/".to_owned()];
+    let is_wanted = |name: &str| wanted.iter().any(|prefix| name.starts_with(prefix.as_str()));
+    let mut files: Parts = shipped
+        .iter()
+        .filter(|(name, _)| is_wanted(name))
+        .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
+        .collect();
+    let root = workspace.templates();
+    for prefix in &wanted {
+        collect(&root, &root.join(prefix), &mut files)?;
+    }
+    if !files.keys().any(|name| name.starts_with(&wanted[0])) {
+        return Err(EngineError::refused(format!(
+            "there is no template `{template}`; hint: `notice.template` names a folder under \
+             `templates/mail/`, and `account-breach` ships with the program"
+        )));
+    }
+    Ok(files)
+}
+
+/// The words for a campaign whose file is not there.
+pub(super) fn no_campaign_file(name: &str, file: &str) -> EngineError {
+    EngineError::refused(format!(
+        "there is no `{file}`; hint: write it, or start from `forthwith campaign new {name}`"
+    ))
+}
+
+/// The words for an incident whose file is not there.
+pub fn no_incident(slug: &str, file: &str) -> String {
+    format!("there is no `{file}`; hint: `forthwith incident new {slug}`")
 }
 
 /// The refusal for a campaign without people.

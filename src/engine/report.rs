@@ -76,6 +76,13 @@ fn slowed(lane: &LaneRow, now: Timestamp) -> Option<SlowedLane> {
     })
 }
 
+/// Why a person has no address, where the source's text is none: in parentheses, without the text.
+fn fault_of(recipient: Option<&Recipient>) -> String {
+    let text = recipient.and_then(|person| person.address_text.as_deref());
+    let fault = text.and_then(|text| EmailAddress::parse(text).err());
+    fault.map(|fault| format!("({fault})")).unwrap_or_default()
+}
+
 impl Engine {
     /// Where a campaign stands, its personal links counted one by one.
     pub async fn status(&self, name: &str) -> Result<Status, EngineError> {
@@ -184,7 +191,7 @@ impl Engine {
                 .as_ref()
                 .map(|person| mask_account(person.account.as_str()))
                 .unwrap_or_default(),
-            address: address.map(ToString::to_string).unwrap_or_default(),
+            address: address.map_or_else(|| fault_of(recipient.as_ref()), ToString::to_string),
             class: listing.state.class.word(),
             reason: listing.state.class.reason(),
             in_flight: listing.is_in_flight,

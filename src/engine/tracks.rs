@@ -93,6 +93,8 @@ impl Engine {
         let _lock = self.take_over(progress).await?;
         let (row, people) = self.people(name).await?;
         check_not_over(&row)?;
+        // before the kill too: a rehearsal that would mail the living is refused as a whole
+        self.check_relay_named(row.environment)?;
         let mut notes = Vec::new();
         let mut secured = None;
         let mut missing = Vec::new();

@@ -3,8 +3,9 @@
 use super::{Engine, EngineError};
 use crate::directory::Directory;
 use crate::directory::sql::SqlDirectory;
+use crate::domain::loopback::{is_loopback_host, leads_elsewhere};
 use crate::domain::track::Environment;
-use crate::engine::campaign_file::DirectorySection;
+use crate::engine::campaign_file::{DirectorySection, elsewhere};
 use crate::mail::settings::is_this_machine;
 
 impl Engine {
@@ -14,6 +15,11 @@ impl Engine {
         section: &DirectorySection,
         environment: Environment,
     ) -> Result<SqlDirectory, EngineError> {
+        if environment == Environment::Rehearsal
+            && let Some(place) = leads_elsewhere(&section.sql.url)
+        {
+            return Err(EngineError::refused(elsewhere("directory.sql.url", &place)));
+        }
         let directory = SqlDirectory::open(&section.sql, self.workspace.root()).await?;
         self.check_marker(&directory, &section.name, environment).await?;
         Ok(directory)
@@ -51,11 +57,25 @@ impl Engine {
         }
     }
 
+    /// A rehearsal's relay is this machine by its name alone: asking a name server about a relay of the
+    /// living would be a touch already.
+    pub fn check_relay_named(&self, environment: Environment) -> Result<(), EngineError> {
+        if environment == Environment::Live || is_loopback_host(&self.relay.host) {
+            return Ok(());
+        }
+        Err(EngineError::refused(format!(
+            "a rehearsal sends to loopback only, and relay.host is `{}`; hint: start `forthwith sink` \
+             and set relay.host = \"127.0.0.1\"",
+            self.relay.host
+        )))
+    }
+
     /// A rehearsal's relay resolves to loopback only.
     pub async fn check_relay(&self, environment: Environment) -> Result<(), EngineError> {
         if environment == Environment::Live {
             return Ok(());
         }
+        self.check_relay_named(environment)?;
         let place = format!("{}:{}", self.relay.host, self.relay.port);
         let resolved = tokio::net::lookup_host(&place).await.map_err(|error| {
             EngineError::refused(format!(

@@ -231,3 +231,22 @@ pub enum RenderError {
         source: Box<handlebars::RenderError>,
     },
 }
+
+impl RenderError {
+    /// Where it is, if a place within a file is known.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Syntax { place, .. }
+            | Self::UnknownHelper { place, .. }
+            | Self::MissingPartial { place, .. }
+            | Self::EndlessPartial { place, .. }
+            | Self::RawOutput { place }
+            | Self::UnknownPath { place, .. }
+            | Self::NothingToPrint { place, .. }
+            | Self::NoList { place, .. }
+            | Self::Unsupported { place, .. }
+            | Self::BadArgument { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+}

@@ -5,6 +5,7 @@
 
 mod context;
 mod error;
+mod faults;
 mod language;
 mod link;
 mod lint;
@@ -23,4 +24,5 @@ pub use context::{
     Trust, needed_flags,
 };
 pub use error::{Place, RenderError};
+pub use faults::faults;
 pub use templates::{NoticeSpec, Prepared, Rendered, Templates};

@@ -28,7 +28,7 @@ pub(super) fn parse_all(
     wanted.map(|(name, bytes)| Ok((name.clone(), parse(name, bytes)?))).collect()
 }
 
-fn parse(name: &str, bytes: &[u8]) -> Result<Template, RenderError> {
+pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Template, RenderError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|source| RenderError::Encoding { template: name.to_owned(), source })?;
     // A file saved on Windows must give the same notice.

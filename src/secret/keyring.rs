@@ -67,6 +67,17 @@ impl Keyring {
         ]))
     }
 
+    /// What is wrong with the key files under `dir`, each by its file's name; nothing is kept of the
+    /// keys.
+    pub fn faults(dir: &Path) -> Vec<(String, KeyError)> {
+        let fault = |purpose: KeyPurpose| {
+            let name = purpose.file_name();
+            let error = key_file::read(&dir.join(&name), purpose).err()?;
+            Some((name, error))
+        };
+        KeyPurpose::ALL.into_iter().filter_map(fault).collect()
+    }
+
     /// The key for `purpose`.
     pub fn get(&self, purpose: KeyPurpose) -> &Key {
         &self.0[purpose.index()]

@@ -40,7 +40,8 @@ const FORBIDDEN: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates that belong to certain modules: (crate, modules that may use it).
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 13] = [
+    ("miette", &["cli"]),
     ("sqlx", &["store", "database", "directory", "source"]),
     ("argon2", &["secret"]),
     ("chacha20poly1305", &["secret"]),

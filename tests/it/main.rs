@@ -3,10 +3,12 @@
 
 mod harness;
 
+mod addresses;
 mod amendments;
 mod approvals;
 mod chinook;
 mod cli;
+mod config;
 mod crash;
 mod crowd;
 mod databases;
@@ -16,6 +18,7 @@ mod kinds;
 mod launch;
 mod layering;
 mod link;
+mod names;
 mod notify;
 mod pace;
 mod peers;

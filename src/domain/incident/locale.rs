@@ -3,12 +3,10 @@
 //! A notice is in one language throughout, so a table says everything the file itself says in words.
 //! Facts (instants, kinds of credentials, addresses, the vendor's name) are said once and shared.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 
-use super::{File, Incident, OneLine, Paragraphs, parse_locale};
+use super::super::toml_file::Problems;
+use super::{File, Incident, OneLine, Paragraphs, is_tag};
 
 /// `[locale.fr]`: the words of an incident in a further language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,56 +108,78 @@ impl Incident {
     }
 }
 
-/// Where, which language, which key (with its dot), what is wrong.
-type Broken<'f> = (Range<usize>, &'f str, &'static str, String);
-
 /// Each language says as much as the file's own, no more and no less.
-pub(super) fn check(file: &File) -> Result<(), Broken<'_>> {
+pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     for (locale, texts) in &file.locales {
-        let broken = |key, message: String| Err((texts.span(), locale.as_str(), key, message));
-        if parse_locale(locale).as_ref() != Some(locale) {
-            return broken("", "is no language tag; write it as `fr` or `pt-BR`".into());
+        let table = format!("locale.{locale}");
+        if !is_tag(locale) {
+            problems.at(
+                &table,
+                format!("`{table}` is no language tag; hint: write it as `fr` or `pt-BR`"),
+            );
+        } else if *locale == file.language {
+            problems.at_all(
+                &[&table, "language"],
+                format!(
+                    "`{table}` is the file's own `language`; hint: its texts stand at the top, take \
+                     the table out"
+                ),
+            );
+        } else {
+            texts.check(&table, file, problems);
         }
-        if locale == file.language.get_ref() {
-            return broken("", "is the file's own `language`; its texts stand at the top".into());
-        }
-        let texts = texts.get_ref();
+    }
+}
+
+impl LocaleTexts {
+    fn check(&self, table: &str, file: &File, problems: &mut Problems<'_>) {
         let lists = [
-            (".exposed", "exposed.data", &texts.exposed, &file.exposed.get_ref().data),
-            (".not_exposed", "not_exposed", &texts.not_exposed, &file.not_exposed),
-            (".actions_taken", "actions_taken", &texts.actions_taken, &file.actions_taken),
-            (".advice", "advice", &texts.advice, &file.advice),
+            ("exposed", "exposed.data", &self.exposed, &file.exposed.data),
+            ("not_exposed", "not_exposed", &self.not_exposed, &file.not_exposed),
+            ("actions_taken", "actions_taken", &self.actions_taken, &file.actions_taken),
+            ("advice", "advice", &self.advice, &file.advice),
         ];
         for (key, base, own, of) in lists {
-            if own.len() != of.len() {
-                return broken(
-                    key,
-                    format!("has {} phrases where `{base}` has {}", own.len(), of.len()),
+            // a fault of the base is told for itself
+            if own.len() != of.len() && problems.is_sound(base) {
+                let key = format!("{table}.{key}");
+                problems.at(
+                    &key,
+                    format!(
+                        "`{key}` has {} phrases where `{base}` has {}; hint: as many here as there, \
+                         in the same order",
+                        own.len(),
+                        of.len()
+                    ),
                 );
             }
         }
-        let brand = file.brand.get_ref();
+        let label = "brand.new_password_label";
         let singles = [
-            (".offer", "offer", texts.offer.is_some(), file.offer.is_some()),
-            (".hours", "brand.hours", texts.hours.is_some(), brand.hours.is_some()),
+            ("offer", "offer", self.offer.is_some(), file.offer.is_some()),
+            ("hours", "brand.hours", self.hours.is_some(), file.brand.hours.is_some()),
             (
-                ".new_password_label",
-                "brand.new_password_label",
-                texts.new_password_label.is_some(),
-                brand.new_password_label.is_some(),
+                "new_password_label",
+                label,
+                self.new_password_label.is_some(),
+                file.brand.new_password_label.is_some(),
             ),
         ];
         for (key, base, own, of) in singles {
-            if own != of {
-                let word = if of { "is missing, but there is" } else { "has no" };
-                let rest = if own { " beside it" } else { "" };
-                return broken(key, format!("{word} `{base}`{rest}"));
+            if own == of || !problems.is_sound(base) {
+                continue;
             }
+            let key = format!("{table}.{key}");
+            let what = if of {
+                format!("`{key}` is missing, but there is `{base}`; hint: say it here too")
+            } else {
+                format!("`{key}` has no `{base}` beside it; hint: add that, or take this out")
+            };
+            problems.at(&key, what);
         }
     }
-    Ok(())
 }
 
-pub(super) fn english() -> Spanned<String> {
-    Spanned::new(0..0, "en".to_owned())
+pub(super) fn english() -> String {
+    "en".to_owned()
 }

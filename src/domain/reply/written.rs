@@ -98,6 +98,18 @@ impl RuleFile {
         })
     }
 
+    /// How many rules it has.
+    pub fn count(&self) -> usize {
+        self.rule.len()
+    }
+
+    /// Takes out the rule at this place, from 0: what is wrong with the others can then be found.
+    pub fn leave_out(&mut self, place: usize) {
+        if place < self.rule.len() {
+            self.rule.remove(place);
+        }
+    }
+
     pub(super) fn read(self) -> Result<(Vec<Rule>, Option<Adapt>), RuleFault> {
         let adapt = self.adapt.map(WrittenAdapt::read).transpose();
         let adapt = adapt.map_err(|what| RuleFault { rule: None, what })?;
@@ -221,7 +233,7 @@ fn check(rule: &Rule) -> Result<(), String> {
             if by_status || by_code {
                 return Ok(());
             }
-            Err("this may be no dead address; hint: `address-dead` needs `status` of 5.1.x (not \
+            Err("`class`: this may be no dead address; hint: `address-dead` needs `status` of 5.1.x (not \
                  5.1.7, 5.1.8 or 5.1.*), or phase = \"rcpt\" with code 550, 551 or 553"
                 .into())
         }

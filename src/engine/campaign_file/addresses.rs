@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::domain::address::DomainList;
 use crate::domain::duration::HumanDuration;
+use crate::domain::toml_file::Problems;
 
 /// What is to be known of addresses at seal. Changed later it changes nobody: people are frozen with the
 /// reasons their addresses have.
@@ -69,29 +70,35 @@ const fn fifty() -> u64 {
 }
 
 impl AddressesSection {
-    /// What contradicts itself or cannot be read, with the key it stands at.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let domains = |key: &str, list: &[String]| {
-            DomainList::parse(list.iter().map(String::as_str))
-                .map_err(|error| format!("`addresses.{key}`: {error}"))
+    /// What contradicts itself or cannot be read.
+    pub(super) fn check(&self, problems: &mut Problems<'_>) {
+        let mut domains = |key: &str, list: &[String]| {
+            if let Err(error) = DomainList::parse(list.iter().map(String::as_str)) {
+                problems
+                    .at_within(&format!("addresses.{key}"), format!("`addresses.{key}`: {error}"));
+            }
         };
-        domains("own_domains", &self.own_domains)?;
+        domains("own_domains", &self.own_domains);
         if let DeadDomains::List(list) = &self.dead_domains {
-            domains("dead_domains", list)?;
+            domains("dead_domains", list);
         }
         if self.dormant_after.is_some_and(HumanDuration::is_zero) {
-            return Err("`addresses.dormant_after` of nothing would make every address dormant; \
-                        hint: `dormant_after = \"730d\"`, or leave it out"
-                .into());
+            problems.at(
+                "addresses.dormant_after",
+                "`addresses.dormant_after` of nothing would make every address dormant; hint: \
+                 `dormant_after = \"730d\"`, or leave it out",
+            );
         }
         if self.combine_above < 1 || self.worklist_above < self.combine_above {
-            return Err(format!(
-                "`addresses.combine_above = {}` must be at least 1 and at most \
-                 `addresses.worklist_above = {}`; hint: the defaults are 5 and 50",
-                self.combine_above, self.worklist_above
-            ));
+            problems.at_all(
+                &["addresses.combine_above", "addresses.worklist_above"],
+                format!(
+                    "`addresses.combine_above = {}` must be at least 1 and at most \
+                     `addresses.worklist_above = {}`; hint: the defaults are 5 and 50",
+                    self.combine_above, self.worklist_above
+                ),
+            );
         }
-        Ok(())
     }
 }
 
@@ -103,10 +110,16 @@ mod tests {
         toml::from_str(text).unwrap()
     }
 
+    fn told(section: &AddressesSection) -> String {
+        let mut problems = Problems::unplaced("x.toml");
+        section.check(&mut problems);
+        problems.into_list().to_string()
+    }
+
     #[test]
     fn the_defaults_are_those_of_an_absent_section() {
         assert_eq!(read(""), AddressesSection::default());
-        assert_eq!(AddressesSection::default().check(), Ok(()));
+        assert_eq!(told(&AddressesSection::default()), "");
     }
 
     #[test]
@@ -126,7 +139,7 @@ mod tests {
             ("combine_above = 0", "addresses.combine_above"),
             ("combine_above = 9\nworklist_above = 8", "addresses.worklist_above"),
         ] {
-            let refused = read(text).check().unwrap_err();
+            let refused = told(&read(text));
             assert!(refused.contains(key) && refused.contains("hint:"), "{refused}");
         }
         assert!(toml::from_str::<AddressesSection>("own_domain = []").is_err());

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::CampaignFile;
+use crate::domain::toml_file::Problems;
 use crate::domain::track::Environment;
 
 /// The canary.
@@ -59,20 +60,19 @@ impl CampaignFile {
     }
 }
 
-/// Refuses a canary of nobody, and one that nobody looks at in a live campaign.
-pub(super) fn check(file: &CampaignFile) -> Result<(), String> {
-    let Some(canary) = &file.canary else { return Ok(()) };
+/// What is wrong with a canary of nobody, and with one that nobody looks at in a live campaign.
+pub(super) fn check(file: &CampaignFile, problems: &mut Problems<'_>) {
+    let Some(canary) = &file.canary else { return };
     if canary.size == 0 {
-        return Err("`canary.size` is 0; hint: `size = 500`".into());
+        problems.at("canary.size", "`canary.size` is 0; hint: `size = 500`");
     }
     if file.environment == Environment::Live && canary.go == Some(CanaryGo::Auto) {
-        return Err(
-            "`canary.go` is \"auto\", but a live campaign's canary waits for an operator; \
-                    hint: `go = \"operator\"`"
-                .into(),
+        problems.at_all(
+            &["canary.go", "environment"],
+            "`canary.go` is \"auto\", but a live campaign's canary waits for an operator; hint: \
+             `go = \"operator\"`",
         );
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
+use crate::domain::toml_file::Problems;
+
 /// The cohort drawn by lot; no `[[cohort]]` may be called so.
 pub const CANARY: &str = "canary";
 
@@ -41,33 +43,46 @@ impl Cohorts {
 }
 
 /// What contradicts itself among the cohorts.
-pub(super) fn check(sections: &[CohortSection]) -> Result<(), String> {
+pub(super) fn check(sections: &[CohortSection], problems: &mut Problems<'_>) {
     let (mut names, mut regions) = (BTreeSet::new(), BTreeSet::new());
-    for CohortSection { name, regions: own } in sections {
+    for (at, CohortSection { name, regions: own }) in sections.iter().enumerate() {
+        let (name_key, regions_key) = (format!("cohort.{at}.name"), format!("cohort.{at}.regions"));
         let is_word = !name.is_empty()
             && name.len() <= 32
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !is_word || name == CANARY {
-            return Err(format!(
-                "[[cohort]]: `{name}` is no name for a cohort; hint: lower-case letters, digits and \
-                 hyphens, and not `canary`, which is drawn by lot"
-            ));
+            problems.at(
+                &name_key,
+                format!(
+                    "[[cohort]]: `{name}` is no name for a cohort; hint: lower-case letters, digits \
+                     and hyphens, and not `canary`, which is drawn by lot"
+                ),
+            );
         }
         if !names.insert(name) {
-            return Err(format!(
-                "two [[cohort]]s are called `{name}`; hint: give each its own name"
-            ));
+            problems.at(
+                &name_key,
+                format!("two [[cohort]]s are called `{name}`; hint: give each its own name"),
+            );
         }
         if own.is_empty() {
-            return Err(format!("cohort `{name}` has no regions; hint: `regions = [\"US-CA\"]`"));
+            problems.at(
+                &regions_key,
+                format!("cohort `{name}` has no regions; hint: `regions = [\"US-CA\"]`"),
+            );
         }
-        if let Some(twice) = own.iter().find(|region| !regions.insert(region.trim())) {
-            return Err(format!(
-                "region `{twice}` stands in more than one cohort, or twice in `{name}`; hint: keep one"
-            ));
+        for (item, region) in own.iter().enumerate() {
+            if !regions.insert(region.trim()) {
+                problems.at(
+                    &format!("{regions_key}.{item}"),
+                    format!(
+                        "region `{region}` stands in more than one cohort, or twice in `{name}`; \
+                         hint: keep one"
+                    ),
+                );
+            }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -78,11 +93,17 @@ mod tests {
         CohortSection { name: name.into(), regions: regions.iter().map(|r| (*r).into()).collect() }
     }
 
+    fn told(sections: &[CohortSection]) -> String {
+        let mut problems = Problems::unplaced("x.toml");
+        check(sections, &mut problems);
+        problems.into_list().to_string()
+    }
+
     #[test]
     fn a_region_belongs_to_the_cohort_that_names_it_most_closely() {
         let sections =
             [cohort("west", &["US-CA", "US-OR"]), cohort("states", &["US", "Canada/QC"])];
-        assert_eq!(check(&sections), Ok(()));
+        assert_eq!(told(&sections), "");
         let cohorts = Cohorts::of(&sections);
         for (region, name) in [
             (Some("US-CA"), "west"),
@@ -106,7 +127,7 @@ mod tests {
             (vec![cohort("a", &[])], "no regions"),
             (vec![cohort("a", &["US"]), cohort("b", &[" US"])], "more than one"),
         ] {
-            let refused = check(&sections).unwrap_err();
+            let refused = told(&sections);
             assert!(refused.contains(word) && refused.contains("hint:"), "{refused}");
         }
     }

@@ -1,5 +1,7 @@
 //! `[directory]`: the company's identity store, and what keeps a wrong statement from doing harm.
 
+mod statements;
+
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
@@ -7,6 +9,7 @@ use serde::Deserialize;
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::credential::ExpiryPolicy;
 use crate::domain::duration::HumanDuration;
+use crate::domain::toml_file::Problems;
 use crate::domain::track::Environment;
 
 /// The most control accounts: they are read in every transaction.
@@ -77,20 +80,30 @@ impl DirectorySection {
         self.pause_after_first_batch.unwrap_or(environment == Environment::Live)
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// What is wrong with it by its text alone: nothing is opened.
+    pub(super) fn check(&self, problems: &mut Problems<'_>) {
+        if self.name.trim().is_empty() {
+            problems.at("directory.name", "`directory.name` is empty; hint: name = \"shop\"");
+        }
         if !(1..=LARGEST_FIRST_BATCH).contains(&self.first_batch) {
-            return Err(format!(
-                "`directory.first_batch` is {}; it must be between 1 and {LARGEST_FIRST_BATCH}; hint: \
-                 `first_batch = 20`",
-                self.first_batch
-            ));
+            problems.at(
+                "directory.first_batch",
+                format!(
+                    "`directory.first_batch` is {}; it must be between 1 and {LARGEST_FIRST_BATCH}; \
+                     hint: `first_batch = 20`",
+                    self.first_batch
+                ),
+            );
         }
         if self.control_accounts.len() > MOST_CONTROLS {
-            return Err(format!(
-                "`directory.control_accounts` names {} accounts, and each is read in every \
-                 transaction; hint: {MOST_CONTROLS} at the most, a handful is enough",
-                self.control_accounts.len()
-            ));
+            problems.at(
+                "directory.control_accounts",
+                format!(
+                    "`directory.control_accounts` names {} accounts, and each is read in every \
+                     transaction; hint: {MOST_CONTROLS} at the most, a handful is enough",
+                    self.control_accounts.len()
+                ),
+            );
         }
         let own: Vec<String> = self.own_account.iter().cloned().collect();
         for (key, accounts) in [
@@ -98,23 +111,36 @@ impl DirectorySection {
             ("own_account", &own),
             ("protected_accounts", &self.protected_accounts),
         ] {
-            let mut named = BTreeSet::new();
-            for (at, account) in accounts.iter().enumerate() {
-                let place = at + 1;
-                if account.trim().is_empty() || account.trim() != account {
-                    return Err(format!(
-                        "`directory.{key}`: entry {place} is empty or has white space around it; \
-                         hint: write the account reference as the audience's account column has it"
-                    ));
-                }
-                if !named.insert(account) {
-                    return Err(format!(
-                        "`directory.{key}`: entry {place} was named before; hint: take it out"
-                    ));
-                }
-            }
+            check_accounts(key, accounts, problems);
         }
-        Ok(())
+        statements::check(&self.sql, problems);
+    }
+}
+
+/// What is wrong with a list of accounts. None is repeated in a message: they may be addresses.
+fn check_accounts(key: &str, accounts: &[String], problems: &mut Problems<'_>) {
+    let mut named = BTreeSet::new();
+    for (at, account) in accounts.iter().enumerate() {
+        let place = at + 1;
+        let path = if key == "own_account" {
+            format!("directory.{key}")
+        } else {
+            format!("directory.{key}.{at}")
+        };
+        if account.trim().is_empty() || account.trim() != account {
+            problems.at(
+                &path,
+                format!(
+                    "`directory.{key}`: entry {place} is empty or has white space around it; hint: \
+                     write the account reference as the audience's account column has it"
+                ),
+            );
+        } else if !named.insert(account) {
+            problems.at(
+                &path,
+                format!("`directory.{key}`: entry {place} was named before; hint: take it out"),
+            );
+        }
     }
 }
 
@@ -125,7 +151,9 @@ mod tests {
     fn parse(more: &str) -> Result<DirectorySection, String> {
         let text = format!("name = 'shop'\n{more}\n[sql]\nurl = 'sqlite:shop.db'");
         let section: DirectorySection = toml::from_str(&text).map_err(|error| error.to_string())?;
-        section.check().map(|()| section)
+        let mut problems = Problems::unplaced("x.toml");
+        section.check(&mut problems);
+        problems.finish(Some(section)).map_err(|list| list.to_string())
     }
 
     #[test]

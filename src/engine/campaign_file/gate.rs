@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::CampaignFile;
 use super::staff::STAFF;
+use crate::domain::toml_file::Problems;
 use crate::domain::wave::CANARY;
 
 /// A gate.
@@ -20,44 +21,53 @@ pub struct GateSection {
     pub wave: Option<String>,
 }
 
-/// Refuses gates without words, twice the same, or before a wave there is not.
-pub(super) fn check(file: &CampaignFile) -> Result<(), String> {
+/// What is wrong with gates without words, twice the same, or before a wave there is not.
+pub(super) fn check(file: &CampaignFile, problems: &mut Problems<'_>) {
     let mut names = BTreeSet::new();
-    for gate in &file.gates {
+    for (at, gate) in file.gates.iter().enumerate() {
+        let key = |word: &str| format!("gate.{at}.{word}");
         let is_word = (1..=40).contains(&gate.name.len())
             && gate.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !is_word || !names.insert(&gate.name) {
-            return Err(format!(
-                "`{}` cannot be a gate's name: {}; hint: `gate.name` is 1 to 40 small letters, \
-                 digits and dashes, such as `regulator-told`",
-                gate.name,
-                if is_word { "another gate has it" } else { "it is no such word" }
-            ));
+            problems.at(
+                &key("name"),
+                format!(
+                    "`{}` cannot be a gate's name: {}; hint: `gate.name` is 1 to 40 small letters, \
+                     digits and dashes, such as `regulator-told`",
+                    gate.name,
+                    if is_word { "another gate has it" } else { "it is no such word" }
+                ),
+            );
         }
         if gate.name == STAFF && file.staff.is_some() {
-            return Err(
+            problems.at_all(
+                &[&key("name"), "staff.campaign"],
                 "a gate cannot be called `staff` where [staff] names a campaign; hint: another \
-                 `gate.name`"
-                    .into(),
+                 `gate.name`",
             );
         }
         if gate.text.trim().is_empty() {
-            return Err(format!(
-                "gate `{}` does not say what it waits for; hint: `gate.text`",
-                gate.name
-            ));
+            problems.at(
+                &key("text"),
+                format!("gate `{}` does not say what it waits for; hint: `gate.text`", gate.name),
+            );
         }
         let is_known =
             |wave: &str| wave == CANARY || file.waves.iter().any(|known| known.name == wave);
-        if let Some(wave) = gate.wave.as_deref().filter(|wave| !is_known(wave)) {
-            return Err(format!(
-                "gate `{}` stands before wave `{wave}`, which no [[wave]] is called; hint: \
-                 `gate.wave` is a `wave.name`, or `canary`",
-                gate.name
-            ));
+        // a wave whose name was not read may be the one that is meant
+        let are_read = |at| problems.is_sound(&format!("wave.{at}.name"));
+        let is_sure = (0..file.waves.len()).all(are_read);
+        if let Some(wave) = gate.wave.as_deref().filter(|wave| is_sure && !is_known(wave)) {
+            problems.at(
+                &key("wave"),
+                format!(
+                    "gate `{}` stands before wave `{wave}`, which no [[wave]] is called; hint: \
+                     `gate.wave` is a `wave.name`, or `canary`",
+                    gate.name
+                ),
+            );
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

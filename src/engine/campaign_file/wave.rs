@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::CampaignFile;
+use crate::domain::toml_file::Problems;
 use crate::domain::wave::{CANARY, WaveWish};
 use crate::domain::zoned::ZonedInstant;
 
@@ -33,45 +34,61 @@ impl CampaignFile {
     }
 }
 
-/// Refuses waves that contradict each other or the campaign.
-pub(super) fn check(file: &CampaignFile) -> Result<(), String> {
+/// What is wrong with waves that contradict each other or the campaign.
+pub(super) fn check(file: &CampaignFile, problems: &mut Problems<'_>) {
     let (mut names, mut cohorts) = (BTreeSet::from([CANARY]), BTreeSet::from([CANARY]));
     for (place, wave) in file.waves.iter().enumerate() {
+        let key = |word: &str| format!("wave.{place}.{word}");
         if wave.name.trim().is_empty() || !names.insert(&wave.name) {
-            return Err(format!(
-                "[[wave]] {} is called `{}`, which is {}; hint: each `wave.name` is one of its own",
-                place + 1,
-                wave.name,
-                if wave.name == CANARY { "the canary's name" } else { "empty or taken" }
-            ));
+            problems.at(
+                &key("name"),
+                format!(
+                    "[[wave]] {} is called `{}`, which is {}; hint: each `wave.name` is one of its own",
+                    place + 1,
+                    wave.name,
+                    if wave.name == CANARY { "the canary's name" } else { "empty or taken" }
+                ),
+            );
         }
         if wave.cohorts.is_empty() && place + 1 < file.waves.len() {
-            return Err(format!(
-                "wave `{}` names no cohorts, so it takes everybody else, but waves follow it; hint: \
-                 name its `cohorts`, or put it last",
-                wave.name
-            ));
+            problems.at(
+                &key("cohorts"),
+                format!(
+                    "wave `{}` names no cohorts, so it takes everybody else, but waves follow it; \
+                     hint: name its `cohorts`, or put it last",
+                    wave.name
+                ),
+            );
         }
-        for cohort in &wave.cohorts {
+        for (item, cohort) in wave.cohorts.iter().enumerate() {
             if !cohorts.insert(cohort) {
-                return Err(format!(
-                    "wave `{}` names cohort `{cohort}`, which {}; hint: `wave.cohorts`",
-                    wave.name,
-                    if cohort == CANARY { "goes first by itself" } else { "another wave names" }
-                ));
+                problems.at(
+                    &format!("wave.{place}.cohorts.{item}"),
+                    format!(
+                        "wave `{}` names cohort `{cohort}`, which {}; hint: `wave.cohorts`",
+                        wave.name,
+                        if cohort == CANARY {
+                            "goes first by itself"
+                        } else {
+                            "another wave names"
+                        }
+                    ),
+                );
             }
         }
         if let (Some(own), Some(all)) = (&wave.deadline, &file.deadline)
             && own.timestamp() > all.timestamp()
         {
-            return Err(format!(
-                "wave `{}` is due at {own}, after the campaign's own `deadline` ({all}); hint: the \
-                 campaign's is the last of all",
-                wave.name
-            ));
+            problems.at_all(
+                &[&key("deadline"), "deadline"],
+                format!(
+                    "wave `{}` is due at {own}, after the campaign's own `deadline` ({all}); hint: \
+                     the campaign's is the last of all",
+                    wave.name
+                ),
+            );
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ pub mod guests;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;
+pub mod snapshot;
 pub mod stage;
+pub mod table;
 pub mod tampering;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,60 @@
+//! What is wrong with `[directory.sql]` by its text alone: nothing is opened.
+
+use std::path::Path;
+
+use crate::directory::sql::SqlDirectorySettings;
+use crate::directory::sql::bind::bind_rows;
+use crate::domain::credential::CredentialKind;
+use crate::domain::database::{Engine, Place};
+use crate::domain::toml_file::Problems;
+
+/// The most accounts in one transaction.
+const LARGEST_BATCH: usize = 10_000;
+
+pub(super) fn check(sql: &SqlDirectorySettings, problems: &mut Problems<'_>) {
+    if !(1..=LARGEST_BATCH).contains(&sql.batch) {
+        problems.at(
+            "directory.sql.batch",
+            format!(
+                "`directory.sql.batch` must be between 1 and {LARGEST_BATCH}; hint: batch = 500"
+            ),
+        );
+    }
+    let sessions = &sql.sessions;
+    if sessions.end.is_some() && sessions.count.is_none() {
+        problems.at_all(
+            &["directory.sql.sessions.end", "directory.sql.sessions.count"],
+            "`directory.sql.sessions.end` is not provable without `count`; hint: the statement \
+             that counts the accounts' sessions",
+        );
+    }
+    if sessions.lapse_within.is_some_and(|span| span.is_negative()) {
+        problems.at(
+            "directory.sql.sessions.lapse_within",
+            "`directory.sql.sessions.lapse_within` is negative; hint: lapse_within = \"12h\"",
+        );
+    }
+    // the engine reads quotes, comments and binds its own way; a URL that names none is refused
+    // where it is opened
+    let engine = Place::parse(&sql.url, Path::new("")).map_or(Engine::Sqlite, |at| at.engine());
+    for (key, text) in statements(sql) {
+        if let Err(fault) = bind_rows(&key, text, engine) {
+            problems.at(&key, fault.to_string());
+        }
+    }
+}
+
+/// Every statement with its key.
+fn statements(sql: &SqlDirectorySettings) -> Vec<(String, &str)> {
+    let of_kind = |kind: &CredentialKind| {
+        let texts = sql.statements(*kind)?;
+        let key = |verb| format!("directory.sql.{kind}.{verb}");
+        Some([(key("read"), texts.read.as_str()), (key("expire"), texts.expire.as_str())])
+    };
+    let key = |verb| format!("directory.sql.sessions.{verb}");
+    let sessions = &sql.sessions;
+    let count = sessions.count.as_deref().map(|sql| (key("count"), sql));
+    let end = sessions.end.as_deref().map(|sql| (key("end"), sql));
+    let kinds = CredentialKind::ALL.iter().filter_map(of_kind).flatten();
+    kinds.chain(count).chain(end).collect()
+}

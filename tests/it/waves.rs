@@ -94,6 +94,8 @@ impl Launch<'_> {
         let incident = INCIDENT.replace("credentials = [\"password\"]", "credentials = []");
         write(&house.engine.workspace.incident_file("cold-night").0, &incident);
         house.seal().await;
+        // The seal has drawn a canary by lot; who is in it is decided here.
+        house.tamper("UPDATE chunk SET cohort = ''").await;
         for (provider, cohort) in self.cohorts {
             let sql = format!("UPDATE chunk SET cohort = '{cohort}' WHERE provider = '{provider}'");
             house.tamper(&sql).await;

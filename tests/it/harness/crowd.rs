@@ -207,16 +207,16 @@ impl Maker {
         self.each(400, "fallback/address:missing", |s, _| s.email.clear());
         self.each(400, "fallback/address:invalid", |s, _| s.email = "not an address".into());
         self.each(200, "fallback/address:dead-domain", |s, n| {
-            s.email = format!("d{n}@shop.invalid")
+            s.email = format!("d{n}@shop.invalid");
         });
         self.each(100, "fallback/address:dead-domain", |s, n| {
-            s.email = format!("d{n}@closed.example")
+            s.email = format!("d{n}@closed.example");
         });
         self.each(300, "fallback/address:own-mailbox", |s, n| {
             s.email = format!("own{n}@northwind.example");
         });
         self.each(200, "fallback/address:suppressed", |s, n| {
-            s.email = format!("no{n}@mail.example")
+            s.email = format!("no{n}@mail.example");
         });
         self.crowd.suppressed = (0..200).map(|n| format!("no{n}@mail.example")).collect();
         // changed after the window began; the address before it is known or not

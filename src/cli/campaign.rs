@@ -332,13 +332,16 @@ mod tests {
         assert_eq!(plain.incident, "spring");
         assert!(plain.directory.is_some());
         // Two sources at once are refused, so each is tried alone.
-        let sources =
-            ["csv", "ndjson", "sqlite", "campaign"].map(|name| format!("audience.{name}"));
+        let sources = ["csv", "ndjson", "sql", "campaign"].map(|name| format!("audience.{name}"));
         for own in &sources {
             let others = sources.iter().filter(|other| *other != own);
             let text = others.fold(commented_in(SCAFFOLD), |text, other| without(&text, other));
             assert!(text.contains(&format!("\n[{own}]")), "{own}");
-            CampaignFile::parse(&text, file).unwrap();
+            // the example's server is one of the living
+            let live = text.replace("environment = \"rehearsal\"", "environment = \"live\"");
+            CampaignFile::parse(&live, file).unwrap();
+            let rehearsed = CampaignFile::parse(&text, file);
+            assert_eq!(rehearsed.is_err(), own == "audience.sql", "{own}");
         }
     }
 }

@@ -337,7 +337,11 @@ mod tests {
             let others = sources.iter().filter(|other| *other != own);
             let text = others.fold(commented_in(SCAFFOLD), |text, other| without(&text, other));
             assert!(text.contains(&format!("\n[{own}]")), "{own}");
-            CampaignFile::parse(&text, file).unwrap();
+            // the example's server is one of the living
+            let live = text.replace("environment = \"rehearsal\"", "environment = \"live\"");
+            CampaignFile::parse(&live, file).unwrap();
+            let rehearsed = CampaignFile::parse(&text, file);
+            assert_eq!(rehearsed.is_err(), own == "audience.sql", "{own}");
         }
     }
 }

@@ -13,7 +13,7 @@ pub enum BindError {
     #[error(
         "{key}: the bind `:rows` is missing, so it would be for everybody; hint: read the accounts from \
          it, on SQLite as `json_each(:rows)`, on PostgreSQL as `jsonb_to_recordset(:rows)`, on MariaDB \
-         as `JSON_TABLE(:rows, …)`"
+         as `JSON_TABLE(:rows, ...)`"
     )]
     Missing {
         /// The statement's key.

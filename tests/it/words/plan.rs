@@ -146,7 +146,7 @@ const REFUSED: [(&str, &str, &str); 7] = [
         "a day that some lack",
         "{{date person.fields.bought_on}}",
         "`date` expects an instant or a day that is there, and \"iso\" after it for numbers only: \
-     `` has no time zone; write it in brackets, as in `2018-08-21T22:58[Europe/London]` \
+     `` has no time zone; hint: write it in brackets, as in `2018-08-21T22:58[Europe/London]` \
      (variant `bare-no-name/site`)",
     ),
 ];

@@ -128,7 +128,10 @@ async fn a_where_without_its_bind_is_refused_with_the_statements_key() {
         let text = file_with(NAMED);
         let (head, tail) = text.split_once("expire = \"\"\"").unwrap();
         let tail = tail.split_once("\"\"\"").unwrap().1;
-        let house = furnished(format!("{head}{bad}{tail}"), "").await;
+        let bad = format!("{head}{bad}{tail}");
+        let house = furnished(text.clone(), "").await;
+        let path = house.engine.workspace.campaign_file(CAMPAIGN).0;
+        std::fs::write(path, bad).unwrap();
         let before = hashes(&house).await;
         let refused =
             house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap_err().to_string();

@@ -61,7 +61,7 @@ pub struct CampaignFile {
     pub cohorts: Vec<CohortSection>,
     /// The company's directory; needed where credentials were exposed.
     pub directory: Option<DirectorySection>,
-    /// Scopes account references where there is no [directory]: the name of the one they belong to.
+    /// Scopes account references where there is no table `directory`: the name of the one they belong to.
     pub directory_name: Option<String>,
     /// What is sent.
     pub notice: NoticeSection,

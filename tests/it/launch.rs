@@ -273,7 +273,8 @@ async fn a_wrong_list_is_stopped_in_its_canary_and_its_correction_reaches_whom_i
     assert_eq!(corrected, wrong);
     let status = house.engine.standing(&correction).await.unwrap().deliveries;
     assert_eq!(status.told + status.in_doubt, reached, "{status:?}");
-    let mails = house.mails();
-    let told = mails.iter().filter(|mail| mail.contains("sent to you by mistake")).count();
-    assert_eq!(told as u64, reached);
+    // who was in doubt is in doubt again at this relay, and may have a second copy
+    let corrections =
+        house.mails().iter().filter(|mail| mail.contains("Subject: Correction")).count();
+    assert!(corrections as u64 >= reached, "{corrections} of {reached}");
 }

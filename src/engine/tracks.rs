@@ -177,6 +177,7 @@ impl Engine {
                 row.name
             )));
         }
+        self.check_no_later(row).await?;
         Ok(writer)
     }
 

@@ -72,6 +72,9 @@ impl Engine {
     pub async fn resume(&self, name: &str, track: Track, by: &str) -> Result<(), EngineError> {
         let (row, people) = self.people(name).await?;
         if track == Track::Notice {
+            if row.control.notice == NoticeState::Paused {
+                self.check_no_later(&row).await?;
+            }
             let from = [NoticeState::Paused];
             return self.move_notice(&people, &from, NoticeState::Running, None, by).await;
         }

@@ -1,5 +1,7 @@
 //! `Audiences` on SQLite.
 
+mod shared;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,7 +11,9 @@ use serde_json::{Value, json};
 use super::comparison::SqliteComparison;
 use super::{SqliteStore, StoreError, row};
 use crate::domain::class_selector::ClassSelector;
-use crate::store::audiences::{Audiences, Comparison, SealedPerson, Standing};
+use crate::store::audiences::{
+    Audiences, Comparison, LaterCampaign, SealedPerson, SharedPage, Standing,
+};
 
 /// The class and reason of `d`. Whoever waits for a second copy, the first one's fate unknown, stands as
 /// queued or deferred but may have been told: here they are in doubt.
@@ -106,6 +110,20 @@ impl Audiences for SqliteStore {
                 Ok((digest, (class.to_owned(), reason.to_owned())))
             })
             .collect()
+    }
+
+    async fn later_campaigns(&self, campaign: i64) -> Result<Vec<LaterCampaign>, StoreError> {
+        shared::later(self, campaign).await
+    }
+
+    async fn shared_people(
+        &self,
+        one: i64,
+        other: i64,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<SharedPage, StoreError> {
+        shared::page(self, one, other, after, limit).await
     }
 
     async fn comparison(&self, path: &Path) -> Result<Box<dyn Comparison>, StoreError> {

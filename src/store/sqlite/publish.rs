@@ -266,6 +266,25 @@ impl Publisher<'_> {
         Ok(true)
     }
 
+    /// Of which earlier campaigns it was made: from the flip on they may not tell its people as well.
+    async fn keep_readings(&self, conn: &mut SqliteConnection, seal: i64) -> Result<(), StoreError> {
+        for reading in &self.publication.readings {
+            sqlx::query(
+                "INSERT INTO seal_reading (seal_id, campaign_id, step, classes)
+                 VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(seal)
+            .bind(reading.campaign)
+            .bind(reading.step)
+            .bind(&reading.classes)
+            .execute(&mut *conn)
+            .await
+            .map_err(StoreError::on("keep what a seal was made of"))?;
+        }
+        Ok(())
+    }
+
     /// One row decides: before it nobody sees the seal, after it everybody does.
     async fn flip(
         &self,
@@ -291,6 +310,7 @@ impl Publisher<'_> {
             .execute(&mut *tx)
             .await
             .map_err(StoreError::on("flip the seal"))?;
+        self.keep_readings(&mut tx, seal).await?;
         let mark = super::append_batch(
             &mut tx,
             &self.store.writer_name,

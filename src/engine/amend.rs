@@ -104,8 +104,7 @@ impl Engine {
         }
         let queues = matches!(request.change, Change::Release | Change::ReplaceAddress(_));
         let later = if queues { self.later(row.id).await? } else { Vec::new() };
-        let act =
-            Act { people: &people, request, signers, operators: &operators, later: &later };
+        let act = Act { people: &people, request, signers, operators: &operators, later: &later };
         let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
         let numbers: Vec<u64> = numbers.into_iter().collect();
         let mut amended = Amended::default();

@@ -102,9 +102,7 @@ impl Engine {
         }
         let (row, people) = self.people(name).await?;
         let (token_for, later) = match verdict {
-            Verdict::NotSent => {
-                (self.token_for(&row, &people).await?, self.later(row.id).await?)
-            }
+            Verdict::NotSent => (self.token_for(&row, &people).await?, self.later(row.id).await?),
             Verdict::Accepted | Verdict::Waive => (None, Vec::new()),
         };
         let settling =

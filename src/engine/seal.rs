@@ -71,8 +71,7 @@ impl Engine {
         let mut staging = self.store.staging(&path).await?;
         // Kept to the end: where earlier campaigns have a part in it, it holds the worker's lock, and none
         // of them goes on before this seal stands.
-        let (rejects, source) =
-            self.load(name, &file, &people, staging.as_mut(), progress).await?;
+        let (rejects, source) = self.load(name, &file, &people, staging.as_mut(), progress).await?;
         self.keep_duplicates(name, staging.as_mut()).await?;
         name_groups(&people, staging.as_mut()).await?;
         let excluded = source.excluded();

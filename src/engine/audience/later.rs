@@ -33,7 +33,8 @@ impl Later {
     /// Whether it told this person, may have, or may yet: whoever it let go is the earlier one's again.
     fn has(&self, (class, reason): &Standing) -> bool {
         use DeliveryClass::{InDoubt, Told, Waived, Withdrawn};
-        let is_over = matches!(self.row.control.notice, NoticeState::Cancelled | NoticeState::Closed);
+        let is_over =
+            matches!(self.row.control.notice, NoticeState::Cancelled | NoticeState::Closed);
         match DeliveryClass::parse(class, reason) {
             Ok(Told(_) | InDoubt(_)) => true,
             Ok(Withdrawn | Waived(_)) => false,

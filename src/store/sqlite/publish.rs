@@ -267,7 +267,11 @@ impl Publisher<'_> {
     }
 
     /// Of which earlier campaigns it was made: from the flip on they may not tell its people as well.
-    async fn keep_readings(&self, conn: &mut SqliteConnection, seal: i64) -> Result<(), StoreError> {
+    async fn keep_readings(
+        &self,
+        conn: &mut SqliteConnection,
+        seal: i64,
+    ) -> Result<(), StoreError> {
         for reading in &self.publication.readings {
             sqlx::query(
                 "INSERT INTO seal_reading (seal_id, campaign_id, step, classes)

@@ -6,6 +6,7 @@ use crate::directory::{Current, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::engine::EngineError;
 use crate::store::credentials::{SealedAccount, Settlement};
+use crate::store::deliveries::{DeliveryState, Move};
 use crate::store::rechecks::RecheckCounts;
 
 use super::super::batch::Batch;
@@ -56,6 +57,7 @@ impl Page<'_> {
         }
         let mut counts = RecheckCounts { checked: known.len() as u64, ..RecheckCounts::default() };
         let (mut settlements, mut came_back): (Vec<Settlement>, Vec<u64>) = Default::default();
+        let mut holds = Vec::new();
         for (account, reference, person) in &known {
             let values = read.get(reference).map(Vec::as_slice).unwrap_or_default();
             let fate = self.fate(account, values);
@@ -72,6 +74,11 @@ impl Page<'_> {
                     counts.regressed += 1;
                     counts.sessions += u64::from(only_sessions);
                     came_back.push(account.number);
+                    if account.class == CredentialClass::Regressed {
+                        // Their attempt was on its way when it was found, and they are to be told again.
+                        let to = CredentialClass::Regressed;
+                        holds.extend(settling.hold_or_release(account, person, to));
+                    }
                     CredentialClass::Regressed
                 }
             };
@@ -79,8 +86,26 @@ impl Page<'_> {
         }
         let store = &settling.engine.store;
         store.settle(reader.people.campaign, reader.kind, settlements).await?;
+        self.hold(holds).await?;
         let stopped = self.mend(&came_back, &mut counts, is_first).await?;
         Ok(Found { counts, stopped })
+    }
+
+    /// Holds the few whose class says already that their secret came back.
+    async fn hold(&self, mut holds: Vec<Move>) -> Result<(), EngineError> {
+        if holds.is_empty() {
+            return Ok(());
+        }
+        let campaign = self.batch.reader.people.campaign;
+        let store = &self.batch.settling.engine.store;
+        for change in &mut holds {
+            if let Some(found) = store.delivery(campaign, change.number).await? {
+                let class = change.to.clone();
+                change.state = DeliveryState { class, due_at: None, ..found.state };
+            }
+        }
+        store.apply_to_idle(campaign, holds).await?;
+        Ok(())
     }
 
     /// Expires again whatever came back, a small batch first.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::track::{ContainmentState, NoticeState};
@@ -19,6 +20,23 @@ const WHILE_RUNNING: SignedDuration = SignedDuration::from_hours(1);
 
 /// How often a running campaign looks whether that is due.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Re-checks in the background of a run; they end by themselves once this is dropped.
+pub(in crate::engine) struct Rechecks {
+    ending: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Rechecks {
+    /// Begins no page any more and waits for the one at hand: whom it holds it mends and lets go, or they
+    /// stay held for a reason.
+    pub(in crate::engine) async fn end(self) {
+        drop(self.ending);
+        if let Err(error) = self.task.await {
+            tracing::warn!(%error, "the hourly re-check ended: {error}");
+        }
+    }
+}
 
 impl Engine {
     /// The last re-check, and whether another is overdue.
@@ -74,14 +92,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Re-checks now if that is due, and then hourly in the background until the guard is dropped. A
+    /// Re-checks now if that is due, and then hourly in the background until what it gives back is dropped. A
     /// directory that can't be reached now is said and tried again; anything else stops the run.
     pub(in crate::engine) async fn keep_rechecking(
         &self,
         name: &str,
         progress: &dyn Progress,
         stop: &CancellationToken,
-    ) -> Result<DropGuard, EngineError> {
+    ) -> Result<Rechecks, EngineError> {
         match self.recheck_if_due(name, progress, stop).await {
             Ok(()) => {}
             Err(EngineError::Directory(error)) => {
@@ -91,13 +109,13 @@ impl Engine {
         }
         let (engine, name, ending) = (self.clone(), name.to_owned(), stop.child_token());
         let ended = ending.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             while ended.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
                 if let Err(error) = engine.recheck_if_due(&name, &Silent, &ended).await {
                     tracing::warn!(campaign = name, %error, "the hourly re-check did not end well");
                 }
             }
         });
-        Ok(ending.drop_guard())
+        Ok(Rechecks { ending: ending.drop_guard(), task })
     }
 }

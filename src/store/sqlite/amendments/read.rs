@@ -119,7 +119,7 @@ impl SqliteStore {
                               AND t.generation = COALESCE(d.generation, 1)) AS has_token,
                     EXISTS (SELECT 1 FROM credential AS k
                             WHERE k.campaign_id = $1 AND k.number = r.number
-                              AND k.class = 'failed') AS is_unsecured,
+                              AND k.class IN ('failed', 'regressed')) AS is_unsecured,
                     (SELECT MAX(o.n) FROM outcome AS o
                      WHERE o.campaign_id = $1 AND o.number = r.number
                        AND o.generation = COALESCE(d.generation, 1)

@@ -37,7 +37,7 @@ const FAILED: &str =
      JOIN credential AS c
        ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
      LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-     WHERE r.seal_id = $2 AND r.number > $4 AND c.class = 'failed'
+     WHERE r.seal_id = $2 AND r.number > $4 AND c.class IN ('failed', 'regressed')
      ORDER BY r.number
      LIMIT $5";
 

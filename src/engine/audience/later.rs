@@ -11,7 +11,7 @@ use crate::store::audiences::{LaterCampaign, Standing};
 use crate::store::campaigns::CampaignRow;
 
 /// Accounts looked up in one statement.
-const PAGE: u32 = 20_000;
+const PAGE: u32 = 10_000;
 
 /// People whom both an earlier campaign and a later one would tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

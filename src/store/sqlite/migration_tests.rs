@@ -62,7 +62,13 @@ async fn a_seal_of_before_keeps_which_campaigns_it_was_made_of() {
     for (id, name, kind, source, excluded) in [
         (1, "first_wave", "csv", "affected.csv", "{}"),
         (2, "firstXwave", "csv", "affected.csv", "{}"),
-        (3, "second", "csv", "affected.csv", r#"{"minus first_wave (told)":5,"intersect firstXwave (queued)":1}"#),
+        (
+            3,
+            "second",
+            "csv",
+            "affected.csv",
+            r#"{"minus first_wave (told)":5,"intersect firstXwave (queued)":1}"#,
+        ),
         (4, "third", "campaign", "first_wave (told, in-doubt)", "{}"),
     ] {
         let sql = format!(

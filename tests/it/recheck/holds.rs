@@ -119,7 +119,7 @@ async fn a_worker_does_not_send_what_it_loaded_before_the_regression_was_found()
 async fn who_was_deferred_is_held_as_well_and_keeps_their_attempts() {
     let campaign = dated("").replace("schedule = [\"1s\"]", "schedule = [\"30m\"]");
     let faults = vec!["rcpt:450:to=customer20@*:times=1"];
-    let house = secured(Plan { campaign, faults, ..Plan::default() }).await;
+    let house = secured(Plan { faults, campaign, ..Plan::default() }).await;
     let (engine, soft) = (house.engine.clone(), CancellationToken::new());
     let stop = soft.clone();
     let run = tokio::spawn(async move { engine.run(CAMPAIGN, &Silent, &stop).await });

@@ -63,7 +63,8 @@ mod tests {
     use crate::domain::clock::SystemClock;
     use crate::store::sqlite::SqliteStore;
 
-    const CHUNK: &str = "INSERT INTO chunk (seal_id, number, first_number, last_number, size, root, cohort,
+    const CHUNK: &str =
+        "INSERT INTO chunk (seal_id, number, first_number, last_number, size, root, cohort,
                             provider, zone, is_copy, queued, told, reasons)
          VALUES (7, 0, 0, 9, 10, zeroblob(32), '', 'other', '', 0, 8, 2, '{\"told/accepted\": 2}')";
 

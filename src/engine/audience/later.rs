@@ -150,19 +150,19 @@ fn refusal(name: &str, later: &Later, shared: Shared) -> EngineError {
     let at_least = if is_whole { "" } else { "at least " };
     let hint = if told > 0 {
         format!(
-            "hint: `forthwith campaign cancel {name} --reason TEXT --operator NAME` leaves them to \
+            "`forthwith campaign cancel {name} --reason TEXT --operator NAME` leaves them to \
              `{later_name}`, or withdraw them from `{name}`"
         )
     } else {
         format!(
-            "hint: `forthwith campaign cancel {name} --reason TEXT --operator NAME` leaves them to \
+            "`forthwith campaign cancel {name} --reason TEXT --operator NAME` leaves them to \
              `{later_name}`, or `forthwith campaign cancel {later_name} --reason TEXT --operator NAME` \
              lets `{name}` go on"
         )
     };
     EngineError::refused(format!(
         "`{name}` has still to tell {at_least}{people} people who are also in `{later_name}`, which was \
-         sealed of it ({made_of}) and has told {told} of them: they would be told twice; {hint}",
+         sealed of it ({made_of}) and has told {told} of them: they would be told twice; hint: {hint}",
         made_of = later.made_of
     ))
 }

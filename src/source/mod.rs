@@ -56,11 +56,7 @@ pub enum Row {
 
 impl Row {
     /// What a row that was read comes to; `raw` gives its bytes where it is to be kept.
-    fn of(
-        line: u64,
-        read: Result<Recipient, Refusal>,
-        raw: impl FnOnce() -> Vec<u8>,
-    ) -> Self {
+    fn of(line: u64, read: Result<Recipient, Refusal>, raw: impl FnOnce() -> Vec<u8>) -> Self {
         match read {
             Ok(recipient) => Self::Good { line, recipient: Box::new(recipient) },
             Err(Refusal { column, reason }) => {

@@ -224,18 +224,17 @@ impl SqliteStore {
         first: u64,
         last: u64,
     ) -> Result<Vec<AmendmentRow>, StoreError> {
-        let rows: Vec<AmendmentColumns> = sqlx::query_as(
-            "SELECT number, n, kind, was, became, body, amended_at
+        let rows: Vec<AmendmentColumns> = self
+            .in_range(
+                "SELECT number, n, kind, was, became, body, amended_at
              FROM amendment
              WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
              ORDER BY number, n",
-        )
-        .bind(campaign)
-        .bind(row::int(first))
-        .bind(row::int(last))
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("read amendments"))?;
+                campaign,
+                (row::int(first), row::int(last)),
+                "read amendments",
+            )
+            .await?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -270,18 +269,17 @@ impl SqliteStore {
         first: u64,
         last: u64,
     ) -> Result<Signatures, StoreError> {
-        let signatures: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT number, n, operator_id, signature
+        let signatures: Vec<(i64, i64, i64, Vec<u8>)> = self
+            .in_range(
+                "SELECT number, n, operator_id, signature
              FROM amendment_signature
              WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
              ORDER BY number, n, operator_id",
-        )
-        .bind(campaign)
-        .bind(row::int(first))
-        .bind(row::int(last))
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("read signatures of amendments"))?;
+                campaign,
+                (row::int(first), row::int(last)),
+                "read signatures of amendments",
+            )
+            .await?;
         by_amendment(signatures)
     }
 

@@ -6,6 +6,31 @@ use crate::domain::delivery::DeliveryClass;
 use crate::store::sqlite::classes::Moved;
 use crate::store::{StoreError, row};
 
+/// Members of groups, with the class each has now.
+macro_rules! members {
+    ($which:literal) => {
+        concat!(
+            "SELECT f.number, f.kind, COALESCE(d.class, 'queued'), COALESCE(d.reason, '')
+             FROM follower AS f
+             LEFT JOIN delivery AS d ON d.campaign_id = f.campaign_id AND d.number = f.number
+             WHERE f.campaign_id = $1 AND ",
+            $which
+        )
+    };
+}
+
+/// Whom a row carries.
+const CARRIED: &str = members!("f.leader = $2 AND f.kind = 'carried' ORDER BY f.number");
+
+/// The row itself, where it is in a group.
+const OWN: &str = members!("f.number = $2");
+
+struct Member {
+    number: u64,
+    kind: String,
+    class: DeliveryClass,
+}
+
 /// Hands a carrier's notice over to the lowest number of its group that is still to be told, which waits
 /// for nobody any longer and can be claimed at once; gives that number back. `None` where `carrier` carries
 /// nobody who is. Counters move with `moved`. Done twice it changes nothing more.
@@ -15,27 +40,11 @@ pub(in crate::store::sqlite) async fn hand_over(
     carrier: u64,
     moved: &mut Moved,
 ) -> Result<Option<u64>, StoreError> {
-    let rows: Vec<(i64, String, String)> = sqlx::query_as(
-        "SELECT f.number, COALESCE(d.class, 'queued'), COALESCE(d.reason, '')
-         FROM follower AS f
-         LEFT JOIN delivery AS d ON d.campaign_id = f.campaign_id AND d.number = f.number
-         WHERE f.campaign_id = $1 AND f.leader = $2 AND f.kind = 'carried'
-         ORDER BY f.number",
-    )
-    .bind(campaign)
-    .bind(row::int(carrier))
-    .fetch_all(&mut *conn)
-    .await
-    .map_err(StoreError::on("find who is carried"))?;
-    let mut next = None;
-    for (number, class, reason) in rows {
-        let class = row::class(&class, &reason, number)?;
-        if class.is_machine_open() || class.is_person_open() {
-            next = Some((row::uint(number), class));
-            break;
-        }
-    }
-    let Some((number, class)) = next else { return Ok(None) };
+    let carried = members(conn, CARRIED, campaign, carrier).await?;
+    let is_open = |member: &Member| member.class.is_machine_open() || member.class.is_person_open();
+    let Some(Member { number, class, .. }) = carried.into_iter().find(is_open) else {
+        return Ok(None);
+    };
     for (sql, what) in [
         ("DELETE FROM follower WHERE campaign_id = $1 AND number = $2", "take a carrier out"),
         (
@@ -70,26 +79,36 @@ pub(in crate::store::sqlite) async fn leave(
     number: u64,
     moved: &mut Moved,
 ) -> Result<Option<u64>, StoreError> {
-    let found: Option<(String, String, String)> = sqlx::query_as(
-        "SELECT f.kind, COALESCE(d.class, 'queued'), COALESCE(d.reason, '')
-         FROM follower AS f
-         LEFT JOIN delivery AS d ON d.campaign_id = f.campaign_id AND d.number = f.number
-         WHERE f.campaign_id = $1 AND f.number = $2",
-    )
-    .bind(campaign)
-    .bind(row::int(number))
-    .fetch_optional(&mut *conn)
-    .await
-    .map_err(StoreError::on("look for a row's group"))?;
-    match found {
-        Some((kind, ..)) if kind == "carrier" => hand_over(conn, campaign, number, moved).await,
-        Some((kind, class, reason)) if kind == "carried" => {
+    let own = members(conn, OWN, campaign, number).await?.pop();
+    match own.as_ref().map(|member| (member.kind.as_str(), &member.class)) {
+        Some(("carrier", _)) => hand_over(conn, campaign, number, moved).await,
+        Some(("carried", class)) => {
             part(conn, campaign, number).await?;
-            moved.stands_alone(number, &row::class(&class, &reason, row::int(number))?);
+            moved.stands_alone(number, class);
             Ok(None)
         }
         _ => Ok(None),
     }
+}
+
+async fn members(
+    conn: &mut SqliteConnection,
+    sql: &'static str,
+    campaign: i64,
+    number: u64,
+) -> Result<Vec<Member>, StoreError> {
+    let rows: Vec<(i64, String, String, String)> = sqlx::query_as(sql)
+        .bind(campaign)
+        .bind(row::int(number))
+        .fetch_all(conn)
+        .await
+        .map_err(StoreError::on("look at a group"))?;
+    rows.into_iter()
+        .map(|(number, kind, class, reason)| {
+            let class = row::class(&class, &reason, number)?;
+            Ok(Member { number: row::uint(number), kind, class })
+        })
+        .collect()
 }
 
 /// A carried row whose class is its own from now on.

@@ -8,10 +8,12 @@ use crate::store::{StoreError, row};
 
 /// Members of groups, with the class each has now.
 macro_rules! members {
-    ($which:literal) => {
+    ($index:literal, $which:literal) => {
         concat!(
             "SELECT f.number, f.kind, COALESCE(d.class, 'queued'), COALESCE(d.reason, '')
-             FROM follower AS f
+             FROM follower AS f ",
+            $index,
+            "
              LEFT JOIN delivery AS d ON d.campaign_id = f.campaign_id AND d.number = f.number
              WHERE f.campaign_id = $1 AND ",
             $which
@@ -19,11 +21,18 @@ macro_rules! members {
     };
 }
 
-/// Whom a row carries.
-const CARRIED: &str = members!("f.leader = $2 AND f.kind = 'carried' ORDER BY f.number");
+/// Whom a row carries. Left to itself SQLite would walk all the followers of the campaign.
+const CARRIED: &str = members!(
+    "INDEXED BY follower_by_leader",
+    "f.leader = $2 AND f.kind = 'carried' ORDER BY f.number"
+);
 
 /// The row itself, where it is in a group.
-const OWN: &str = members!("f.number = $2");
+const OWN: &str = members!("", "f.number = $2");
+
+/// Gives those a row carries another carrier.
+const FOLLOW_ANOTHER: &str = "UPDATE follower INDEXED BY follower_by_leader SET leader = $3
+     WHERE campaign_id = $1 AND leader = $2 AND kind = 'carried'";
 
 struct Member {
     number: u64,
@@ -47,11 +56,7 @@ pub(in crate::store::sqlite) async fn hand_over(
     };
     for (sql, what) in [
         ("DELETE FROM follower WHERE campaign_id = $1 AND number = $2", "take a carrier out"),
-        (
-            "UPDATE follower SET leader = $3
-             WHERE campaign_id = $1 AND leader = $2 AND kind = 'carried'",
-            "hand a notice over",
-        ),
+        (FOLLOW_ANOTHER, "hand a notice over"),
         (
             "UPDATE follower SET kind = 'carrier'
              WHERE campaign_id = $1 AND number = $3 AND leader = $3",
@@ -129,4 +134,19 @@ pub(in crate::store::sqlite) async fn part(
 /// A row that waits for its carrier, or no longer does, in this class.
 pub(in crate::store::sqlite) fn is_claimable(class: &DeliveryClass) -> bool {
     matches!(class, DeliveryClass::Queued | DeliveryClass::Deferred)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn a_group_is_found_by_its_leader_and_never_by_walking_the_campaign() {
+        for sql in [&CARRIED.replace("ORDER BY", "AND $3 = $3 ORDER BY"), FOLLOW_ANOTHER] {
+            let steps = steps(sql).await;
+            let by_leader = "follower_by_leader (campaign_id=? AND leader=?)";
+            assert!(steps.iter().any(|step| step.contains(by_leader)), "{steps:?}");
+        }
+    }
 }

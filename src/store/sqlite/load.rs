@@ -72,6 +72,13 @@ struct UnpairedColumns {
 /// Per recipient: generation → (largest n, Date and content of the last attempt in doubt).
 type Tries = HashMap<(i64, i64), (u32, Option<(Timestamp, [u8; 32])>)>;
 
+/// The accounts that carriers of a range stand for, with their credentials.
+const CARRIED_WORDS: &str = "SELECT f.leader, f.number, c.kind, c.class
+     FROM follower AS f INDEXED BY follower_by_leader
+     LEFT JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.number
+     WHERE f.campaign_id = $1 AND f.leader BETWEEN $2 AND $3 AND f.kind = 'carried'
+     ORDER BY f.leader, f.number";
+
 impl SqliteStore {
     pub(super) async fn load_chunk(
         &self,
@@ -155,10 +162,10 @@ impl SqliteStore {
         let rows: Vec<Columns> = self
             .in_range(
                 "SELECT i.number, i.generation, i.n, i.dated_at, i.content, o.result
-             FROM intent AS i
-             LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
-             WHERE i.campaign_id = $1 AND i.number BETWEEN $2 AND $3
-             ORDER BY i.number, i.generation, i.n",
+                 FROM intent AS i
+                 LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
+                 WHERE i.campaign_id = $1 AND i.number BETWEEN $2 AND $3
+                 ORDER BY i.number, i.generation, i.n",
                 campaign,
                 range,
                 "load a chunk's attempts",
@@ -185,13 +192,13 @@ impl SqliteStore {
         let rows: Vec<(i64, String, String)> = self
             .in_range(
                 "SELECT number, kind, class
-             FROM credential
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
-             UNION ALL
-             SELECT f.number, c.kind, c.class
-             FROM follower AS f
-             CROSS JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.leader
-             WHERE f.campaign_id = $1 AND f.number BETWEEN $2 AND $3 AND f.kind = 'copy'",
+                 FROM credential
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
+                 UNION ALL
+                 SELECT f.number, c.kind, c.class
+                 FROM follower AS f
+                 CROSS JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.leader
+                 WHERE f.campaign_id = $1 AND f.number BETWEEN $2 AND $3 AND f.kind = 'copy'",
                 campaign,
                 range,
                 "load a chunk's credentials",
@@ -211,16 +218,7 @@ impl SqliteStore {
         range: (i64, i64),
     ) -> Result<HashMap<i64, Vec<BTreeMap<String, String>>>, StoreError> {
         let rows: Vec<(i64, i64, Option<String>, Option<String>)> = self
-            .in_range(
-                "SELECT f.leader, f.number, c.kind, c.class
-             FROM follower AS f
-             LEFT JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.number
-             WHERE f.campaign_id = $1 AND f.leader BETWEEN $2 AND $3 AND f.kind = 'carried'
-             ORDER BY f.leader, f.number",
-                campaign,
-                range,
-                "load the accounts that are carried",
-            )
+            .in_range(CARRIED_WORDS, campaign, range, "load the accounts that are carried")
             .await?;
         let mut words: HashMap<i64, Vec<BTreeMap<String, String>>> = HashMap::new();
         let mut last = None;
@@ -284,5 +282,18 @@ impl SqliteStore {
                 })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn the_accounts_a_chunk_carries_are_found_by_their_carriers() {
+        let steps = steps(CARRIED_WORDS).await;
+        let by_leader = "follower_by_leader (campaign_id=? AND leader>? AND leader<?)";
+        assert!(steps.iter().any(|step| step.contains(by_leader)), "{steps:?}");
     }
 }

@@ -123,8 +123,8 @@ impl SqliteStore {
         let rows: Vec<Columns> = self
             .in_range(
                 "SELECT number, generation, salt, digest
-             FROM reset_token
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3",
+                 FROM reset_token
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3",
                 campaign,
                 range,
                 "load a chunk's tokens",

@@ -229,9 +229,9 @@ impl SqliteStore {
         let rows: Vec<AmendmentColumns> = self
             .in_range(
                 "SELECT number, n, kind, was, became, body, amended_at
-             FROM amendment
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
-             ORDER BY number, n",
+                 FROM amendment
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
+                 ORDER BY number, n",
                 campaign,
                 (row::int(first), row::int(last)),
                 "read amendments",
@@ -274,9 +274,9 @@ impl SqliteStore {
         let signatures: Vec<(i64, i64, i64, Vec<u8>)> = self
             .in_range(
                 "SELECT number, n, operator_id, signature
-             FROM amendment_signature
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
-             ORDER BY number, n, operator_id",
+                 FROM amendment_signature
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
+                 ORDER BY number, n, operator_id",
                 campaign,
                 (row::int(first), row::int(last)),
                 "read signatures of amendments",

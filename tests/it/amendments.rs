@@ -5,6 +5,7 @@ mod bulk;
 mod cancelled;
 mod groups;
 mod race;
+mod whom;
 
 use forthwith::domain::amendment::{Change, Channel};
 use forthwith::domain::track::Track;

@@ -12,6 +12,7 @@ mod comparison;
 mod containments;
 mod credentials;
 mod deliveries;
+mod due;
 mod errands;
 mod flush;
 mod followers;

@@ -93,6 +93,7 @@ impl Publisher<'_> {
         lines: Vec<String>,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<(SealRow, Option<LedgerMark>), StoreError> {
+        self.refuse_sealed(conn).await?;
         self.bury_others(conn).await?;
         let seal = self.begin(conn).await?;
         let mut copied = 0;
@@ -104,6 +105,17 @@ impl Publisher<'_> {
         while self.slice_of_lookups(conn, seal, Lookup::Address).await? {}
         self.chunks(conn, seal).await?;
         self.flip(conn, seal, lines).await
+    }
+
+    /// Refuses before the first slice: what is written for a campaign whose people are sealed would stand
+    /// among the living rows.
+    async fn refuse_sealed(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        let live: Option<i64> = sqlx::query_scalar("SELECT seal_id FROM campaign WHERE id = $1")
+            .bind(self.publication.campaign)
+            .fetch_one(conn)
+            .await
+            .map_err(StoreError::on("look for a live seal"))?;
+        live.map_or(Ok(()), |_| Err(sealed_already()))
     }
 
     /// Deletes the slices of copies that will never go live, by keyset.
@@ -306,7 +318,7 @@ impl Publisher<'_> {
                 .map_err(StoreError::on("flip the seal"))?
                 .rows_affected();
         if flipped != 1 {
-            return Err(StoreError::Conflict("this campaign's people are sealed already".into()));
+            return Err(sealed_already());
         }
         sqlx::query("UPDATE seal SET state = 'live', sealed_at = $2 WHERE id = $1")
             .bind(seal)
@@ -332,6 +344,10 @@ impl Publisher<'_> {
     }
 }
 
+fn sealed_already() -> StoreError {
+    StoreError::Conflict("this campaign's people are sealed already".into())
+}
+
 async fn begin_immediate(
     conn: &mut SqliteConnection,
 ) -> Result<sqlx::Transaction<'_, Sqlite>, StoreError> {
@@ -348,3 +364,6 @@ async fn execute(
     let done = sqlx::query(sql).bind(bind).execute(conn).await.map_err(StoreError::on(what))?;
     Ok(done.rows_affected())
 }
+
+#[cfg(test)]
+mod tests;

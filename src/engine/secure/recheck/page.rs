@@ -114,10 +114,11 @@ impl Page<'_> {
         // Who set a new value is let be, unless the stolen one is back.
         let is_renewed =
             matches!(account.class, CredentialClass::Reset | CredentialClass::ResetElsewhere);
+        let reader = &self.batch.reader;
         let (mut ours, mut elsewhere) = (false, false);
         for current in values {
             let Some(value) = &current.value else { continue };
-            let mark = self.batch.reader.mark(value.expose());
+            let mark = reader.mark(value.expose());
             if account.planned.contains(&mark) {
                 ours = true;
             } else if account.seen.contains(&mark) {
@@ -126,6 +127,10 @@ impl Page<'_> {
                 let since = account.changed_at;
                 let has_evidence =
                     current.changed_at.zip(since).is_some_and(|(changed, since)| changed > since);
+                // One of several values, spared by the pass beside those that were exposed.
+                if !has_evidence && reader.kind.has_several() && reader.is_respected(current) {
+                    continue;
+                }
                 if !has_evidence {
                     return Fate::Regressed(false);
                 }

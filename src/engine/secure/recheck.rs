@@ -6,7 +6,7 @@ mod schedule;
 
 use tokio_util::sync::CancellationToken;
 
-use self::page::Page;
+use self::page::{Page, Trial};
 use super::pass::{Pass, Stop};
 use super::{Containment, paused};
 use crate::directory::Directory;
@@ -162,7 +162,7 @@ impl Engine {
         pass.progress.begin(&format!("Re-checking each {kind}"), total, "accounts");
         let page = Page { batch: pass.batch(kind, false), smallest: pass.smallest() };
         let limit = u32::try_from(pass.containment.section.sql.batch).unwrap_or(u32::MAX);
-        let (mut is_first, mut done) = (true, 0);
+        let (mut trial, mut done) = (Trial::default(), 0);
         let mut stopped = None;
         while !pass.stop.is_cancelled() && stopped.is_none() {
             if self.containment_paused(campaign).await? {
@@ -171,7 +171,7 @@ impl Engine {
             let accounts =
                 self.store.next_accounts(campaign, kind, Pick::Expired, stand.after, limit).await?;
             let Some(last) = accounts.last().map(|account| account.number) else { break };
-            let found = page.run(accounts, &mut is_first).await?;
+            let found = page.run(accounts, &mut trial).await?;
             stopped = found.stopped;
             stand.counts.add(found.counts);
             if stopped.is_none() {

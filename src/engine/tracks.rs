@@ -117,7 +117,8 @@ impl Engine {
                  {name}`, then two `forthwith campaign approve {name}`"
             ));
         } else if !soft.is_cancelled() && paused.is_none() {
-            let _rechecks = self.keep_rechecking(name, progress, soft).await?;
+            let gave_up = secured.as_ref().is_some_and(|report| report.gave_up);
+            let _rechecks = self.keep_rechecking(name, gave_up, progress, soft).await?;
             let writer = self.ready_to_notify(&row, &people, secured.as_ref(), progress).await?;
             missing = self.notify(&row, &people, &writer, patience, progress, soft).await?;
         }

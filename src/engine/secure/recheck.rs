@@ -99,9 +99,7 @@ impl Engine {
         match WorkerLock::acquire(&self.workspace.recheck_lock()) {
             Err(LockError::Held { pid, .. }) => {
                 let holder = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
-                Err(EngineError::refused(format!(
-                    "a re-check is under way{holder}; hint: wait for it, or stop it first"
-                )))
+                Err(EngineError::Rechecking { holder })
             }
             other => Ok(other?),
         }

@@ -271,7 +271,7 @@ impl Engine {
 }
 
 /// A campaign that came to its end begins nothing any more.
-fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
+pub(super) fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
     match row.control.notice {
         NoticeState::Cancelled | NoticeState::Closed => Err(EngineError::refused(format!(
             "campaign `{name}` is {state}, so nothing is begun any more; hint: `forthwith campaign \

@@ -60,6 +60,11 @@ impl Engine {
         match row.control.containment {
             ContainmentState::Running | ContainmentState::Done => {}
             ContainmentState::Paused => return Err(paused(name, &row.control)),
+            ContainmentState::Approved
+                if self.store.pass_state(row.id).await?.began_at.is_some() =>
+            {
+                return Err(paused(name, &row.control));
+            }
             ContainmentState::None | ContainmentState::Approved => {
                 return Err(EngineError::refused(format!(
                     "nothing of `{name}` is expired yet, so there is nothing to re-check; hint: \
@@ -163,7 +168,7 @@ impl Engine {
         let (mut trial, mut done) = (Trial::default(), 0);
         let mut stopped = None;
         while !pass.stop.is_cancelled() && stopped.is_none() {
-            if self.containment_paused(campaign).await? {
+            if self.is_called_off(campaign).await? {
                 return Err(paused(&pass.people.name, &self.store.control(campaign).await?));
             }
             let accounts =

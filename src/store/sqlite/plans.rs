@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::waves::moved::arrange;
 use super::{SqliteStore, StoreError, row};
-use crate::domain::{snapshot::Snapshot, track::Track, wave::WavePlan};
+use crate::domain::track::{ContainmentPause, Track};
+use crate::domain::{snapshot::Snapshot, wave::WavePlan};
 use crate::store::plans::{ApprovalRow, Plans, SnapshotRow};
 
 type Found = (Vec<u8>, String, i64);
@@ -157,25 +158,44 @@ impl Plans for SqliteStore {
         .map_err(StoreError::on("add an approval"))?;
         if settles {
             let sql = match approval.track {
+                // Approved anew after a pause: what the new statements do is looked at from the start.
                 Track::Containment => {
-                    "UPDATE campaign SET containment_state = 'approved', containment_digest = $2
-                     WHERE id = $1 AND containment_state IN ('none', 'approved')"
+                    "UPDATE campaign
+                     SET containment_state = 'approved', containment_digest = $2,
+                         containment_cause = NULL, containment_note = NULL,
+                         first_batch_at = CASE containment_state WHEN 'paused' THEN NULL
+                                                                 ELSE first_batch_at END
+                     WHERE id = $1 AND notice_state NOT IN ('cancelled', 'closed')
+                       AND (containment_state IN ('none', 'approved')
+                            OR containment_state = 'paused' AND containment_digest <> $2
+                           AND containment_cause IN (SELECT value FROM json_each($3)))"
                 }
                 Track::Notice => {
                     "UPDATE campaign SET notice_state = 'approved', notice_digest = $2
                      WHERE id = $1 AND notice_state IN ('draft', 'approved')"
                 }
             };
-            let changed = sqlx::query(sql)
-                .bind(campaign)
-                .bind(&approval.snapshot[..])
+            let causes = ContainmentPause::BY_ITSELF.map(ContainmentPause::word);
+            let causes = serde_json::to_string(&causes).unwrap_or_default();
+            let update = sqlx::query(sql).bind(campaign).bind(&approval.snapshot[..]);
+            let update = match approval.track {
+                Track::Containment => update.bind(causes),
+                Track::Notice => update,
+            };
+            let changed = update
                 .execute(write.conn())
                 .await
                 .map_err(StoreError::on("approve a track"))?
                 .rows_affected();
             if changed != 1 {
+                let hint = match approval.track {
+                    Track::Containment => {
+                        "; hint: a pass that has paused itself may be planned and approved anew"
+                    }
+                    Track::Notice => "",
+                };
                 return Err(StoreError::Conflict(format!(
-                    "the {} track has begun; what runs was approved before and stays as it is",
+                    "the {} track has begun; what runs was approved before and stays as it is{hint}",
                     approval.track
                 )));
             }

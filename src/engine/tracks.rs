@@ -150,6 +150,7 @@ impl Engine {
         soft: &CancellationToken,
     ) -> Result<SecureReport, EngineError> {
         let _lock = self.take_over(progress).await?;
+        check_not_over(&self.campaign(name).await?)?;
         self.secure(name, pick, progress, soft).await
     }
 

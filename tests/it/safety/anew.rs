@@ -65,7 +65,8 @@ async fn a_pass_that_paused_itself_goes_on_by_statements_that_two_approve_anew()
     let report = pass(&house).await.unwrap();
     assert!(report.is_done && !report.totals.contains_key("password/failed"), "{report:?}");
     let after = hashes(&house).await;
-    assert!(before.iter().zip(&after).all(|(was, is)| was.1.is_none() || was.1 != is.1));
+    let mut sealed = before.iter().zip(&after).filter(|(was, _)| was.0.starts_with('C'));
+    assert!(sealed.all(|(was, is)| was.1.is_none() || was.1 != is.1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -308,7 +308,11 @@ mod tests {
             ..DeliveryTotals::default()
         };
         for reason in ["fallback/channel", "fallback/address:missing", "fallback/needs-smtputf8"] {
-            assert_eq!(closed(Some(untried(&fallback(reason), 0)), &[], false, now), [], "{reason}");
+            assert_eq!(
+                closed(Some(untried(&fallback(reason), 0)), &[], false, now),
+                [],
+                "{reason}"
+            );
         }
         // whose carriers are in a later wave: that one must open before they can be told
         let waiting = DeliveryTotals { sealed: 8, queued: 5, deferred: 3, ..Default::default() };

@@ -182,16 +182,13 @@ impl Engine {
                 file.incident
             )));
         }
-        let (environment, mode) = match sealed {
-            // What was approved binds it, whatever its file says by now.
-            Some(row) => {
-                let (row, people) = self.people(&row.name).await?;
-                (row.environment, self.file_in_force(&row, &people).await?.notice.mode)
-            }
-            None => {
-                let file = self.campaign_file(staff)?;
-                (file.environment, file.notice.mode)
-            }
+        // What was approved of it counts, whatever its file says by now.
+        let (environment, mode) = if let Some(row) = sealed {
+            let (row, people) = self.people(&row.name).await?;
+            (row.environment, self.file_in_force(&row, &people).await?.notice.mode)
+        } else {
+            let file = self.campaign_file(staff)?;
+            (file.environment, file.notice.mode)
         };
         if environment != file.environment {
             return Err(EngineError::refused(format!(

@@ -87,7 +87,8 @@ async fn an_operator_on_probation_exempts_nobody_and_settles_no_doubt() {
     let clock = standing_clock();
     let campaign = campaign_file("[in_doubt]\nthen = \"hold\"");
     let faults = vec!["drop-after-dot"];
-    let house = House::ready(Plan { clock: clock.clone(), campaign, faults, ..Plan::default() }).await;
+    let house =
+        House::ready(Plan { clock: clock.clone(), campaign, faults, ..Plan::default() }).await;
     let ann = house.engine.signer(person(ANN)).await.unwrap();
     house.engine.add_operator(person("eve"), vec![ann]).await.unwrap();
     let eve = house.engine.signer(person("eve")).await.unwrap();

@@ -165,7 +165,11 @@ async fn a_value_that_was_spared_outlives_every_re_check() {
         let recheck = async || house.engine.recheck(CAMPAIGN, &Silent, &stop).await.unwrap().counts;
         let counts = recheck().await;
         assert_eq!((counts.regressed, counts.fine), (0, counts.checked), "{counts:?}");
-        assert_eq!(query::<(String,)>(&house.shop, live).await, spared, "no alarm, and still in use");
+        assert_eq!(
+            query::<(String,)>(&house.shop, live).await,
+            spared,
+            "no alarm, and still in use"
+        );
 
         // the exposed one comes back beside it: that one is expired again, and that one alone
         let back = "DELETE FROM secret WHERE customer_id = 'C0000001' AND made_at < '2012-01-01';

@@ -86,7 +86,8 @@ async fn to_let_the_kill_loose_lets_no_notice_loose() {
         .replace("environment = \"rehearsal\"", "environment = \"live\"")
         .replace("name = \"shop\"\n", "name = \"shop\"\ncontrol_accounts = [\"K1\"]\n");
     let house = House::furnished(Plan { campaign: live, marker: false, ..Plan::default() }).await;
-    let control = "INSERT INTO customer SELECT 'K1', name, email, password_hash, password_changed_at
+    let control =
+        "INSERT INTO customer SELECT 'K1', name, email, password_hash, password_changed_at
         FROM customer WHERE id = 'C0000001'";
     execute(&house.shop, control).await;
     house.seal().await;
@@ -260,11 +261,7 @@ async fn a_doubt_is_possibly_told_and_is_not_sent_again() {
 async fn who_was_secured_and_not_told_is_counted() {
     let house = House::ready(Plan::default()).await;
     let stop = CancellationToken::new();
-    house
-        .engine
-        .secure_alone(CAMPAIGN, Pick::Pending, &Silent, &stop)
-        .await
-        .unwrap();
+    house.engine.secure_alone(CAMPAIGN, Pick::Pending, &Silent, &stop).await.unwrap();
     let expired = house.engine.standing(CAMPAIGN).await.unwrap().credentials["password/expired"];
     let cancelled = cancel(&house).await;
     assert_eq!(cancelled.told, 0);

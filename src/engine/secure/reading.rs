@@ -61,8 +61,7 @@ impl Reader<'_> {
     }
 
     fn is_spared(&self, sealed: &SealedAccount, seen: [u8; 32], current: &Current) -> bool {
-        let may_spare =
-            self.may_spare || self.kind.has_several() && !sealed.seen.contains(&seen);
+        let may_spare = self.may_spare || self.kind.has_several() && !sealed.seen.contains(&seen);
         may_spare && self.is_respected(current)
     }
 

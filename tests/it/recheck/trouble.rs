@@ -33,7 +33,8 @@ async fn a_mend_by_a_wrong_statement_stops_on_a_first_batch_however_few_each_pag
     assert!(house.secure(Pick::Pending, &Silent).await.unwrap().is_done);
     // of the first 20 that are read one has come back, of the others all; and by now each mend hits
     // an account of nobody's
-    let others = "INSERT INTO customer SELECT 'X' || id, name, email, 'untouched', password_changed_at
+    let others =
+        "INSERT INTO customer SELECT 'X' || id, name, email, 'untouched', password_changed_at
         FROM customer";
     execute(&house.shop, others).await;
     let mut expired = Vec::new();
@@ -54,7 +55,10 @@ async fn a_mend_by_a_wrong_statement_stops_on_a_first_batch_however_few_each_pag
     assert!(execute(&house.shop, &stolen).await > 20);
     execute(&house.shop, &view("id = 'X' || NEW.id")).await;
     let refused = recheck(&house).await.unwrap_err().to_string();
-    assert!(refused.contains("of 5 accounts in the first batch, the read-back shows 5"), "{refused}");
+    assert!(
+        refused.contains("of 5 accounts in the first batch, the read-back shows 5"),
+        "{refused}"
+    );
     let hit = "SELECT COUNT(*) FROM customer WHERE id LIKE 'X%' AND password_hash <> 'untouched'";
     let hit: Vec<(i64,)> = query(&house.shop, hit).await;
     assert_eq!(hit[0].0, 5);
@@ -81,7 +85,8 @@ async fn once_given_up_no_refusal_of_a_re_check_silences_anybody() {
     let clock = standing_clock();
     let campaign = dated("give_up_after = \"72h\"\ncontrol_accounts = [\"K1\"]");
     let house = House::furnished(Plan { campaign, clock: clock.clone(), ..Plan::default() }).await;
-    let control = "INSERT INTO customer SELECT 'K1', name, email, password_hash, password_changed_at
+    let control =
+        "INSERT INTO customer SELECT 'K1', name, email, password_hash, password_changed_at
         FROM customer WHERE id = 'C0000001'";
     execute(&house.shop, control).await;
     house.seal().await;

@@ -4,8 +4,8 @@ use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
 
 use super::{changed, file_with, furnished, hashes, pass};
-use crate::harness::tampering::{execute, query};
-use crate::harness::{ANN, BOB, CAMPAIGN, House, person};
+use crate::harness::tampering::execute;
+use crate::harness::{ANN, BOB, CAMPAIGN, House};
 
 const FILE: &str = "campaigns/thaw.toml";
 const INCIDENT: &str = "incidents/cold-night/incident.toml";

@@ -2,7 +2,7 @@
 
 use super::{Containment, replacement};
 use crate::directory::{Current, Directory, Replacement};
-use crate::domain::credential::{CredentialKind, ExpiryPolicy};
+use crate::domain::credential::{CredentialClass, CredentialKind, ExpiryPolicy};
 use crate::engine::people::People;
 use crate::store::credentials::{OwnWrite, SealedAccount};
 
@@ -61,8 +61,10 @@ impl Reader<'_> {
     }
 
     fn is_spared(&self, sealed: &SealedAccount, seen: [u8; 32], current: &Current) -> bool {
-        let may_spare = self.may_spare || self.kind.has_several() && !sealed.seen.contains(&seen);
-        may_spare && self.is_respected(current)
+        // what came back was expired once, whoever asks
+        let is_whole = self.may_spare && sealed.class != CredentialClass::Regressed;
+        let is_one_of_several = self.kind.has_several() && !sealed.seen.contains(&seen);
+        (is_whole || is_one_of_several) && self.is_respected(current)
     }
 
     /// Policy `respect` spares a value only where the directory's own change time is after the window.

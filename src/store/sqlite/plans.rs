@@ -137,11 +137,27 @@ impl Plans for SqliteStore {
         &self,
         campaign: i64,
         approval: ApprovalRow,
+        beside: usize,
         settles: bool,
         waves: Option<WavePlan>,
         lines: Vec<String>,
     ) -> Result<(), StoreError> {
         let mut write = self.write().await?;
+        let signed: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM approval WHERE campaign_id = $1 AND kind = $2 AND snapshot = $3",
+        )
+        .bind(campaign)
+        .bind(approval.track.word())
+        .bind(&approval.snapshot[..])
+        .fetch_one(write.conn())
+        .await
+        .map_err(StoreError::on("count signatures"))?;
+        if usize::try_from(signed) != Ok(beside) {
+            return Err(StoreError::Conflict(format!(
+                "somebody else signed the {} plan in the same moment; hint: sign again, and both count",
+                approval.track
+            )));
+        }
         sqlx::query(
             "INSERT INTO approval (campaign_id, kind, snapshot, operator_id, statement, signature,
                                    signed_at)
@@ -186,12 +202,12 @@ async fn approve_track(
                AND (containment_state IN ('none', 'approved')
                     OR containment_state = 'paused' AND containment_digest <> $2
                    AND containment_cause IN (SELECT value FROM json_each($3)))",
-            "; hint: a pass that has paused itself may be planned and approved anew",
+            "a pass that has paused itself may be planned and approved anew",
         ),
         Track::Notice => (
             "UPDATE campaign SET notice_state = 'approved', notice_digest = $2
              WHERE id = $1 AND notice_state IN ('draft', 'approved')",
-            "",
+            "see `forthwith campaign status`",
         ),
     };
     let mut update = sqlx::query(sql).bind(campaign).bind(&approval.snapshot[..]);
@@ -205,7 +221,7 @@ async fn approve_track(
         return Ok(());
     }
     Err(StoreError::Conflict(format!(
-        "the {} track has begun; what runs was approved before and stays as it is{hint}",
+        "the {} track has begun; what runs was approved before and stays as it is; hint: {hint}",
         approval.track
     )))
 }

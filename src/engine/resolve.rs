@@ -14,6 +14,7 @@ use super::{Engine, EngineError};
 use crate::domain::amendment::waived;
 use crate::domain::delivery::{AttemptKey, AttemptResult, DeliveryClass, Doubt, ToldBy};
 use crate::domain::duration::HumanDuration;
+use crate::domain::operator::may_sign;
 use crate::domain::track::Track;
 use crate::secret::digest::LpBuilder;
 use crate::store::campaigns::CampaignRow;
@@ -100,6 +101,7 @@ impl Engine {
         if reason.trim().is_empty() {
             return Err(EngineError::refused("a doubt is settled with a reason; hint: `--reason`"));
         }
+        may_sign(&signer.row.operator, self.clock.now())?;
         let (row, people) = self.people(name).await?;
         let (token_for, later) = match verdict {
             Verdict::NotSent => (self.token_for(&row, &people).await?, self.later(row.id).await?),

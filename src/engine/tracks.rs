@@ -153,7 +153,8 @@ impl Engine {
         progress: &dyn Progress,
         soft: &CancellationToken,
     ) -> Result<Vec<String>, EngineError> {
-        let rechecks = self.keep_rechecking(&row.name, progress, soft).await?;
+        let gave_up = secured.is_some_and(|report| report.gave_up);
+        let rechecks = self.keep_rechecking(&row.name, gave_up, progress, soft).await?;
         let writer = self.ready_to_notify(row, people, secured, progress).await?;
         let missing = self.notify(row, people, &writer, patience, progress, soft).await?;
         if soft.is_cancelled() || !missing.is_empty() {
@@ -194,6 +195,7 @@ impl Engine {
         soft: &CancellationToken,
     ) -> Result<SecureReport, EngineError> {
         let _lock = self.take_over(progress).await?;
+        check_not_over(&self.campaign(name).await?)?;
         self.secure(name, pick, progress, soft).await
     }
 
@@ -316,7 +318,7 @@ impl Engine {
 }
 
 /// A campaign that came to its end begins nothing any more.
-fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
+pub(super) fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
     match row.control.notice {
         NoticeState::Cancelled | NoticeState::Closed => Err(EngineError::refused(format!(
             "campaign `{name}` is {state}, so nothing is begun any more; hint: `forthwith campaign \

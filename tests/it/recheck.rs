@@ -2,6 +2,7 @@
 //! whoever set a new one is let be.
 
 mod holds;
+mod trouble;
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! A wrong statement, a wrong list, a wrong moment: what stops a pass before it does harm.
 
+mod anew;
+
 use forthwith::domain::track::Track;
 use forthwith::engine::EngineError;
 use forthwith::engine::launch::Typed;

@@ -2,6 +2,7 @@
 
 mod brakes;
 mod gates;
+mod reach;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

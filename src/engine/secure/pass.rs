@@ -211,7 +211,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn is_stopped(&self) -> Result<bool, EngineError> {
-        Ok(self.stop.is_cancelled() || self.engine.containment_paused(self.people.campaign).await?)
+        Ok(self.stop.is_cancelled() || self.engine.is_called_off(self.people.campaign).await?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Moves of both tracks: by the program itself and by operators.
 
+use super::check_not_over;
 use crate::domain::track::{ContainmentPause, ContainmentState, NoticeState, PauseCause, Track};
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
@@ -78,6 +79,7 @@ impl Engine {
             let from = [NoticeState::Paused];
             return self.move_notice(&people, &from, NoticeState::Running, None, by).await;
         }
+        check_not_over(&row)?;
         let from = [ContainmentState::Paused];
         self.move_containment(&row, &people, &from, ContainmentState::Running, by).await
     }

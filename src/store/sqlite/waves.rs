@@ -18,6 +18,8 @@ type WaveColumns = (i64, String, i64, Option<i64>, Option<i64>, Option<i64>);
 struct SumColumns {
     wave: i64,
     is_copy: i64,
+    carried_queued: i64,
+    carried_deferred: i64,
     #[sqlx(flatten)]
     totals: TotalColumns,
 }
@@ -104,7 +106,9 @@ impl Waves for SqliteStore {
                     SUM(deferred) AS deferred, SUM(in_doubt) AS in_doubt, SUM(held) AS held,
                     SUM(fallback) AS fallback, SUM(told) AS told, SUM(withdrawn) AS withdrawn,
                     SUM(waived) AS waived, SUM(in_flight_queued) AS in_flight_queued,
-                    SUM(in_flight_deferred) AS in_flight_deferred
+                    SUM(in_flight_deferred) AS in_flight_deferred,
+                    SUM(carried_queued) AS carried_queued,
+                    SUM(carried_deferred) AS carried_deferred
              FROM chunk
              WHERE seal_id = $1
              GROUP BY wave, is_copy",
@@ -116,9 +120,11 @@ impl Waves for SqliteStore {
         let by_place = self.wave_reasons.read(&mut tx, seal).await?;
         tx.commit().await.map_err(StoreError::on("end a report"))?;
         let mut waves: BTreeMap<u32, WaveSums> = BTreeMap::new();
-        for SumColumns { wave, is_copy, totals } in sums {
+        for SumColumns { wave, is_copy, carried_queued, carried_deferred, totals } in sums {
             let reasons = by_place.get(&(wave, is_copy)).cloned().unwrap_or_default();
             let sums = waves.entry(row::small(wave)).or_default();
+            sums.carried_queued += row::uint(carried_queued);
+            sums.carried_deferred += row::uint(carried_deferred);
             let place = if is_copy == 1 { &mut sums.copies } else { &mut sums.people };
             *place = totals.read(reasons);
         }

@@ -92,17 +92,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Re-checks now if that is due, and then hourly in the background until what it gives back is dropped. A
-    /// directory that can't be reached now is said and tried again; anything else stops the run.
+    /// Re-checks now if that is due, and then hourly in the background until what it gives back is
+    /// dropped. A directory that can't be reached now, and another re-check, are said and it is tried
+    /// again; anything else stops the run, unless `gave_up`: then nothing of the directory silences
+    /// anybody.
     pub(in crate::engine) async fn keep_rechecking(
         &self,
         name: &str,
+        gave_up: bool,
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Rechecks, EngineError> {
         match self.recheck_if_due(name, progress, stop).await {
             Ok(()) => {}
-            Err(EngineError::Directory(error)) => {
+            Err(error) if silences_nobody(&error, gave_up) => {
                 progress.note(&format!("warning: no re-check now: {error}"));
             }
             Err(error) => return Err(error),
@@ -111,11 +114,23 @@ impl Engine {
         let ended = ending.clone();
         let task = tokio::spawn(async move {
             while ended.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-                if let Err(error) = engine.recheck_if_due(&name, &Silent, &ended).await {
-                    tracing::warn!(campaign = name, %error, "the hourly re-check did not end well");
+                match engine.recheck_if_due(&name, &Silent, &ended).await {
+                    Ok(()) | Err(EngineError::Rechecking { .. }) => {}
+                    Err(error) => {
+                        tracing::warn!(campaign = name, %error, "the hourly re-check did not end well");
+                    }
                 }
             }
         });
         Ok(Rechecks { ending: ending.drop_guard(), task })
+    }
+}
+
+/// Whether people are told all the same, though no re-check could be made.
+fn silences_nobody(error: &EngineError, gave_up: bool) -> bool {
+    match error {
+        EngineError::Directory(_) | EngineError::Rechecking { .. } => true,
+        EngineError::Refused(_) => gave_up,
+        _ => false,
     }
 }

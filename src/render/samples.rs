@@ -44,8 +44,8 @@ impl NoticeContext {
     /// empty for whoever has no name.
     ///
     /// Named `<person>/<mode>`, and `<person>/<mode>/<variant>` for whoever is not simply the person at an
-    /// address of their own. Persons are named as the class of their password; then `other-secrets` (every
-    /// kind but a password), `nothing` (no credential exposed, unsubscribed), `no-name` and, where one
+    /// address of their own. Persons are named as the class of their password; then `other-secrets-<class>`
+    /// (every kind but a password), `nothing` (no credential exposed, unsubscribed), `no-name` and, where one
     /// notice stands for several accounts, `mixed`. `bare-…` are campaigns in which nothing optional is
     /// known.
     pub fn samples(fields: &Fields) -> Vec<(String, Self)> {
@@ -157,15 +157,17 @@ fn person(fields: &Fields, credentials: Vec<CredentialContext>, reset: &Reset) -
     }
 }
 
-/// A person for each of these classes, and the three besides.
+/// A person for each of these classes, one with all other kinds in it, and the two besides.
 fn people(classes: &[CredentialClass], reset: &Reset, fields: &Fields) -> Vec<(String, Person)> {
     let mut people: Vec<_> = classes
         .iter()
         .map(|class| (class.to_string(), person(fields, vec![password(*class)], reset)))
         .collect();
-    let expired = |kind| CredentialContext { kind, class: CredentialClass::Expired };
-    let others = OTHER_KINDS.map(expired).to_vec();
-    people.push(("other-secrets".to_owned(), person(fields, others, reset)));
+    // the words for a class may differ by kind
+    people.extend(classes.iter().map(|class| {
+        let others = OTHER_KINDS.map(|kind| CredentialContext { kind, class: *class }).to_vec();
+        (format!("other-secrets-{class}"), person(fields, others, reset))
+    }));
     let nothing = RecipientFacts { unsubscribed: true, ..person(fields, Vec::new(), reset) };
     people.push(("nothing".to_owned(), nothing));
     let plain = person(fields, vec![password(CredentialClass::Expired)], reset);

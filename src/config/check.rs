@@ -134,7 +134,6 @@ impl Look<'_> {
             );
         }
     }
-
 }
 
 /// Slugs of the incidents that have a file, sorted.

@@ -1,5 +1,7 @@
 //! Files that operators got wrong: all problems in one run, each with its line, a caret and a hint.
 
+mod checks;
+
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

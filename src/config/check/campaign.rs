@@ -135,7 +135,8 @@ fn check_cohorts(campaign: &CampaignFile, problems: &mut Problems<'_>) {
     let known: Vec<&str> = campaign.cohorts.iter().map(|cohort| cohort.name.as_str()).collect();
     let names = (0..known.len()).map(|at| format!("cohort.{at}.name"));
     // one whose name was not read may be the one that is meant
-    let is_sure = problems.is_sound("cohort") && names.into_iter().all(|key| problems.is_sound(&key));
+    let is_sure =
+        problems.is_sound("cohort") && names.into_iter().all(|key| problems.is_sound(&key));
     for (place, wave) in campaign.waves.iter().enumerate().filter(|_| is_sure) {
         for (item, cohort) in wave.cohorts.iter().enumerate() {
             if known.contains(&cohort.as_str()) || cohort == crate::domain::wave::CANARY {
@@ -158,11 +159,7 @@ fn check_cohorts(campaign: &CampaignFile, problems: &mut Problems<'_>) {
 }
 
 /// Cohorts that no wave names: they come last, together with everybody else.
-fn remark_on_cohorts(
-    campaign: &CampaignFile,
-    problems: &Problems<'_>,
-    remarks: &mut Problems<'_>,
-) {
+fn remark_on_cohorts(campaign: &CampaignFile, problems: &Problems<'_>, remarks: &mut Problems<'_>) {
     for (at, cohort) in campaign.cohorts.iter().enumerate() {
         let key = format!("cohort.{at}.name");
         let is_named = campaign.waves.iter().any(|wave| wave.cohorts.contains(&cohort.name));

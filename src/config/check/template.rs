@@ -64,8 +64,9 @@ impl Look<'_> {
             .cloned()
             .collect();
         let required = notice.require_locales.iter().enumerate();
-        let required = required
-            .map(|(at, tag)| (format!("notice.require_locales.{at}"), "notice.require_locales", tag));
+        let required = required.map(|(at, tag)| {
+            (format!("notice.require_locales.{at}"), "notice.require_locales", tag)
+        });
         let first = ("notice.locale".to_owned(), "notice.locale", &notice.locale);
         for (path, key, wanted) in std::iter::once(first).chain(required) {
             if closest(&written, wanted).is_none() {

@@ -243,14 +243,14 @@ async fn merge_fields_are_told_to_the_person_alone_in_their_language() {
     assert!(guardian.text.starts_with("To the parent or guardian of Cy,"), "{}", guardian.text);
 }
 
-struct Mail {
-    text: String,
-    language: String,
-    name: Option<String>,
+pub(super) struct Mail {
+    pub(super) text: String,
+    pub(super) language: String,
+    pub(super) name: Option<String>,
 }
 
 /// By address.
-fn mails(house: &House) -> BTreeMap<String, Mail> {
+pub(super) fn mails(house: &House) -> BTreeMap<String, Mail> {
     let mails = house.mails();
     mails
         .iter()

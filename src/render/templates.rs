@@ -292,7 +292,9 @@ impl Locale {
         for (part, is_html) in PARTS {
             let name = format!("{folder}{part}");
             looked.push(lint::check(&name, parsed, is_html, language, samples));
-            if let Some(template) = parsed.get(&name) {
+            // what the lint refused may not even end: a partial that includes itself
+            let is_sound = looked.last().is_some_and(|part| part.faults.is_empty());
+            if let Some(template) = parsed.get(&name).filter(|_| is_sound) {
                 let registry = if is_html { &mut escaping } else { &mut plain };
                 registry.register_template(&name, with_partials(template, parsed));
             }

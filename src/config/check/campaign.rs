@@ -21,9 +21,12 @@ impl Look<'_> {
             check_cohorts(campaign, &mut problems);
             self.check_template(campaign, &mut problems);
             let mut remarks = Problems::of(&file, &text, "");
-            self.remark_on_dates(campaign, &problems, &mut remarks);
-            remark_on_cohorts(campaign, &problems, &mut remarks);
-            self.findings.remarks.take(remarks.into_list());
+            // a broken line is a fault, told already
+            if remarks.is_empty() {
+                self.remark_on_dates(campaign, &problems, &mut remarks);
+                remark_on_cohorts(campaign, &problems, &mut remarks);
+                self.findings.remarks.take(remarks.into_list());
+            }
         }
         self.findings.problems.take(problems.into_list());
     }

@@ -114,13 +114,17 @@ impl Look<'_> {
             String::from_utf8_lossy(bytes).into_owned()
         };
         let Some(place) = fault.place() else {
-            let (template, landmark) = fault.near().unwrap_or_default();
-            let (name, what) = (format!("templates/{template}"), fault.to_string());
-            let text = text_of(template);
+            let Some((template, landmark)) = fault.near() else {
+                list.push(Problem::of("templates", &fault.to_string()).or_hint(hint));
+                return;
+            };
+            let (name, text, what) =
+                (format!("templates/{template}"), text_of(template), fault.to_string());
+            let what = |named: &str| what.replacen(template, named, 1);
             let found = text.find(landmark).filter(|_| !landmark.is_empty());
             let problem = match found {
-                Some(at) => Problem::at(&name, &text, at..at + landmark.len(), &what),
-                None => Problem::of(name.trim_end_matches('/'), &what),
+                Some(at) => Problem::at(&name, &text, at..at + landmark.len(), &what("this part")),
+                None => Problem::of(&name, &what("this file")),
             };
             list.keep(&name, &text);
             return list.push(problem.or_hint(hint));

@@ -59,8 +59,8 @@ impl Engine {
         let people = self.people_to_seal(name, &file).await?;
         if let Some(live) = self.store.live_seal(people.campaign).await? {
             return Err(EngineError::refused(format!(
-                "campaign `{name}` was sealed at {} with {} people; people are frozen, so a further \
-                 audience is a further campaign",
+                "campaign `{name}` was sealed at {} with {} people; hint: people are frozen, so a \
+                 further audience is a further campaign",
                 live.sealed_at.map(|at| at.to_string()).unwrap_or_default(),
                 live.totals.sealed
             )));

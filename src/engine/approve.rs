@@ -149,7 +149,7 @@ impl Engine {
         track: Track,
         planned: &SnapshotRow,
     ) -> Result<(), EngineError> {
-        let (parts, _) = self.parts(row, people, track).await?;
+        let parts = self.parts(row, people, track).await?;
         let differences = planned.snapshot.differences(&snapshot_of(&parts));
         if differences.is_empty() {
             return Ok(());

@@ -12,7 +12,7 @@ use forthwith::domain::totals::DeliveryTotals;
 use forthwith::domain::track::Track;
 use forthwith::engine::cancel::Cancelled;
 use forthwith::engine::launch::Typed;
-use forthwith::engine::preview::Subject;
+use forthwith::engine::preview::{AddressKind, Subject};
 use forthwith::engine::progress::Silent;
 use forthwith::store::credentials::Pick;
 use forthwith::store::reports::DeliveryFilter;
@@ -136,6 +136,12 @@ async fn a_cancelled_campaign_expires_nothing_more() {
     assert!(!house.status().await.credentials.contains_key("password/expired"));
 }
 
+/// Nobody, at an address of their own.
+fn invented() -> Subject {
+    let addressee = Addressee::SelfPerson;
+    Subject::Variant { locale: None, addressee, address: AddressKind::Own }
+}
+
 #[tokio::test]
 async fn a_preview_shows_a_sealed_person_or_an_invented_one() {
     let house = House::furnished(Plan::default()).await;
@@ -151,7 +157,7 @@ async fn a_preview_shows_a_sealed_person_or_an_invented_one() {
         shown.rendered.text
     );
     let class = Some(CredentialClass::NoPassword);
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let shown = house.engine.preview_one(CAMPAIGN, &subject, class).await.unwrap();
     assert!(shown.rendered.text.contains("Dear Alex Sample"), "{}", shown.rendered.text);
     assert!(shown.rendered.text.contains("has no password with us"));
@@ -163,7 +169,7 @@ async fn a_preview_shows_a_sealed_person_or_an_invented_one() {
 async fn a_test_goes_to_operators_alone_is_marked_and_counts_for_nobody() {
     let mut house = House::furnished(Plan::default()).await;
     house.seal().await;
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let own: EmailAddress = "ops@northwind.example".parse().unwrap();
     let refused =
         house.engine.send_test(CAMPAIGN, &subject, None, &own, "os:ann").await.unwrap_err();
@@ -193,7 +199,7 @@ async fn a_test_that_is_refused_is_told_and_recorded() {
     house.seal().await;
     let own: EmailAddress = "ops@northwind.example".parse().unwrap();
     house.engine.test_addresses = Arc::new([own.clone()]);
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let sent = house.engine.send_test(CAMPAIGN, &subject, None, &own, "os:ann").await.unwrap();
     assert!(!sent.is_accepted());
     let campaign = house.engine.campaign(CAMPAIGN).await.unwrap().id;

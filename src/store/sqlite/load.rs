@@ -7,9 +7,8 @@ use sqlx::FromRow;
 use sqlx::sqlite::SqliteRow;
 
 use super::{SqliteStore, StoreError, row};
-use crate::domain::chunk::numbers_of;
 use crate::domain::delivery::AttemptKey;
-use crate::store::deliveries::{DeliveryState, Lane, Lease, LoadedRow, Unpaired};
+use crate::store::deliveries::{DeliveryState, Lane, LoadedRow, Unpaired};
 
 /// The columns of a delivery row, absent where there is none.
 #[derive(sqlx::FromRow)]
@@ -80,14 +79,13 @@ const CARRIED_WORDS: &str = "SELECT f.leader, f.number, c.kind, c.class
      ORDER BY f.leader, f.number";
 
 impl SqliteStore {
-    pub(super) async fn load_chunk(
+    /// The recipients with these numbers, first and last, whoever leases their chunk.
+    pub(super) async fn load_range(
         &self,
         campaign: i64,
-        lease: &Lease,
+        range: (i64, i64),
     ) -> Result<Vec<LoadedRow>, StoreError> {
         let seal = self.seal_of(campaign).await?;
-        let (first, last) = numbers_of(lease.chunk);
-        let range = (row::int(first), row::int(last));
         let people: Vec<PersonColumns> = sqlx::query_as(
             "SELECT r.number, r.salt, r.leaf, r.body, r.at_address, r.copy_of, f.leader AS carrier,
                     d.class, d.reason, d.generation, d.doubts, d.attempts, d.first_attempt_at, d.due_at

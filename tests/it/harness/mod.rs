@@ -349,6 +349,7 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
         high_water: keeper,
         test_addresses: Arc::new([]),
         shipped_templates: &[],
+        last_notice: Arc::default(),
     }
 }
 

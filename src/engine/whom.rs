@@ -86,20 +86,20 @@ fn numbers(found: &[u64]) -> String {
 impl Engine {
     /// People to look at, by number, account or address.
     pub async fn find(&self, name: &str, who: &str) -> Result<Vec<u64>, EngineError> {
-        Ok(self.readings(name, &Meant::of(who)).await?.to_look_at())
+        Ok(self.read_as(name, &Meant::of(who)).await?.to_look_at())
     }
 
     /// People to act on. Errors: `Refused` where the text can be read as different people.
     pub async fn find_to_act(&self, name: &str, who: &str) -> Result<Vec<u64>, EngineError> {
-        self.readings(name, &Meant::of(who)).await?.to_act_on().map_err(EngineError::refused)
+        self.read_as(name, &Meant::of(who)).await?.to_act_on().map_err(EngineError::refused)
     }
 
     /// The people of exactly this account: no number and no address is tried.
     pub async fn find_account(&self, name: &str, account: &str) -> Result<Vec<u64>, EngineError> {
-        Ok(self.readings(name, &Meant::Account(account.trim())).await?.to_look_at())
+        Ok(self.read_as(name, &Meant::Account(account.trim())).await?.to_look_at())
     }
 
-    async fn readings(&self, name: &str, meant: &Meant<'_>) -> Result<Readings, EngineError> {
+    async fn read_as(&self, name: &str, meant: &Meant<'_>) -> Result<Readings, EngineError> {
         let (row, people) = self.people(name).await?;
         let key = self.keys.digest();
         let mut readings = Readings::default();

@@ -80,6 +80,7 @@ async fn publish(
         root: [people.start; 32],
         chunk_roots: [(1, [0; 32])].into(),
         excluded: BTreeMap::new(),
+        readings: Vec::new(),
     };
     staging.publish(publication, Vec::new(), &|_| {}).await
 }

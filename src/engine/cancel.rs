@@ -62,7 +62,8 @@ impl Engine {
         match from {
             NoticeState::Closed => {
                 return Err(EngineError::refused(format!(
-                    "campaign `{name}` is closed: everybody was told or let go by name"
+                    "campaign `{name}` is closed: everybody was told or let go by name; hint: \
+                     `forthwith campaign status {name}`"
                 )));
             }
             NoticeState::Cancelled => progress.note("it was cancelled before; going on from there"),

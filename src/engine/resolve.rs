@@ -153,7 +153,9 @@ impl Engine {
         let Settling { people, verdict, reason, signer, token_for, later } = *settling;
         let (name, now) = (&people.name, self.clock.now());
         let Some(found) = self.store.delivery(people.campaign, number).await? else {
-            return Err(EngineError::refused(format!("there is no recipient {number}")));
+            return Err(EngineError::refused(format!(
+                "there is no recipient {number}; hint: `forthwith delivery list {name} --class in-doubt`"
+            )));
         };
         let doubtful =
             matches!(found.state.class, DeliveryClass::InDoubt(Doubt::Held | Doubt::Due));

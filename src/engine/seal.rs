@@ -57,7 +57,12 @@ impl Engine {
     pub async fn seal(&self, name: &str, progress: &dyn Progress) -> Result<Sealed, EngineError> {
         let file = self.campaign_file(name)?;
         let people = self.people_to_seal(name, &file).await?;
+        let path = self.workspace.staging(name);
+        // Two loads into one staging file would each count the other's rows as their own.
+        let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         if let Some(live) = self.store.live_seal(people.campaign).await? {
+            // what a crash right behind the flip left
+            remove_staging(&path)?;
             return Err(EngineError::refused(format!(
                 "campaign `{name}` was sealed at {} with {} people; people are frozen, so a further \
                  audience is a further campaign",
@@ -65,9 +70,6 @@ impl Engine {
                 live.totals.sealed
             )));
         }
-        let path = self.workspace.staging(name);
-        // Two loads into one staging file would each count the other's rows as their own.
-        let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         let mut staging = self.store.staging(&path).await?;
         let (rejects, excluded) =
             self.load(name, &file, &people, staging.as_mut(), progress).await?;
@@ -136,7 +138,9 @@ impl Engine {
             if digest != Digest::from_bytes(loaded.digest) {
                 progress.note("the source changed since; loading it anew");
             } else if rules.provenance != loaded.rules {
-                progress.note("the rules people are judged by changed since; loading it anew");
+                progress.note(
+                    "how the source is read or people are judged changed since; loading it anew",
+                );
             } else {
                 return Ok((summary, Excluded::new()));
             }

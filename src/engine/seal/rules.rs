@@ -113,8 +113,8 @@ impl Engine {
 }
 
 impl AddressRules<'_> {
-    /// The rules without the instant of reading: the same words mean the same people from the same
-    /// source, but for what a later day makes dormant.
+    /// The rules without the instant of reading, and how the source is read: the same words mean the same
+    /// people from the same bytes, but for what a later day makes dormant.
     fn in_words(&self, file: &CampaignFile) -> String {
         let digest = |parts: &mut dyn Iterator<Item = &[u8]>| {
             sha256(&parts.fold(LpBuilder::new(), LpBuilder::lp).finish()).to_string()
@@ -122,6 +122,7 @@ impl AddressRules<'_> {
         let dead = self.dead.entries();
         let cohorts: Vec<_> = file.cohorts.iter().map(|one| (&one.name, &one.regions)).collect();
         json!({
+            "audience_sha256": sha256(file.audience.reading().as_bytes()).to_string(),
             "window_from": self.window_from.to_string(),
             "own_domains": self.own.entries(),
             "dead_domains": dead.len(),

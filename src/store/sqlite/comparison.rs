@@ -18,18 +18,57 @@ const TABLES: &str = "
         label BLOB NOT NULL
     ) STRICT;";
 
-/// An account a row: its fields in each audience, absent where it is not in it. The first row of an
-/// account counts; the index gives them in its order.
-const ACCOUNTS: &str = "
-    CREATE INDEX row_by_account ON row (account, side, id);
-    CREATE VIEW account AS
-    SELECT r.account,
-           MAX(CASE r.side WHEN 0 THEN r.fields END) AS a,
-           MAX(CASE r.side WHEN 1 THEN r.fields END) AS b,
-           MIN(r.label) AS label
-    FROM row AS r
-    WHERE r.id = (SELECT MIN(f.id) FROM row AS f WHERE f.account = r.account AND f.side = r.side)
-    GROUP BY r.account;";
+/// Gives the rows of an account in their order, so that no query has to sort.
+const INDEX: &str = "CREATE INDEX row_by_account ON row (account, side, id)";
+
+/// An account a row, in the order of the index: its fields in each audience, absent where it is not in it.
+/// The first row of an account counts. No view: each page of one would be made of all accounts anew.
+macro_rules! accounts {
+    ($columns:expr, $among:expr, $page:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM row AS r
+              WHERE r.id = (SELECT MIN(f.id) FROM row AS f
+                            WHERE f.account = r.account AND f.side = r.side)",
+            $among,
+            " GROUP BY r.account",
+            $page
+        )
+    };
+}
+
+macro_rules! fields {
+    (a) => {
+        "MAX(CASE r.side WHEN 0 THEN r.fields END)"
+    };
+    (b) => {
+        "MAX(CASE r.side WHEN 1 THEN r.fields END)"
+    };
+}
+
+const TOTALS: &str = concat!(
+    "SELECT COUNT(*) FILTER (WHERE b IS NULL), COUNT(*) FILTER (WHERE a IS NULL),
+            COUNT(*) FILTER (WHERE a <> b), COUNT(*) FILTER (WHERE a = b)
+     FROM (",
+    accounts!(concat!(fields!(a), " AS a, ", fields!(b), " AS b"), "", ""),
+    ")"
+);
+
+/// A page of the accounts of which a condition holds.
+macro_rules! page_of {
+    ($($condition:expr),+) => {
+        accounts!(
+            "r.account, MIN(r.label)",
+            " AND r.account > $1",
+            concat!(" HAVING ", $($condition),+, " ORDER BY r.account LIMIT $2")
+        )
+    };
+}
+
+const ONLY_A: &str = page_of!(fields!(b), " IS NULL");
+const ONLY_B: &str = page_of!(fields!(a), " IS NULL");
+const CHANGED: &str = page_of!(fields!(a), " <> ", fields!(b));
 
 /// The file of a comparison.
 pub(super) struct SqliteComparison {
@@ -77,18 +116,14 @@ impl Comparison for SqliteComparison {
     }
 
     async fn totals(&mut self) -> Result<ComparedTotals, StoreError> {
-        sqlx::raw_sql(ACCOUNTS)
+        sqlx::raw_sql(INDEX)
             .execute(&self.pool)
             .await
             .map_err(StoreError::on("sort a comparison"))?;
-        let (only_a, only_b, changed, same): (i64, i64, i64, i64) = sqlx::query_as(
-            "SELECT COUNT(*) FILTER (WHERE b IS NULL), COUNT(*) FILTER (WHERE a IS NULL),
-                    COUNT(*) FILTER (WHERE a <> b), COUNT(*) FILTER (WHERE a = b)
-             FROM account",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(StoreError::on("count a comparison"))?;
+        let (only_a, only_b, changed, same): (i64, i64, i64, i64) = sqlx::query_as(TOTALS)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::on("count a comparison"))?;
         Ok(ComparedTotals {
             only_a: row::uint(only_a),
             only_b: row::uint(only_b),
@@ -104,18 +139,9 @@ impl Comparison for SqliteComparison {
         limit: u32,
     ) -> Result<Vec<([u8; 16], Vec<u8>)>, StoreError> {
         let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(match difference {
-            Difference::OnlyA => {
-                "SELECT account, label FROM account WHERE account > $1 AND b IS NULL
-                 ORDER BY account LIMIT $2"
-            }
-            Difference::OnlyB => {
-                "SELECT account, label FROM account WHERE account > $1 AND a IS NULL
-                 ORDER BY account LIMIT $2"
-            }
-            Difference::Changed => {
-                "SELECT account, label FROM account WHERE account > $1 AND a <> b
-                 ORDER BY account LIMIT $2"
-            }
+            Difference::OnlyA => ONLY_A,
+            Difference::OnlyB => ONLY_B,
+            Difference::Changed => CHANGED,
         })
         .bind(&after[..])
         .bind(i64::from(limit))
@@ -136,6 +162,29 @@ mod tests {
 
     fn row(account: u8, fields: u8) -> ComparedRow {
         ComparedRow { account: [account; 16], fields: [fields; 16], label: vec![account] }
+    }
+
+    #[tokio::test]
+    async fn a_page_costs_its_own_accounts_and_not_all_that_come_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut two = SqliteComparison::open(&dir.path().join("two")).await.unwrap();
+        two.totals().await.unwrap();
+        for sql in [TOTALS, ONLY_A, ONLY_B, CHANGED] {
+            let is_page = sql != TOTALS;
+            let mut plan = sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+            if is_page {
+                plan = plan.bind(vec![0; 16]).bind(1);
+            }
+            let steps: Vec<(i64, i64, i64, String)> = plan.fetch_all(&two.pool).await.unwrap();
+            let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
+            let has = |part: &str| steps.iter().any(|step| step.contains(part));
+            assert!(has("r USING INDEX row_by_account"), "{steps:?}");
+            assert!(!has("TEMP B-TREE"), "all are sorted: {steps:?}");
+            if is_page {
+                assert!(has("SEARCH r USING INDEX row_by_account (account>?)"), "{steps:?}");
+                assert!(!has("CO-ROUTINE") && !has("MATERIALIZE"), "all are counted: {steps:?}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -321,11 +321,11 @@ impl Engine {
 /// Tells the store how the ledger knows the people of a group: they move with their carrier without being
 /// opened again. The few of them alone.
 async fn name_groups(people: &People, staging: &mut dyn Staging) -> Result<(), EngineError> {
+    let mut after = 0;
     loop {
-        let unnamed = staging.unnamed(1_000).await?;
-        if unnamed.is_empty() {
-            return Ok(());
-        }
+        let unnamed = staging.unnamed(after, 1_000).await?;
+        let Some(last) = unnamed.last() else { return Ok(()) };
+        after = last.number;
         let mut named = Vec::with_capacity(unnamed.len());
         for one in unnamed {
             let recipient = people.open(one.number, &one.body)?;

@@ -334,8 +334,8 @@ impl Staging for SqliteStaging {
         groups::births(&self.pool).await
     }
 
-    async fn unnamed(&mut self, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
-        groups::unnamed(&self.pool, limit).await
+    async fn unnamed(&mut self, after: u64, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
+        groups::unnamed(&self.pool, after, limit).await
     }
 
     async fn name(&mut self, named: Vec<(u64, String)>) -> Result<(), StoreError> {

@@ -178,9 +178,9 @@ impl Engine {
         let totals = self.store.delivery_totals(people.campaign).await?;
         let untold = totals.reasons.get("waived/cancelled").copied().unwrap_or(0);
         let possibly_told = totals.in_doubt + totals.in_flight;
-        let correction = match totals.told + possibly_told {
-            0 => None,
-            _ => Some(self.draft_correction(people)?),
+        let correction = match self.was_anybody_told(people).await? {
+            true => Some(self.draft_correction(people)?),
+            false => None,
         };
         Ok(Cancelled {
             told: totals.told,

@@ -192,6 +192,9 @@ impl Engine {
             progress.at(source.progress().done);
         }
         progress.end();
+        if let Some(warning) = source.warning() {
+            progress.note(&warning);
+        }
         loader.finish(staging, as_of).await
     }
 

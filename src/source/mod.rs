@@ -94,6 +94,11 @@ pub trait Source: Send {
     fn excluded(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()
     }
+
+    /// What an operator should know of the rows given so far, as a sentence.
+    fn warning(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why a source cannot be read, or be read on. Never holds a value of a row.

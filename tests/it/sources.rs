@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod controls;
+mod copies;
 mod earlier;
 mod encodings;
 mod long_rows;

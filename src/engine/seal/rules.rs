@@ -150,10 +150,13 @@ impl AddressRules<'_> {
         }
         let is_new = row.address_changed_at.is_some_and(|at| at >= self.window_from);
         let read = row.reason;
+        // an earlier campaign's people bring what they were sealed as
+        let is_suspect = is_new || read == AddressReason::Suspect;
         row.reason = match &row.address {
             Some(address) => {
                 let is_old = self.is_old(&row);
-                AddressReason::judge(read, AddressFacts { is_new, is_old, ..self.facts(address) })
+                let facts = AddressFacts { is_new: is_suspect, is_old, ..self.facts(address) };
+                AddressReason::judge(read, facts)
             }
             None => read,
         };

@@ -16,7 +16,8 @@ pub struct SealedPerson {
     pub number: u64,
     /// The canonical row under the campaign's key; `None` after a purge.
     pub body: Option<Vec<u8>>,
-    /// The notice to the address in force stands in one of the classes asked for.
+    /// The notice to the address in force stands in one of the classes asked for; where that is told or in
+    /// doubt, by this address.
     pub is_meant: bool,
     /// The row of their second address.
     pub copy: Option<SealedCopy>,

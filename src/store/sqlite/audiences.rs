@@ -35,17 +35,19 @@ macro_rules! in_doubt {
     };
 }
 
-/// The class and reason of a delivery, `d` if none is named. Whoever waits for a second copy, the first one's
-/// fate unknown, stands as queued or deferred but may have been told: here they are in doubt.
+/// The class and reason of `d`. Whoever waits for a second copy, the first one's fate unknown, stands as
+/// queued or deferred but may have been told: here they are in doubt.
 macro_rules! standing {
     () => {
-        standing!("d")
+        standing!("d", "'queued', 'deferred'")
     };
-    ($delivery:literal) => {
+    ($delivery:literal, $in_doubt:literal) => {
         concat!(
             "CASE WHEN ",
             $delivery,
-            ".class IN ('queued', 'deferred') AND ",
+            ".class IN (",
+            $in_doubt,
+            ") AND ",
             in_doubt!($delivery, "TRUE"),
             " THEN 'in-doubt/due'
               ELSE COALESCE(",
@@ -55,6 +57,13 @@ macro_rules! standing {
             ".reason, '')
               END"
         )
+    };
+}
+
+/// That of the copy `e`, which is let go with its person whatever became of its own notice.
+macro_rules! copy_standing {
+    () => {
+        standing!("e", "'queued', 'deferred', 'withdrawn', 'waived'")
     };
 }
 
@@ -106,9 +115,26 @@ macro_rules! replaced {
     };
 }
 
+/// Whether what `p` was told by mail went to the address in force: somebody readdressed since stands as told,
+/// or as in doubt, by the address before.
+macro_rules! is_where_told {
+    () => {
+        "((p.standing NOT IN ('told/accepted', 'told/carrier') AND p.standing NOT LIKE 'in-doubt/%')
+          OR NOT EXISTS (
+                 SELECT 1 FROM amendment AS a
+                 WHERE a.campaign_id = $2 AND a.number = p.number AND a.kind = 'replace-address'
+                   AND NOT EXISTS (
+                           SELECT 1 FROM outcome AS o
+                           WHERE o.campaign_id = $2 AND o.number = p.number
+                             AND o.result IN ('accepted', 'in-doubt') AND o.ended_at >= a.amended_at)))"
+    };
+}
+
 const PEOPLE: &str = concat!(
     "SELECT p.number, p.body, ",
     is_meant!("p.standing"),
+    " AND ",
+    is_where_told!(),
     " AS is_meant, p.copy, p.copy_body,
             p.copy IS NOT NULL AND ",
     is_meant!("p.copy_standing"),
@@ -116,14 +142,14 @@ const PEOPLE: &str = concat!(
     replaced!(concat!("json_group_array(json_array(w.n, ", is_told!("w.was"), "))")),
     " AS replaced
      FROM (SELECT r.number AS number, r.body AS body, ",
-    standing!("d"),
+    standing!(),
     " AS standing,
                   f.number AS copy, k.body AS copy_body, ",
-    standing!("e"),
+    copy_standing!(),
     " AS copy_standing
            FROM recipient AS r
            LEFT JOIN delivery AS d ON d.campaign_id = $2 AND d.number = r.number
-           LEFT JOIN follower AS f
+           LEFT JOIN follower AS f INDEXED BY follower_by_leader
              ON f.campaign_id = $2 AND f.leader = r.number AND f.kind = 'copy'
            LEFT JOIN recipient AS k ON k.seal_id = $3 AND k.number = f.number
            LEFT JOIN delivery AS e ON e.campaign_id = $2 AND e.number = f.number

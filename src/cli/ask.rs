@@ -167,7 +167,7 @@ fn first_line(mut text: String, path: &Path) -> Result<Password, CliError> {
     let password = Password::new(text);
     if password.expose().is_empty() || password.expose().contains('\n') {
         return Err(CliError::refused(format!(
-            "`{}` does not hold a password on one line",
+            "`{}` does not hold a password on one line; hint: the password alone, on its first line",
             path.display()
         )));
     }

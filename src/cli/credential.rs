@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::ask::Signing;
 use super::context::Context;
-use super::delivery::find;
+use super::delivery::find_to_act;
 use super::listing::Listing;
 use super::output::count;
 use super::{AsJson, CliError};
@@ -73,7 +73,7 @@ async fn exempt(args: &ExemptArgs, context: &Context<'_>) -> Result<(), CliError
         .with_engine(async |engine| {
             let mut numbers = Vec::new();
             for who in &args.who {
-                numbers.extend(find(&engine, &args.campaign, &context.who(who)?).await?);
+                numbers.extend(find_to_act(&engine, &args.campaign, &context.who(who)?).await?);
             }
             numbers.sort_unstable();
             numbers.dedup();

@@ -45,6 +45,9 @@ pub(super) struct RunArgs {
     /// Look at so many accounts, spread over all, instead of at everybody
     #[arg(long, value_name = "N", requires = "dry_run")]
     sample: Option<u32>,
+    /// With `--dry-run`: one JSON object instead of text
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     #[command(flatten)]
     launch: LaunchArgs,
 }
@@ -89,6 +92,12 @@ async fn dry_run(args: &RunArgs, context: &Context<'_>) -> Result<(), CliError> 
             Ok(engine.secure_dry_run(&args.campaign, args.sample, &bars).await?)
         })
         .await?;
+    if args.json {
+        return context.printer.json_line(&serde_json::json!({
+            "campaign": args.campaign, "is_approved": found.is_approved,
+            "accounts": found.accounts, "credentials": found.counts, "notes": found.notes,
+        }));
+    }
     context.printer.data(&credential_lines(&found.counts))?;
     let by = if found.is_approved { "the approved containment" } else { "the files as they are" };
     let accounts = count(found.accounts);

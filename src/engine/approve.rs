@@ -79,6 +79,7 @@ impl Engine {
         let parts = self.approved_parts(&planned).await?;
 
         let operators = self.operators().await?;
+        let beside = self.store.approvals(row.id, track, planned.digest).await?.len();
         let before = self.verified(&people, track, &planned, &seal, &operators).await?;
         let me = &signer.row.operator;
         let now = self.clock.now();
@@ -109,7 +110,7 @@ impl Engine {
         };
         let waves = self.waves_to_arrange(&people, track, is_complete, &parts).await?;
         let lines = vec![entry.line(now)];
-        self.store.add_approval(row.id, approval, is_complete, waves, lines).await?;
+        self.store.add_approval(row.id, approval, beside, is_complete, waves, lines).await?;
         Ok(Approval {
             digest: Digest::from_bytes(planned.digest),
             signed_by: signed.iter().map(|(one, _)| one.operator.name.clone()).collect(),
@@ -169,7 +170,10 @@ impl Engine {
         let mut parts = Parts::new();
         for (name, expected) in &planned.snapshot.0 {
             let digest: Digest = expected.parse().map_err(|_| {
-                EngineError::refused(format!("the planned digest of `{name}` is no digest"))
+                EngineError::refused(format!(
+                    "the planned digest of `{name}` is no digest; hint: restore the database from a \
+                     backup, or plan and approve anew"
+                ))
             })?;
             let bytes = self.store.blob(*digest.as_bytes()).await?;
             match bytes.filter(|bytes| sha256(bytes) == digest) {

@@ -35,6 +35,7 @@ pub mod secure;
 pub mod tracks;
 pub mod wall;
 pub mod waves;
+pub mod whom;
 pub mod worklist;
 pub mod workspace;
 

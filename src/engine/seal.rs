@@ -64,8 +64,8 @@ impl Engine {
             // what a crash right behind the flip left
             remove_staging(&path)?;
             return Err(EngineError::refused(format!(
-                "campaign `{name}` was sealed at {} with {} people; people are frozen, so a further \
-                 audience is a further campaign",
+                "campaign `{name}` was sealed at {} with {} people; hint: people are frozen, so a \
+                 further audience is a further campaign",
                 live.sealed_at.map(|at| at.to_string()).unwrap_or_default(),
                 live.totals.sealed
             )));

@@ -237,8 +237,8 @@ impl Engine {
         self.pause_itself(people, cause.kind, &cause.words).await?;
         let told = self.store.delivery_totals(row.id).await?.told;
         Err(EngineError::refused(format!(
-            "the notice of `{name}` has paused itself, {told} told so far: {}; once that is \
-             mended: `forthwith campaign resume {name}`, then `forthwith campaign run {name}`",
+            "the notice of `{name}` has paused itself, {told} told so far: {}; hint: once that is \
+             mended, `forthwith campaign resume {name}`, then `forthwith campaign run {name}`",
             cause.words,
             name = row.name
         )))

@@ -4,6 +4,7 @@
 mod bulk;
 mod groups;
 mod race;
+mod whom;
 
 use forthwith::domain::amendment::{Change, Channel};
 use forthwith::domain::track::Track;

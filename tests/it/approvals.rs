@@ -52,6 +52,21 @@ async fn the_same_operator_twice_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_sign_in_the_same_moment_approve_together() {
+    let house = planned(Track::Notice).await;
+    let (ann, bob) = (house.sign(Track::Notice, ANN), house.sign(Track::Notice, BOB));
+    let (ann, bob) = tokio::join!(ann, bob);
+    for (signed, who) in [(ann, ANN), (bob, BOB)] {
+        if let Err(refused) = signed {
+            let told = refused.to_string();
+            assert!(told.contains("signed the notice plan in the same moment"), "{told}");
+            assert!(house.sign(Track::Notice, who).await.unwrap(), "again, it is enough");
+        }
+    }
+    assert_eq!(house.status().await.notice, "approved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_signs_nothing() {
     let house = planned(Track::Notice).await;
     let mut thief = person(ANN);

@@ -102,10 +102,12 @@ impl Engine {
 }
 
 fn opened(act: &Act<'_>, person: &Amendable) -> Result<Recipient, EngineError> {
-    let body = person
-        .body
-        .as_ref()
-        .ok_or_else(|| EngineError::refused(format!("recipient {} was erased", person.number)))?;
+    let body = person.body.as_ref().ok_or_else(|| {
+        EngineError::refused(format!(
+            "recipient {} was erased; hint: what remains is in the ledger",
+            person.number
+        ))
+    })?;
     act.people.open(person.number, body)
 }
 

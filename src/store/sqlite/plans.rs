@@ -135,11 +135,27 @@ impl Plans for SqliteStore {
         &self,
         campaign: i64,
         approval: ApprovalRow,
+        beside: usize,
         settles: bool,
         waves: Option<WavePlan>,
         lines: Vec<String>,
     ) -> Result<(), StoreError> {
         let mut write = self.write().await?;
+        let signed: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM approval WHERE campaign_id = $1 AND kind = $2 AND snapshot = $3",
+        )
+        .bind(campaign)
+        .bind(approval.track.word())
+        .bind(&approval.snapshot[..])
+        .fetch_one(write.conn())
+        .await
+        .map_err(StoreError::on("count signatures"))?;
+        if usize::try_from(signed) != Ok(beside) {
+            return Err(StoreError::Conflict(format!(
+                "somebody else signed the {} plan in the same moment; hint: sign again, and both count",
+                approval.track
+            )));
+        }
         sqlx::query(
             "INSERT INTO approval (campaign_id, kind, snapshot, operator_id, statement, signature,
                                    signed_at)
@@ -175,7 +191,8 @@ impl Plans for SqliteStore {
                 .rows_affected();
             if changed != 1 {
                 return Err(StoreError::Conflict(format!(
-                    "the {} track has begun; what runs was approved before and stays as it is",
+                    "the {} track has begun; what runs was approved before and stays as it is; \
+                     hint: see `forthwith campaign status`",
                     approval.track
                 )));
             }

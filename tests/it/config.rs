@@ -66,7 +66,11 @@ impl Desk {
     fn tells(&self, name: &str) {
         let told = self.told();
         let count = |word: &str| told.lines().filter(|line| line.starts_with(word)).count();
-        assert_eq!(count("  x ") + count("  ! "), count("  help: "), "a problem without a hint:\n{told}");
+        assert_eq!(
+            count("  x ") + count("  ! "),
+            count("  help: "),
+            "a problem without a hint:\n{told}"
+        );
         assert!(told.is_ascii(), "{told}");
         snapshot::same(&format!("config/{name}.txt"), &told);
     }

@@ -178,9 +178,10 @@ impl Engine {
         let totals = self.store.delivery_totals(people.campaign).await?;
         let untold = totals.reasons.get("waived/cancelled").copied().unwrap_or(0);
         let possibly_told = totals.in_doubt + totals.in_flight;
-        let correction = match self.was_anybody_told(people).await? {
-            true => Some(self.draft_correction(people)?),
-            false => None,
+        let correction = if self.was_anybody_told(people).await? {
+            Some(self.draft_correction(people)?)
+        } else {
+            None
         };
         Ok(Cancelled {
             told: totals.told,

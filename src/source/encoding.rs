@@ -236,7 +236,9 @@ mod tests {
     fn utf_8_is_known_wherever_it_is_cut_and_one_other_letter_is_enough_against_it() {
         let seen = |pieces: &[&[u8]]| {
             let mut watch = Utf8Watch::default();
-            pieces.iter().for_each(|piece| watch.see(piece));
+            for piece in pieces {
+                watch.see(piece);
+            }
             watch.is_utf8()
         };
         let letters = "Straße, 🎁 and more".as_bytes();

@@ -160,7 +160,8 @@ async fn a_correction_follows_whom_amendments_sent_elsewhere() {
     house.amended("stopped", Change::Hold).await;
     house.run().await.unwrap();
     let first = told(&house);
-    let everywhere = ["twice", "second", "nearer", "stays", "stopped", "old-moved", "new-moved", "third"];
+    let everywhere =
+        ["twice", "second", "nearer", "stays", "stopped", "old-moved", "new-moved", "third"];
     assert_eq!(first, once(&everywhere));
     assert!(cancel(&house).await);
 

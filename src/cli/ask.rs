@@ -48,6 +48,19 @@ impl Signing {
     }
 }
 
+/// An act that is signed with its reason, after a question.
+#[derive(Debug, Args)]
+pub(super) struct SignedAct {
+    /// Why; kept with the signature
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) signing: Signing,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
 impl Context<'_> {
     /// A person with their password.
     pub(super) fn person(&self, wanted: &Wanted<'_>) -> Result<Person, CliError> {

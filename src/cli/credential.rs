@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::ask::Signing;
+use super::ask::SignedAct;
 use super::context::Context;
 use super::delivery::find_to_act;
 use super::listing::Listing;
@@ -42,14 +42,8 @@ pub(super) struct ExemptArgs {
     /// Which kind stays as it is
     #[arg(long, value_name = "KIND")]
     kind: CredentialKind,
-    /// Why; kept with the signature
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
     #[command(flatten)]
-    signing: Signing,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    act: SignedAct,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
@@ -80,11 +74,11 @@ async fn exempt(args: &ExemptArgs, context: &Context<'_>) -> Result<(), CliError
             let (people, kind) = (count(numbers.len() as u64), args.kind);
             context.confirm(
                 &format!("The {kind} of {people} people will go on working as it is. Go on?"),
-                args.yes,
+                args.act.yes,
             )?;
-            let signer = context.signer(&engine, &args.signing.wanted()).await?;
+            let signer = context.signer(&engine, &args.act.signing.wanted()).await?;
             let exempted =
-                engine.exempt(&args.campaign, &numbers, kind, &args.reason, &signer).await?;
+                engine.exempt(&args.campaign, &numbers, kind, &args.act.reason, &signer).await?;
             context.printer.say(&format!(
                 "The {kind} of {} people is exempt; their notices say that it still works.",
                 count(exempted)

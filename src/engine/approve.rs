@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::operators::{Signer, check_two_voices};
 use super::people::People;
 use super::plan::{Parts, digest_of, snapshot_of};
+use super::tracks::check_not_over;
 use super::{Engine, EngineError};
 use crate::domain::delivery::{DeliveryClass, HeldReason};
 use crate::domain::ledger::Entry;
@@ -77,6 +78,10 @@ impl Engine {
         }
         self.check_unedited(&row, &people, track, &planned).await?;
         let parts = self.approved_parts(&planned).await?;
+        if track == Track::Containment {
+            check_not_over(&row)?;
+            self.check_anew(&row, &people, &planned).await?;
+        }
 
         let operators = self.operators().await?;
         let beside = self.store.approvals(row.id, track, planned.digest).await?.len();
@@ -144,7 +149,7 @@ impl Engine {
         track: Track,
         planned: &SnapshotRow,
     ) -> Result<(), EngineError> {
-        let (parts, _) = self.parts(row, people, track).await?;
+        let parts = self.parts(row, people, track).await?;
         let differences = planned.snapshot.differences(&snapshot_of(&parts));
         if differences.is_empty() {
             return Ok(());

@@ -87,6 +87,8 @@ pub struct Engine {
     pub high_water: Arc<HighWaterKeeper>,
     /// Templates that ship with the program, by name, for those a workspace does not override.
     pub shipped_templates: &'static [(&'static str, &'static str)],
+    /// The notice that was compiled last.
+    pub last_notice: Arc<notice::LastNotice>,
 }
 
 impl std::fmt::Debug for Engine {

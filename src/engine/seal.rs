@@ -71,11 +71,14 @@ impl Engine {
             )));
         }
         let mut staging = self.store.staging(&path).await?;
-        let (rejects, excluded) =
-            self.load(name, &file, &people, staging.as_mut(), progress).await?;
+        // Kept to the end: where earlier campaigns have a part in it, it holds the worker's lock, and none
+        // of them goes on before this seal stands.
+        let (rejects, source) = self.load(name, &file, &people, staging.as_mut(), progress).await?;
         self.keep_duplicates(name, staging.as_mut()).await?;
         name_groups(&people, staging.as_mut()).await?;
+        let excluded = source.excluded();
         let row = self.publish(&file, &people, staging.as_mut(), excluded, progress).await?;
+        drop(source);
         drop(staging);
         remove_staging(&path)?;
         Ok(Sealed { row, rejects })
@@ -126,7 +129,7 @@ impl Engine {
         people: &People,
         staging: &mut dyn Staging,
         progress: &dyn Progress,
-    ) -> Result<(RejectSummary, Excluded), EngineError> {
+    ) -> Result<(RejectSummary, Box<dyn Source>), EngineError> {
         // what earlier campaigns take out changes while the source does not: it is read anew
         let may_go_on = file.audience.minus.is_empty() && file.audience.intersect.is_empty();
         let as_of = self.clock.now();
@@ -142,14 +145,14 @@ impl Engine {
                     "how the source is read or people are judged changed since; loading it anew",
                 );
             } else {
-                return Ok((summary, Excluded::new()));
+                return Ok((summary, source));
             }
         }
         staging.restart().await?;
         let mut source = self.open_audience(name, file, progress).await?;
         let loading = Loading { name, file, people, rules, as_of };
         let rejects = self.load_from(source.as_mut(), loading, staging, progress).await?;
-        Ok((rejects, source.excluded()))
+        Ok((rejects, source))
     }
 
     /// Stages everything that a source has.
@@ -312,6 +315,7 @@ impl Engine {
             root: *root.as_bytes(),
             chunk_roots,
             excluded,
+            readings: self.readings(file).await?,
         };
         progress.begin("Freezing", Some(totals.sealed + copies), "rows");
         let line = entry.line(self.clock.now());

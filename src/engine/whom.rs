@@ -37,7 +37,7 @@ impl<'a> Meant<'a> {
 
 impl Readings {
     /// The account and whoever is written to at that address; a number only where the text is neither.
-    fn to_look_at(mut self) -> Vec<u64> {
+    fn all_meant(mut self) -> Vec<u64> {
         let mut found = std::mem::take(&mut self.account);
         found.append(&mut self.address);
         if found.is_empty() {
@@ -49,7 +49,7 @@ impl Readings {
     }
 
     /// Those meant, where every reading that names anybody names the same people.
-    fn to_act_on(self) -> Result<Vec<u64>, String> {
+    fn surely_meant(self) -> Result<Vec<u64>, String> {
         let mut readings = [
             ("account", self.account),
             ("address", self.address),
@@ -86,20 +86,20 @@ fn numbers(found: &[u64]) -> String {
 impl Engine {
     /// People to look at, by number, account or address.
     pub async fn find(&self, name: &str, who: &str) -> Result<Vec<u64>, EngineError> {
-        Ok(self.readings(name, &Meant::of(who)).await?.to_look_at())
+        Ok(self.read_as(name, &Meant::of(who)).await?.all_meant())
     }
 
     /// People to act on. Errors: `Refused` where the text can be read as different people.
     pub async fn find_to_act(&self, name: &str, who: &str) -> Result<Vec<u64>, EngineError> {
-        self.readings(name, &Meant::of(who)).await?.to_act_on().map_err(EngineError::refused)
+        self.read_as(name, &Meant::of(who)).await?.surely_meant().map_err(EngineError::refused)
     }
 
     /// The people of exactly this account: no number and no address is tried.
     pub async fn find_account(&self, name: &str, account: &str) -> Result<Vec<u64>, EngineError> {
-        Ok(self.readings(name, &Meant::Account(account.trim())).await?.to_look_at())
+        Ok(self.read_as(name, &Meant::Account(account.trim())).await?.all_meant())
     }
 
-    async fn readings(&self, name: &str, meant: &Meant<'_>) -> Result<Readings, EngineError> {
+    async fn read_as(&self, name: &str, meant: &Meant<'_>) -> Result<Readings, EngineError> {
         let (row, people) = self.people(name).await?;
         let key = self.keys.digest();
         let mut readings = Readings::default();
@@ -138,18 +138,18 @@ mod tests {
     #[test]
     fn looking_prefers_the_account_and_acting_wants_one_meaning() {
         let both = || Readings { account: vec![1000], address: vec![], number: Some(1001) };
-        assert_eq!(both().to_look_at(), [1000]);
-        let told = both().to_act_on().unwrap_err();
+        assert_eq!(both().all_meant(), [1000]);
+        let told = both().surely_meant().unwrap_err();
         assert!(
             told.contains("read as account it is number 1000, as number number 1001; hint: "),
             "{told}"
         );
         let same = Readings { account: vec![1000], address: vec![1000], number: Some(1000) };
-        assert_eq!(same.to_act_on(), Ok(vec![1000]));
+        assert_eq!(same.surely_meant(), Ok(vec![1000]));
         let mailbox = Readings { account: vec![5], address: vec![5, 9], number: None };
-        assert!(mailbox.to_act_on().unwrap_err().contains("2 people (the first is number 5)"));
+        assert!(mailbox.surely_meant().unwrap_err().contains("2 people (the first is number 5)"));
         let number = Readings { number: Some(1003), ..Readings::default() };
-        assert_eq!(number.to_act_on(), Ok(vec![1003]));
-        assert_eq!(Readings::default().to_act_on(), Ok(vec![]));
+        assert_eq!(number.surely_meant(), Ok(vec![1003]));
+        assert_eq!(Readings::default().surely_meant(), Ok(vec![]));
     }
 }

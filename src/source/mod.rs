@@ -26,6 +26,8 @@ use async_trait::async_trait;
 use crate::database::DatabaseError;
 use crate::domain::recipient::Recipient;
 
+use self::mapping::Refusal;
+
 pub use self::audience::{AudienceOrigin, AudienceSettings, PeopleOf};
 pub use self::csv::CsvSource;
 pub use self::encoding::{Encoding, EncodingFault};
@@ -52,6 +54,17 @@ pub enum Row {
     Rejected(Reject),
 }
 
+impl Row {
+    /// What a row that was read comes to; `raw` gives its bytes where it is to be kept.
+    fn of(line: u64, read: Result<Recipient, Refusal>, raw: impl FnOnce() -> Vec<u8>) -> Self {
+        match read {
+            Ok(recipient) => Self::Good { line, recipient: Box::new(recipient) },
+            Err(Refusal { column, reason }) => {
+                Self::Rejected(Reject { line, column, reason, raw: raw() })
+            }
+        }
+    }
+}
 /// How many bytes of rows end a batch, however few rows they are: a reject keeps up to a megabyte of its
 /// row, and a thousand of them would be a gigabyte at once.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;

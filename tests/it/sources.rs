@@ -6,4 +6,5 @@ mod controls;
 mod copies;
 mod earlier;
 mod encodings;
+mod later;
 mod long_rows;

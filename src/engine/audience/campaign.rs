@@ -84,7 +84,7 @@ impl CampaignSource {
         };
         let addresses = Addresses { sealed, is_meant: person.is_meant, copy, replaced };
         if self.classes.is_empty() {
-            return Ok(addresses.before_judged());
+            return Ok(addresses.into_read());
         }
         let (row, left) = addresses.row();
         self.left += left;

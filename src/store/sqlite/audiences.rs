@@ -1,5 +1,7 @@
 //! `Audiences` on SQLite.
 
+mod shared;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -10,7 +12,7 @@ use super::comparison::SqliteComparison;
 use super::{SqliteStore, StoreError, row};
 use crate::domain::class_selector::ClassSelector;
 use crate::store::audiences::{
-    Audiences, Comparison, Replaced, SealedCopy, SealedPerson, Standing,
+    Audiences, Comparison, LaterCampaign, Replaced, SealedCopy, SealedPerson, SharedPage, Standing,
 };
 
 /// Whether an attempt for the row `of` of which this holds may have reached its recipient.
@@ -263,6 +265,20 @@ impl Audiences for SqliteStore {
                 Ok((digest, (class.to_owned(), reason.to_owned())))
             })
             .collect()
+    }
+
+    async fn later_campaigns(&self, campaign: i64) -> Result<Vec<LaterCampaign>, StoreError> {
+        shared::later(self, campaign).await
+    }
+
+    async fn shared_people(
+        &self,
+        one: i64,
+        other: i64,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<SharedPage, StoreError> {
+        shared::page(self, one, other, after, limit).await
     }
 
     async fn comparison(&self, path: &Path) -> Result<Box<dyn Comparison>, StoreError> {

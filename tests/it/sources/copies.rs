@@ -26,7 +26,9 @@ fn moved(names: &[&str]) -> String {
 
 /// Who has one address.
 fn plain(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name},Ana,{name}@post.example,,\n")).collect()
+    let rows: Vec<String> =
+        names.iter().map(|name| format!("{name},Ana,{name}@post.example,,\n")).collect();
+    rows.concat()
 }
 
 /// A campaign without credentials of these rows, sealed and approved.

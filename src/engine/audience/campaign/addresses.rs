@@ -58,7 +58,7 @@ impl Addresses {
     }
 
     /// The person as the source said they are, before the seal judged where they are told.
-    pub(super) fn before_judged(self) -> Recipient {
+    pub(super) fn into_read(self) -> Recipient {
         self.copy.map_or(self.sealed, |copy| copy.row)
     }
 

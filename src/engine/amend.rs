@@ -19,6 +19,7 @@ use crate::domain::operator::may_sign;
 use crate::domain::track::NoticeState;
 use crate::store::amendments::{Amendable, Applied, NewAmendment};
 use crate::store::operators::OperatorRow;
+use crate::store::reports::DeliveryFilter;
 
 pub use conflicts::ConflictView;
 pub use signed::SignedAmendment;
@@ -60,10 +61,13 @@ struct Act<'a> {
     request: &'a Request,
     signers: &'a [Signer],
     operators: &'a [OperatorRow],
+    /// `give_up_after` is over: nobody waits for a credential any more.
+    gave_up: bool,
 }
 
 impl Engine {
-    /// Amends everybody named, each in a transaction with their class; tells who was and who was not.
+    /// Amends everybody named, each in a transaction with their class; tells who was and who was not. Whoever
+    /// means many calls it by the page: what it gives back grows with them.
     pub async fn amend(
         &self,
         name: &str,
@@ -99,7 +103,13 @@ impl Engine {
             };
             self.check_new_address(name, address).await?;
         }
-        let act = Act { people: &people, request, signers, operators: &operators };
+        let gave_up = match request.change.kind() {
+            AmendmentKind::Release | AmendmentKind::ReplaceAddress => {
+                self.has_given_up(&row, &people).await?
+            }
+            _ => false,
+        };
+        let act = Act { people: &people, request, signers, operators: &operators, gave_up };
         let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
         let numbers: Vec<u64> = numbers.into_iter().collect();
         let mut amended = Amended::default();
@@ -107,6 +117,20 @@ impl Engine {
             self.amend_some(&act, some, &mut amended).await?;
         }
         Ok(amended)
+    }
+
+    /// A page of the people in a class, by number, after `after`: number and `class/reason`; an empty one
+    /// ends them.
+    pub async fn of_class(
+        &self,
+        name: &str,
+        filter: &DeliveryFilter,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, String)>, EngineError> {
+        let row = self.campaign(name).await?;
+        let page = self.store.list_deliveries(row.id, filter, after, limit).await?;
+        Ok(page.into_iter().map(|one| (one.number, one.state.class.label())).collect())
     }
 
     /// How many of these people stand in which class, `class/reason`.

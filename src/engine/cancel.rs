@@ -10,16 +10,16 @@ use super::operators::Signer;
 use super::people::People;
 use super::progress::Progress;
 use super::{Engine, EngineError};
-use crate::domain::delivery::{DeliveryClass, Doubt};
+use crate::domain::delivery::{DeliveryClass, Doubt, ToldBy};
 use crate::domain::totals::DeliveryTotals;
 use crate::domain::track::{ContainmentState, NoticeState, Track};
 use crate::journal::WorkerLock;
-use crate::store::acts::ActKind;
+use crate::store::acts::{ActKind, Reached};
 use crate::store::deliveries::{DeliveryState, Move};
 use crate::store::reports::{DeliveryFilter, DeliveryListing};
 
 /// The reason of everybody who is let go by it.
-const REASON: &str = "cancelled";
+pub(super) const CANCELLED: &str = "cancelled";
 /// People moved in one transaction.
 const PAGE: u32 = 1_000;
 /// How long a running worker has to come to its end.
@@ -32,7 +32,8 @@ pub struct Cancelled {
     pub totals: DeliveryTotals,
     /// People who were told.
     pub told: u64,
-    /// People who may have been told.
+    /// People who may have been told: in doubt, in flight, or withdrawn and waived by an operator while
+    /// nobody knew.
     pub possibly_told: u64,
     /// People who were not told and will not be.
     pub untold: u64,
@@ -41,6 +42,28 @@ pub struct Cancelled {
     pub secured_untold: u64,
     /// The drafted campaign that corrects what was told; none where nobody was.
     pub correction: Option<PathBuf>,
+}
+
+/// People whom an operator let go although a notice reached them, or may have.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gone {
+    told: u64,
+    perhaps: u64,
+}
+
+impl Gone {
+    fn count(&mut self, listing: &DeliveryListing, reached: Option<Reached>) {
+        let is_gone =
+            matches!(listing.state.class, DeliveryClass::Withdrawn | DeliveryClass::Waived(_));
+        if !is_gone || listing.copy_of.is_some() {
+            return;
+        }
+        match reached {
+            Some(Reached::Surely) => self.told += 1,
+            Some(Reached::Perhaps) => self.perhaps += 1,
+            None => {}
+        }
+    }
 }
 
 impl Engine {
@@ -73,8 +96,8 @@ impl Engine {
         }
         self.stop_containment(&people, &signer.ledger_name()).await?;
         let _lock = self.wait_for_quiet(&people).await?;
-        self.let_go(&people, &signer.ledger_name(), progress).await?;
-        self.cancelled(&people).await
+        let gone = self.let_go(&people, &signer.ledger_name(), progress).await?;
+        self.cancelled(&people, gone).await
     }
 
     /// A campaign that is given up expires nothing more either.
@@ -116,25 +139,30 @@ impl Engine {
         }
     }
 
-    /// Lets everybody go who is open, page by page; doubts are held: nothing is sent again.
+    /// Lets everybody go who is open, page by page; doubts are held: nothing is sent again. Tells how many
+    /// were let go by an operator before although a notice reached them, or may have.
     async fn let_go(
         &self,
         people: &People,
         by: &str,
         progress: &dyn Progress,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Gone, EngineError> {
         let totals = self.store.delivery_totals(people.campaign).await?;
         progress.begin("Letting go", Some(totals.sealed), "people");
-        let (mut after, mut seen) = (None, 0);
+        let (mut after, mut seen, mut gone) = (None, 0, Gone::default());
         loop {
             let filter = DeliveryFilter::default();
             let page = self.store.list_deliveries(people.campaign, &filter, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.number);
             seen += page.len() as u64;
+            let numbers: Vec<u64> = page.iter().map(|listing| listing.number).collect();
+            let reached = self.store.reached(people.campaign, &numbers).await?;
             let mut moves = Vec::new();
             for listing in &page {
-                moves.extend(self.farewell(people, listing, by)?);
+                let reached = reached.get(&listing.number).copied();
+                gone.count(listing, reached);
+                moves.extend(self.farewell(people, listing, reached, by)?);
             }
             if !moves.is_empty() {
                 self.store.apply_to_idle(people.campaign, moves).await?;
@@ -142,26 +170,29 @@ impl Engine {
             progress.at(seen);
         }
         progress.end();
-        Ok(())
+        Ok(gone)
     }
 
+    /// Where somebody comes to by it, whom a notice has `reached` by the history of attempts: their class
+    /// alone does not say, since who was told and got another address is queued again.
     fn farewell(
         &self,
         people: &People,
         listing: &DeliveryListing,
+        reached: Option<Reached>,
         by: &str,
     ) -> Result<Option<Move>, EngineError> {
         let from = listing.state.class.clone();
         let to = match &from {
             DeliveryClass::InDoubt(Doubt::Due) => DeliveryClass::InDoubt(Doubt::Held),
-            // a doubt that was on its way to a second copy: the first may have been read
-            DeliveryClass::Queued | DeliveryClass::Deferred if listing.state.doubts > 0 => {
-                DeliveryClass::InDoubt(Doubt::Held)
-            }
             DeliveryClass::Queued
             | DeliveryClass::Deferred
             | DeliveryClass::Held(_)
-            | DeliveryClass::Fallback(_) => DeliveryClass::Waived(REASON.to_owned()),
+            | DeliveryClass::Fallback(_) => match reached {
+                Some(Reached::Surely) => DeliveryClass::Told(ToldBy::Accepted),
+                Some(Reached::Perhaps) => DeliveryClass::InDoubt(Doubt::Held),
+                None => DeliveryClass::Waived(CANCELLED.to_owned()),
+            },
             DeliveryClass::InDoubt(Doubt::Held)
             | DeliveryClass::Told(_)
             | DeliveryClass::Withdrawn
@@ -174,16 +205,17 @@ impl Engine {
         Ok(Some(Move { number: listing.number, from, to, state, line }))
     }
 
-    async fn cancelled(&self, people: &People) -> Result<Cancelled, EngineError> {
+    async fn cancelled(&self, people: &People, gone: Gone) -> Result<Cancelled, EngineError> {
         let totals = self.store.delivery_totals(people.campaign).await?;
         let untold = totals.reasons.get("waived/cancelled").copied().unwrap_or(0);
-        let possibly_told = totals.in_doubt + totals.in_flight;
-        let correction = match totals.told + possibly_told {
+        let told = totals.told + gone.told;
+        let possibly_told = totals.in_doubt + totals.in_flight + gone.perhaps;
+        let correction = match told + possibly_told {
             0 => None,
             _ => Some(self.draft_correction(people)?),
         };
         Ok(Cancelled {
-            told: totals.told,
+            told,
             possibly_told,
             untold,
             secured_untold: self.store.secured_untold(people.campaign).await?,

@@ -87,8 +87,9 @@ pub trait Comparison: Send {
 #[async_trait]
 pub trait Audiences {
     /// People whose notices stand in one of `classes` (any class where there are none) after `after`,
-    /// by number; second addresses are no people of their own. Whoever waits for a second copy, the
-    /// first one's fate unknown, stands in doubt.
+    /// by number; second addresses are no people of their own. Whom a notice reached, or may have, stands
+    /// as told or in doubt whatever class they came to since; and in that class, too, where it is one that
+    /// nothing is sent from.
     async fn sealed_people(
         &self,
         campaign: i64,
@@ -97,7 +98,8 @@ pub trait Audiences {
         limit: u32,
     ) -> Result<Vec<SealedPerson>, StoreError>;
 
-    /// Where the notices of those of `accounts` stand that are sealed in the campaign.
+    /// Where the notices of those of `accounts` stand that are sealed in the campaign; told or in doubt
+    /// whom one reached, or may have.
     async fn standings(
         &self,
         campaign: i64,

@@ -154,7 +154,11 @@ async fn what_does_not_fit_is_refused_and_says_why() {
         ("C0000002", to("bo@new.example"), "is withdrawn: that is final"),
         ("C0000003", Change::Release, "is queued: only who is held can be released"),
         ("C0000010", Change::Hold, "is fallback (address:invalid): nothing starts"),
-        ("C0000005", to("ED@post.example"), "E***@p***.example is the address the notice goes to"),
+        (
+            "C0000005",
+            to("ED@post.example"),
+            "E***@p***.example is the address the notice goes to now; hint:",
+        ),
     ] {
         let said = house.not_amended(account, change).await;
         assert!(said.contains(why), "{account}: {said}");
@@ -272,7 +276,7 @@ async fn the_notice_is_not_approved_while_rows_contradict_each_other() {
     let refused = house.sign(Track::Notice, ANN).await.unwrap_err().to_string();
     assert!(refused.contains("1 accounts of `thaw` have source rows that contradict"), "{refused}");
     assert!(refused.contains("hint: see `forthwith audience conflicts thaw`"), "{refused}");
-    let open = house.engine.conflicts(CAMPAIGN).await.unwrap();
+    let open = house.engine.conflicts(CAMPAIGN, None).await.unwrap();
     let [conflict] = open.as_slice() else { panic!("{open:?}") };
     assert_eq!((conflict.line, &conflict.others[..]), (Some(9), &[10][..]), "{conflict:?}");
     assert_eq!(
@@ -280,7 +284,7 @@ async fn the_notice_is_not_approved_while_rows_contradict_each_other() {
         ("C0000008", "h***@p***.example")
     );
     house.amended("C0000008", to("hal@right.example")).await;
-    assert!(house.engine.conflicts(CAMPAIGN).await.unwrap().is_empty());
+    assert!(house.engine.conflicts(CAMPAIGN, None).await.unwrap().is_empty());
     assert!(!house.sign(Track::Notice, ANN).await.unwrap());
     assert!(house.sign(Track::Notice, BOB).await.unwrap());
     house.run().await.unwrap();
@@ -311,6 +315,29 @@ async fn nobody_is_released_to_an_address_or_with_a_credential_that_forbids_it()
     assert_eq!(house.delivery_of("C0000002").await, ("held", "credential".into()));
     let said = house.not_amended("C0000002", Change::Release).await;
     assert!(said.contains("`forthwith secure run --retry-failed`"), "{said}");
+    sums_hold(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_given_up_nobody_is_held_for_a_credential_by_an_amendment() {
+    let clock = standing_clock();
+    let campaign = campaign_file("")
+        .replace("name = \"shop\"\n", "name = \"shop\"\ngive_up_after = \"72h\"\n");
+    let house = sealed(Plan { clock: clock.clone(), campaign, ..Plan::default() }).await;
+    let spoil = "UPDATE customer SET password_hash = 'no known form'
+                 WHERE id IN ('C0000002', 'C0000003', 'C0000008')";
+    crate::harness::tampering::execute(&house.shop, spoil).await;
+    house.approve(Track::Containment).await;
+    house.amended("C0000002", Change::Hold).await;
+    let nothing = crate::harness::tampering::Notes::default();
+    house.secure(forthwith::store::credentials::Pick::Pending, &nothing).await.unwrap();
+    house.amended("C0000002", Change::Release).await;
+    assert_eq!(house.delivery_of("C0000002").await, ("held", "credential".into()));
+    hours(&clock, 73);
+    house.amended("C0000008", Change::Release).await;
+    assert_eq!(house.delivery_of("C0000008").await, ("queued", String::new()));
+    house.amended("C0000003", to("cy@new.example")).await;
+    assert_eq!(house.delivery_of("C0000003").await, ("queued", String::new()));
     sums_hold(&house).await;
 }
 

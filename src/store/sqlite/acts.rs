@@ -1,6 +1,6 @@
 //! `Acts` on SQLite.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::campaigns::change_notice;
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, row, tokens};
 use crate::domain::track::Track;
-use crate::store::acts::{ActKind, Acts, LaunchRow, NewAct};
+use crate::store::acts::{ActKind, Acts, Doubtful, LaunchRow, NewAct, Reached};
 use crate::store::campaigns::NoticeMove;
 use crate::store::deliveries::Move;
 
@@ -126,6 +126,18 @@ impl Acts for SqliteStore {
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(moved.numbers.len() as u64)
+    }
+
+    async fn reached(
+        &self,
+        campaign: i64,
+        numbers: &[u64],
+    ) -> Result<HashMap<u64, Reached>, StoreError> {
+        self.reached_people(campaign, numbers).await
+    }
+
+    async fn doubts_about(&self, campaign: i64, number: u64) -> Result<Vec<Doubtful>, StoreError> {
+        self.doubts_about_person(campaign, number).await
     }
 
     async fn leased_chunks(&self, campaign: i64) -> Result<u64, StoreError> {

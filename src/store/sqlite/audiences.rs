@@ -7,41 +7,51 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::comparison::SqliteComparison;
+use super::reached::reached;
 use super::{SqliteStore, StoreError, row};
 use crate::domain::class_selector::ClassSelector;
 use crate::store::audiences::{Audiences, Comparison, SealedPerson, Standing};
 
-/// The class and reason of `d`. Whoever waits for a second copy, the first one's fate unknown, stands as
-/// queued or deferred but may have been told: here they are in doubt.
+/// The class and reason of `d`, but for whom a notice reached or may have reached, whatever class they came
+/// to since: they are told, or in doubt. Nobody is told twice by another campaign, nor missed by a
+/// correction.
 macro_rules! standing {
     () => {
-        "CASE WHEN d.class IN ('queued', 'deferred') AND EXISTS (
-                  SELECT 1 FROM outcome AS o
-                  WHERE o.campaign_id = d.campaign_id AND o.number = d.number
-                    AND o.result = 'in-doubt'
-                    AND NOT EXISTS (
-                            SELECT 1 FROM resolution AS s
-                            WHERE s.campaign_id = o.campaign_id AND s.number = o.number
-                              AND s.generation = o.generation AND s.n = o.n
-                              AND s.result = 'not-sent'))
-              THEN 'in-doubt/due'
-              ELSE COALESCE(d.class, 'queued') || '/' || COALESCE(d.reason, '') END"
+        concat!(
+            "CASE WHEN d.class IN ('told', 'in-doubt') THEN d.class || '/' || d.reason
+                  ELSE COALESCE(
+                      CASE ",
+            reached!(),
+            "          WHEN 'accepted' THEN 'told/accepted'
+                       WHEN 'in-doubt' THEN
+                           CASE WHEN d.class IN ('queued', 'deferred') THEN 'in-doubt/due'
+                                ELSE 'in-doubt/held' END
+                       END,
+                      COALESCE(d.class, 'queued') || '/' || COALESCE(d.reason, '')) END"
+        )
     };
 }
 
+// Who is held, for post or let go is found by that class, too: whoever names it means those whom the first
+// campaign counts in it.
 const PEOPLE: &str = concat!(
     "SELECT number, body FROM (
          SELECT r.number, r.body, ",
     standing!(),
-    " AS standing
+    " AS standing,
+                CASE WHEN d.class NOT IN ('queued', 'deferred')
+                     THEN d.class || '/' || d.reason ELSE '' END AS counted
          FROM recipient AS r
          LEFT JOIN delivery AS d ON d.campaign_id = $2 AND d.number = r.number
          WHERE r.seal_id = $3 AND r.number > $4 AND r.copy_of IS NULL)
      WHERE $1 = '[]' OR EXISTS (
                SELECT 1 FROM json_each($1) AS j
-               WHERE standing = (j.value ->> 'c') || '/' || (j.value ->> 'r')
+               WHERE (j.value ->> 'r' IS NOT NULL
+                      AND (j.value ->> 'c') || '/' || (j.value ->> 'r') IN (standing, counted))
                   OR (j.value ->> 'r' IS NULL
-                      AND substr(standing, 1, length(j.value ->> 'c') + 1) = (j.value ->> 'c') || '/'))
+                      AND (j.value ->> 'c') || '/'
+                          IN (substr(standing, 1, length(j.value ->> 'c') + 1),
+                              substr(counted, 1, length(j.value ->> 'c') + 1))))
      ORDER BY number
      LIMIT $5"
 );
@@ -121,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn accounts_are_looked_up_by_key_and_never_walked() {
         let steps = steps(STANDINGS).await;
-        for table in ["a", "r", "d"] {
+        for table in ["a", "r", "d", "b"] {
             let by_key = format!("SEARCH {table} USING PRIMARY KEY");
             assert!(steps.iter().any(|step| step.starts_with(&by_key)), "{table}: {steps:?}");
         }

@@ -24,6 +24,7 @@ mod plans;
 mod publish;
 #[cfg(test)]
 mod query_plan;
+mod reached;
 mod rechecks;
 mod reports;
 mod seals;

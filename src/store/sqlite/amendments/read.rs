@@ -36,6 +36,7 @@ struct PersonColumns {
     carrier: Option<i64>,
     has_token: i64,
     is_unsecured: i64,
+    is_group_unsecured: i64,
     doubt: Option<i64>,
     #[sqlx(flatten)]
     state: StateColumns,
@@ -58,6 +59,35 @@ impl AmendedRows {
         self.at_address.get(&number).copied().unwrap_or_else(|| row::uint(sealed))
     }
 }
+
+/// People as an amendment must know them. A second address has no credential of its own but its person's;
+/// a notice for several accounts speaks of all of theirs.
+const AMENDABLE: &str = "SELECT r.number, r.salt, r.body, f.leader AS carrier, d.class, d.reason,
+            d.generation, d.doubts, d.attempts, d.first_attempt_at, d.due_at,
+            EXISTS (SELECT 1 FROM reset_token AS t
+                    WHERE t.campaign_id = $1 AND t.number = r.number
+                      AND t.generation = COALESCE(d.generation, 1)) AS has_token,
+            EXISTS (SELECT 1 FROM credential AS k
+                    WHERE k.campaign_id = $1 AND k.number = COALESCE(r.copy_of, r.number)
+                      AND k.class = 'failed') AS is_unsecured,
+            EXISTS (SELECT 1
+                    FROM follower AS own
+                    CROSS JOIN follower AS g INDEXED BY follower_by_leader
+                      ON g.campaign_id = $1 AND g.leader = own.leader
+                    CROSS JOIN credential AS k ON k.campaign_id = $1 AND k.number = g.number
+                    WHERE own.campaign_id = $1 AND own.number = r.number AND own.kind <> 'copy'
+                      AND g.kind <> 'copy' AND k.class = 'failed') AS is_group_unsecured,
+            (SELECT MAX(o.n) FROM outcome AS o
+             WHERE o.campaign_id = $1 AND o.number = r.number
+               AND o.generation = COALESCE(d.generation, 1)
+               AND o.result = 'in-doubt') AS doubt
+     FROM json_each($3) AS j
+     CROSS JOIN recipient AS r
+       ON r.seal_id = $2 AND r.number = CAST(j.value AS INTEGER)
+     LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
+     LEFT JOIN follower AS f
+       ON f.campaign_id = $1 AND f.number = r.number AND f.kind = 'carried'
+     ORDER BY r.number";
 
 /// Signatures by (number, n).
 type Signatures = HashMap<(i64, i64), Vec<(i64, [u8; 64])>>;
@@ -95,6 +125,7 @@ impl PersonColumns {
             state,
             has_token: self.has_token == 1,
             is_unsecured: self.is_unsecured == 1,
+            is_group_unsecured: self.is_group_unsecured == 1,
             doubt: self.doubt.map(|n| AttemptKey { number, generation, n: row::small(n) }),
             carrier: self.carrier.map(row::uint),
             copies: Vec::new(),
@@ -111,33 +142,13 @@ impl SqliteStore {
     ) -> Result<Vec<Amendable>, StoreError> {
         let seal = self.seal_of(campaign).await?;
         let wanted = json!(numbers).to_string();
-        let people: Vec<PersonColumns> = sqlx::query_as(
-            "SELECT r.number, r.salt, r.body, f.leader AS carrier, d.class, d.reason,
-                    d.generation, d.doubts, d.attempts, d.first_attempt_at, d.due_at,
-                    EXISTS (SELECT 1 FROM reset_token AS t
-                            WHERE t.campaign_id = $1 AND t.number = r.number
-                              AND t.generation = COALESCE(d.generation, 1)) AS has_token,
-                    EXISTS (SELECT 1 FROM credential AS k
-                            WHERE k.campaign_id = $1 AND k.number = r.number
-                              AND k.class = 'failed') AS is_unsecured,
-                    (SELECT MAX(o.n) FROM outcome AS o
-                     WHERE o.campaign_id = $1 AND o.number = r.number
-                       AND o.generation = COALESCE(d.generation, 1)
-                       AND o.result = 'in-doubt') AS doubt
-             FROM json_each($3) AS j
-             CROSS JOIN recipient AS r
-               ON r.seal_id = $2 AND r.number = CAST(j.value AS INTEGER)
-             LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-             LEFT JOIN follower AS f
-               ON f.campaign_id = $1 AND f.number = r.number AND f.kind = 'carried'
-             ORDER BY r.number",
-        )
-        .bind(campaign)
-        .bind(seal)
-        .bind(&wanted)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("read whom to amend"))?;
+        let people: Vec<PersonColumns> = sqlx::query_as(AMENDABLE)
+            .bind(campaign)
+            .bind(seal)
+            .bind(&wanted)
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("read whom to amend"))?;
         let mut copies = self.copies_of(campaign, &wanted).await?;
         let mut amendments = self.amendments_of(campaign, &wanted).await?;
         people

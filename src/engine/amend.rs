@@ -11,6 +11,8 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use super::operators::{Signer, check_two_voices};
 use super::people::People;
 use super::{Engine, EngineError};
@@ -18,6 +20,7 @@ use crate::domain::amendment::{Amendment, AmendmentKind, Change};
 use crate::domain::operator::may_sign;
 use crate::domain::track::NoticeState;
 use crate::store::amendments::{Amendable, Applied, NewAmendment};
+use crate::store::campaigns::CampaignRow;
 use crate::store::operators::OperatorRow;
 use crate::store::reports::DeliveryFilter;
 
@@ -57,12 +60,14 @@ pub struct Amended {
 
 /// One act: the request with all it is judged by.
 struct Act<'a> {
+    row: &'a CampaignRow,
     people: &'a People,
     request: &'a Request,
     signers: &'a [Signer],
     operators: &'a [OperatorRow],
-    /// `give_up_after` is over: nobody waits for a credential any more.
-    gave_up: bool,
+    /// `give_up_after` is over: nobody waits for a credential any more. Looked up once, where somebody
+    /// would.
+    gave_up: OnceCell<bool>,
 }
 
 impl Engine {
@@ -103,13 +108,9 @@ impl Engine {
             };
             self.check_new_address(name, address).await?;
         }
-        let gave_up = match request.change.kind() {
-            AmendmentKind::Release | AmendmentKind::ReplaceAddress => {
-                self.has_given_up(&row, &people).await?
-            }
-            _ => false,
-        };
-        let act = Act { people: &people, request, signers, operators: &operators, gave_up };
+        let gave_up = OnceCell::new();
+        let act =
+            Act { row: &row, people: &people, request, signers, operators: &operators, gave_up };
         let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
         let numbers: Vec<u64> = numbers.into_iter().collect();
         let mut amended = Amended::default();
@@ -219,6 +220,11 @@ impl Engine {
             // A copy goes with its person.
             let copies = || found.values().flat_map(|person| &person.copies);
             open.retain(|number| !copies().any(|copy| copy == number));
+        }
+        let would_wait = |one: &Amendable| one.is_unsecured || one.is_group_unsecured;
+        if found.values().any(would_wait) {
+            let looked_up = || self.has_given_up(act.row, act.people);
+            act.gave_up.get_or_try_init(looked_up).await?;
         }
         let mut planned = Vec::new();
         for number in open.clone() {

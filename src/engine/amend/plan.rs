@@ -134,7 +134,7 @@ fn standing(
     let is_unsecured = person.is_unsecured || (with_group && person.is_group_unsecured);
     Standing {
         address: if replaced { AddressReason::Suspect } else { recipient.reason },
-        is_unsecured: is_unsecured && !act.gave_up,
+        is_unsecured: is_unsecured && act.gave_up.get() != Some(&true),
     }
 }
 

@@ -12,22 +12,36 @@ use super::{SqliteStore, StoreError, row};
 use crate::domain::delivery::AttemptKey;
 use crate::store::acts::{Doubtful, Reached};
 
-/// Attempts that spoke to the person of `d`, as `w` (generation and n of the last one, where there is one):
-/// their own, their carrier's, those of whoever carried them before.
+/// Attempts `o` that spoke to a person, `w` being whose they are (generation and n of the last one, where
+/// there is one): their own, their carrier's, those of whoever carried them before.
 macro_rules! spoken {
-    () => {
-        "(SELECT d.number AS number, NULL AS generation, NULL AS n
-          UNION ALL
-          SELECT f.leader, NULL, NULL
-          FROM follower AS f
-          WHERE f.campaign_id = d.campaign_id AND f.number = d.number AND f.kind = 'carried'
-          UNION ALL
-          SELECT b.carrier, b.generation, b.n
-          FROM named_before AS b
-          WHERE b.campaign_id = d.campaign_id AND b.number = d.number) AS w
-         CROSS JOIN outcome AS o
-           ON o.campaign_id = d.campaign_id AND o.number = w.number
-          AND (w.generation IS NULL OR (o.generation, o.n) <= (w.generation, w.n))"
+    ($campaign:literal, $number:literal) => {
+        concat!(
+            "(SELECT ",
+            $number,
+            " AS number, NULL AS generation, NULL AS n
+              UNION ALL
+              SELECT f.leader, NULL, NULL
+              FROM follower AS f
+              WHERE f.campaign_id = ",
+            $campaign,
+            " AND f.number = ",
+            $number,
+            " AND f.kind = 'carried'
+              UNION ALL
+              SELECT b.carrier, b.generation, b.n
+              FROM named_before AS b
+              WHERE b.campaign_id = ",
+            $campaign,
+            " AND b.number = ",
+            $number,
+            ") AS w
+             CROSS JOIN outcome AS o
+               ON o.campaign_id = ",
+            $campaign,
+            " AND o.number = w.number
+              AND (w.generation IS NULL OR (o.generation, o.n) <= (w.generation, w.n))"
+        )
     };
 }
 
@@ -37,7 +51,7 @@ macro_rules! reached {
         concat!(
             "(SELECT MIN(o.result)
               FROM ",
-            $crate::store::sqlite::reached::spoken!(),
+            $crate::store::sqlite::reached::spoken!("d.campaign_id", "d.number"),
             " WHERE o.result = 'accepted'
                  OR (o.result = 'in-doubt'
                      AND NOT EXISTS (
@@ -64,18 +78,17 @@ const REACHED: &str = concat!(
 
 const DOUBTS: &str = concat!(
     "SELECT o.number, o.generation, o.n, i.dated_at
-     FROM delivery AS d
-     CROSS JOIN ",
-    spoken!(),
+     FROM ",
+    spoken!("$1", "$2"),
     " JOIN intent AS i
         ON i.campaign_id = o.campaign_id AND i.number = o.number
        AND i.generation = o.generation AND i.n = o.n
-     WHERE d.campaign_id = $1 AND d.number = $2 AND o.result = 'in-doubt'
+     WHERE o.result = 'in-doubt'
        AND NOT EXISTS (SELECT 1 FROM resolution AS s
                        WHERE s.campaign_id = o.campaign_id AND s.number = o.number
                          AND s.generation = o.generation AND s.n = o.n
                          AND s.result = 'not-sent')
-     ORDER BY o.number = d.number DESC, o.generation DESC, o.n DESC"
+     ORDER BY o.number = $2 DESC, o.generation DESC, o.n DESC"
 );
 
 impl SqliteStore {

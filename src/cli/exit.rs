@@ -33,7 +33,7 @@ pub enum CliError {
     #[error("nothing was done")]
     Declined,
     /// A file named on the command line.
-    #[error("`{path}`: {source}")]
+    #[error("`{path}`: {source}; hint: check the path and who may read it")]
     File {
         /// The file.
         path: String,
@@ -156,7 +156,7 @@ mod tests {
             path: "p".into(),
             source: io::Error::new(io::ErrorKind::NotFound, "not there"),
         };
-        assert_eq!(words(&file), "error: `p`: not there");
+        assert_eq!(words(&file), "error: `p`: not there\nhint: check the path and who may read it");
         let runtime = CliError::Runtime(io::Error::other("no threads"));
         assert_eq!(words(&runtime), "error: cannot start: no threads");
     }

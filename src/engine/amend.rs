@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use super::audience::later::Later;
 use super::operators::{Signer, check_two_voices};
 use super::people::People;
 use super::{Engine, EngineError};
@@ -65,6 +66,8 @@ struct Act<'a> {
     request: &'a Request,
     signers: &'a [Signer],
     operators: &'a [OperatorRow],
+    /// Campaigns that were sealed of this one, where somebody would be queued.
+    later: &'a [Later],
     /// `give_up_after` is over: nobody waits for a credential any more. Looked up once, where somebody
     /// would.
     gave_up: OnceCell<bool>,
@@ -108,9 +111,17 @@ impl Engine {
             };
             self.check_new_address(name, address).await?;
         }
-        let gave_up = OnceCell::new();
-        let act =
-            Act { row: &row, people: &people, request, signers, operators: &operators, gave_up };
+        let queues = matches!(request.change, Change::Release | Change::ReplaceAddress(_));
+        let later = if queues { self.later(row.id).await? } else { Vec::new() };
+        let act = Act {
+            row: &row,
+            people: &people,
+            request,
+            signers,
+            operators: &operators,
+            later: &later,
+            gave_up: OnceCell::new(),
+        };
         let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
         let numbers: Vec<u64> = numbers.into_iter().collect();
         let mut amended = Amended::default();
@@ -229,7 +240,7 @@ impl Engine {
         let mut planned = Vec::new();
         for number in open.clone() {
             let plan = match found.get(&number) {
-                Some(person) => self.plan_amendment(act, person),
+                Some(person) => self.plan_amendment(act, person).await,
                 None => Err(EngineError::refused("there is no such recipient")),
             };
             match plan {

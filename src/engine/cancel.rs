@@ -14,9 +14,9 @@ use crate::domain::delivery::{DeliveryClass, Doubt, ToldBy};
 use crate::domain::totals::DeliveryTotals;
 use crate::domain::track::{ContainmentState, NoticeState, Track};
 use crate::journal::WorkerLock;
-use crate::store::acts::{ActKind, Reached};
+use crate::store::acts::ActKind;
 use crate::store::deliveries::{DeliveryState, Move};
-use crate::store::reports::{DeliveryFilter, DeliveryListing};
+use crate::store::reports::{DeliveryFilter, DeliveryListing, Reached};
 
 /// The reason of everybody who is let go by it.
 pub(super) const CANCELLED: &str = "cancelled";
@@ -52,16 +52,16 @@ struct Gone {
 }
 
 impl Gone {
-    fn count(&mut self, listing: &DeliveryListing, reached: Option<Reached>) {
+    fn count(&mut self, listing: &DeliveryListing) {
         let is_gone =
             matches!(listing.state.class, DeliveryClass::Withdrawn | DeliveryClass::Waived(_));
         if !is_gone || listing.copy_of.is_some() {
             return;
         }
-        match reached {
-            Some(Reached::Surely) => self.told += 1,
-            Some(Reached::Perhaps) => self.perhaps += 1,
-            None => {}
+        match listing.reached {
+            Reached::Yes => self.told += 1,
+            Reached::Perhaps => self.perhaps += 1,
+            Reached::No => {}
         }
     }
 }
@@ -85,7 +85,8 @@ impl Engine {
         match from {
             NoticeState::Closed => {
                 return Err(EngineError::refused(format!(
-                    "campaign `{name}` is closed: everybody was told or let go by name"
+                    "campaign `{name}` is closed: everybody was told or let go by name; hint: \
+                     `forthwith campaign status {name}`"
                 )));
             }
             NoticeState::Cancelled => progress.note("it was cancelled before; going on from there"),
@@ -156,13 +157,10 @@ impl Engine {
             let Some(last) = page.last() else { break };
             after = Some(last.number);
             seen += page.len() as u64;
-            let numbers: Vec<u64> = page.iter().map(|listing| listing.number).collect();
-            let reached = self.store.reached(people.campaign, &numbers).await?;
             let mut moves = Vec::new();
             for listing in &page {
-                let reached = reached.get(&listing.number).copied();
-                gone.count(listing, reached);
-                moves.extend(self.farewell(people, listing, reached, by)?);
+                gone.count(listing);
+                moves.extend(self.farewell(people, listing, by)?);
             }
             if !moves.is_empty() {
                 self.store.apply_to_idle(people.campaign, moves).await?;
@@ -173,13 +171,12 @@ impl Engine {
         Ok(gone)
     }
 
-    /// Where somebody comes to by it, whom a notice has `reached` by the history of attempts: their class
-    /// alone does not say, since who was told and got another address is queued again.
+    /// Where somebody comes to by it. Whether a notice reached them their class alone does not say: who was
+    /// told and got another address is queued again.
     fn farewell(
         &self,
         people: &People,
         listing: &DeliveryListing,
-        reached: Option<Reached>,
         by: &str,
     ) -> Result<Option<Move>, EngineError> {
         let from = listing.state.class.clone();
@@ -188,10 +185,10 @@ impl Engine {
             DeliveryClass::Queued
             | DeliveryClass::Deferred
             | DeliveryClass::Held(_)
-            | DeliveryClass::Fallback(_) => match reached {
-                Some(Reached::Surely) => DeliveryClass::Told(ToldBy::Accepted),
-                Some(Reached::Perhaps) => DeliveryClass::InDoubt(Doubt::Held),
-                None => DeliveryClass::Waived(CANCELLED.to_owned()),
+            | DeliveryClass::Fallback(_) => match listing.reached {
+                Reached::Yes => DeliveryClass::Told(ToldBy::Accepted),
+                Reached::Perhaps => DeliveryClass::InDoubt(Doubt::Held),
+                Reached::No => DeliveryClass::Waived(CANCELLED.to_owned()),
             },
             DeliveryClass::InDoubt(Doubt::Held)
             | DeliveryClass::Told(_)

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::audience::later::Later;
 use super::campaign_file::Mode;
 use super::cancel::CANCELLED;
 use super::link::sent_again;
@@ -14,6 +15,7 @@ use super::{Engine, EngineError};
 use crate::domain::amendment::waived;
 use crate::domain::delivery::{DeliveryClass, Doubt, ToldBy};
 use crate::domain::duration::HumanDuration;
+use crate::domain::operator::may_sign;
 use crate::domain::track::{NoticeState, Track};
 use crate::secret::digest::LpBuilder;
 use crate::store::acts::Doubtful;
@@ -49,6 +51,8 @@ struct Settling<'a> {
     signer: &'a Signer,
     token_for: Option<HumanDuration>,
     is_cancelled: bool,
+    /// Campaigns that were sealed of this one, where somebody would be told again.
+    later: &'a [Later],
 }
 
 /// What one person's doubt comes to.
@@ -110,14 +114,25 @@ impl Engine {
         if reason.trim().is_empty() {
             return Err(EngineError::refused("a doubt is settled with a reason; hint: `--reason`"));
         }
+        may_sign(&signer.row.operator, self.clock.now())?;
         let (row, people) = self.people(name).await?;
         let is_cancelled = row.control.notice == NoticeState::Cancelled;
-        let token_for = match verdict {
-            Verdict::NotSent if !is_cancelled => self.token_for(&row, &people).await?,
-            _ => None,
+        let (token_for, later) = match verdict {
+            // it is sent again
+            Verdict::NotSent if !is_cancelled => {
+                (self.token_for(&row, &people).await?, self.later(row.id).await?)
+            }
+            _ => (None, Vec::new()),
         };
-        let settling =
-            Settling { people: &people, verdict, reason, signer, token_for, is_cancelled };
+        let settling = Settling {
+            people: &people,
+            verdict,
+            reason,
+            signer,
+            token_for,
+            is_cancelled,
+            later: &later,
+        };
         let (mut moves, mut resolutions) = (Vec::new(), Vec::new());
         let mut renewed = HashSet::new();
         let mut settled = HashSet::new();
@@ -156,7 +171,7 @@ impl Engine {
     /// What one person's doubt comes to. That nothing was sent is said of every attempt whose fate was
     /// unknown, also of those that were sent again since.
     async fn settle(&self, settling: &Settling<'_>, number: u64) -> Result<Settled, EngineError> {
-        let Settling { people, verdict, signer, is_cancelled, .. } = *settling;
+        let Settling { people, verdict, signer, is_cancelled, later, .. } = *settling;
         let (name, now) = (&people.name, self.clock.now());
         let Some(found) = self.store.delivery(people.campaign, number).await? else {
             return Err(EngineError::refused(format!(
@@ -174,6 +189,7 @@ impl Engine {
             )));
         }
         let recipient = people.open(number, &found.body.unwrap_or_default())?;
+        self.check_not_in_later(people, later, number, &recipient.account).await?;
         let doubts = self.store.doubts_about(people.campaign, number).await?;
         let newest = doubts.first().ok_or_else(|| {
             EngineError::Broken(format!("recipient {number} is in doubt without an attempt"))

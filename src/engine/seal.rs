@@ -59,8 +59,8 @@ impl Engine {
         let people = self.people_to_seal(name, &file).await?;
         if let Some(live) = self.store.live_seal(people.campaign).await? {
             return Err(EngineError::refused(format!(
-                "campaign `{name}` was sealed at {} with {} people; people are frozen, so a further \
-                 audience is a further campaign",
+                "campaign `{name}` was sealed at {} with {} people; hint: people are frozen, so a \
+                 further audience is a further campaign",
                 live.sealed_at.map(|at| at.to_string()).unwrap_or_default(),
                 live.totals.sealed
             )));
@@ -69,11 +69,14 @@ impl Engine {
         // Two loads into one staging file would each count the other's rows as their own.
         let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         let mut staging = self.store.staging(&path).await?;
-        let (rejects, excluded) =
-            self.load(name, &file, &people, staging.as_mut(), progress).await?;
+        // Kept to the end: where earlier campaigns have a part in it, it holds the worker's lock, and none
+        // of them goes on before this seal stands.
+        let (rejects, source) = self.load(name, &file, &people, staging.as_mut(), progress).await?;
         self.keep_duplicates(name, staging.as_mut()).await?;
         name_groups(&people, staging.as_mut()).await?;
+        let excluded = source.excluded();
         let row = self.publish(&file, &people, staging.as_mut(), excluded, progress).await?;
+        drop(source);
         drop(staging);
         remove_staging(&path)?;
         Ok(Sealed { row, rejects })
@@ -124,7 +127,7 @@ impl Engine {
         people: &People,
         staging: &mut dyn Staging,
         progress: &dyn Progress,
-    ) -> Result<(RejectSummary, Excluded), EngineError> {
+    ) -> Result<(RejectSummary, Box<dyn Source>), EngineError> {
         // what earlier campaigns take out changes while the source does not: it is read anew
         let may_go_on = file.audience.minus.is_empty() && file.audience.intersect.is_empty();
         let as_of = self.clock.now();
@@ -138,14 +141,14 @@ impl Engine {
             } else if rules.provenance != loaded.rules {
                 progress.note("the rules people are judged by changed since; loading it anew");
             } else {
-                return Ok((summary, Excluded::new()));
+                return Ok((summary, source));
             }
         }
         staging.restart().await?;
         let mut source = self.open_audience(name, file, progress).await?;
         let loading = Loading { name, file, people, rules, as_of };
         let rejects = self.load_from(source.as_mut(), loading, staging, progress).await?;
-        Ok((rejects, source.excluded()))
+        Ok((rejects, source))
     }
 
     /// Stages everything that a source has.
@@ -305,6 +308,7 @@ impl Engine {
             root: *root.as_bytes(),
             chunk_roots,
             excluded,
+            readings: self.readings(file).await?,
         };
         progress.begin("Freezing", Some(totals.sealed + copies), "rows");
         let line = entry.line(self.clock.now());

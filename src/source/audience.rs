@@ -42,10 +42,17 @@ pub struct PeopleOf {
     pub classes: Vec<ClassSelector>,
 }
 
+impl PeopleOf {
+    /// `told, in-doubt`.
+    pub fn classes_in_words(&self) -> String {
+        let classes: Vec<String> = self.classes.iter().map(ToString::to_string).collect();
+        classes.join(", ")
+    }
+}
+
 impl std::fmt::Display for PeopleOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let classes: Vec<String> = self.classes.iter().map(ToString::to_string).collect();
-        write!(f, "{} ({})", self.campaign, classes.join(", "))
+        write!(f, "{} ({})", self.campaign, self.classes_in_words())
     }
 }
 
@@ -67,13 +74,16 @@ impl AudienceSettings {
         }
     }
 
-    /// Every campaign whose people it takes, leaves out or keeps.
-    pub fn campaigns(&self) -> impl Iterator<Item = &PeopleOf> {
+    /// Every campaign whose people it takes (`from`), keeps (`intersect`) or leaves out (`minus`), with
+    /// the word for which.
+    pub fn campaigns(&self) -> impl Iterator<Item = (&'static str, &PeopleOf)> {
         let origin = match &self.origin {
             AudienceOrigin::Campaign(people) => Some(people),
             AudienceOrigin::Source(_) => None,
         };
-        origin.into_iter().chain(&self.intersect).chain(&self.minus)
+        let kept = self.intersect.iter().map(|people| ("intersect", people));
+        let left_out = self.minus.iter().map(|people| ("minus", people));
+        origin.map(|people| ("from", people)).into_iter().chain(kept).chain(left_out)
     }
 }
 
@@ -165,8 +175,9 @@ mod tests {
         );
         let audience = parse(&text).unwrap();
         assert_eq!(audience.provenance(), ("csv", "p".into()));
-        let named: Vec<String> = audience.campaigns().map(ToString::to_string).collect();
-        assert_eq!(named, ["all (fallback/bounced)", "first (told, in-doubt)"]);
+        let named: Vec<String> =
+            audience.campaigns().map(|(step, part)| format!("{step} {part}")).collect();
+        assert_eq!(named, ["intersect all (fallback/bounced)", "minus first (told, in-doubt)"]);
         assert_eq!(audience.expect.rows, Some(10));
         let campaign = parse("campaign = { name = \"first\", classes = [\"told\"] }").unwrap();
         assert_eq!(campaign.provenance(), ("campaign", "first (told)".into()));

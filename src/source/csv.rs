@@ -10,7 +10,7 @@ use csv::{ByteRecord, ReaderBuilder, Terminator};
 use super::header::{self, failed};
 use super::mapping::{Mapping, Refusal};
 use super::record::Records;
-use super::{CsvSettings, Progress, Reject, Row, Source, SourceError, Tap, Unit};
+use super::{CsvSettings, Progress, Row, Source, SourceError, Tap, Unit};
 
 /// A CSV file being read.
 pub struct CsvSource {
@@ -68,12 +68,7 @@ impl CsvSource {
                 .map_err(|source| failed(&self.origin, line, source.into()))
                 .map(|values| self.mapping.read(values))?,
         };
-        Ok(Some(match read {
-            Ok(recipient) => Row::Good { line, recipient: Box::new(recipient) },
-            Err(Refusal { column, reason }) => {
-                Row::Rejected(Reject { line, column, reason, raw: self.records.raw().to_vec() })
-            }
-        }))
+        Ok(Some(Row::of(line, read, || self.records.raw().to_vec())))
     }
 }
 
@@ -170,7 +165,7 @@ mod tests {
     use rand::rngs::SmallRng;
     use rand::{RngExt, SeedableRng};
 
-    use super::super::Encoding;
+    use super::super::{Encoding, Reject};
     use super::*;
     use crate::domain::address::AddressReason;
     use crate::domain::recipient::Recipient;

@@ -26,6 +26,8 @@ use async_trait::async_trait;
 use crate::database::DatabaseError;
 use crate::domain::recipient::Recipient;
 
+use self::mapping::Refusal;
+
 pub use self::audience::{AudienceOrigin, AudienceSettings, PeopleOf};
 pub use self::csv::CsvSource;
 pub use self::encoding::{Encoding, EncodingFault};
@@ -50,6 +52,18 @@ pub enum Row {
     },
     /// A row that names no account, or whose facts cannot be read; kept, never sealed.
     Rejected(Reject),
+}
+
+impl Row {
+    /// What a row that was read comes to; `raw` gives its bytes where it is to be kept.
+    fn of(line: u64, read: Result<Recipient, Refusal>, raw: impl FnOnce() -> Vec<u8>) -> Self {
+        match read {
+            Ok(recipient) => Self::Good { line, recipient: Box::new(recipient) },
+            Err(Refusal { column, reason }) => {
+                Self::Rejected(Reject { line, column, reason, raw: raw() })
+            }
+        }
+    }
 }
 
 /// How far a source has been read.

@@ -15,7 +15,7 @@ use super::header::failed;
 use super::json::{Fault, Keys};
 use super::mapping::{Mapping, Refusal};
 use super::record::Records;
-use super::{Encoding, NdjsonSettings, Progress, Reject, Row, Source, SourceError, Tap, Unit};
+use super::{Encoding, NdjsonSettings, Progress, Row, Source, SourceError, Tap, Unit};
 
 /// Objects looked at for the mapped keys before the first row is given.
 const LOOK_OBJECTS: usize = 1_000;
@@ -142,12 +142,7 @@ impl NdjsonSource {
                 Err(Refusal { column, reason })
             }
         };
-        match read {
-            Ok(recipient) => Row::Good { line, recipient: Box::new(recipient) },
-            Err(Refusal { column, reason }) => {
-                Row::Rejected(Reject { line, column, reason, raw: self.lines.raw().to_vec() })
-            }
-        }
+        Row::of(line, read, || self.lines.raw().to_vec())
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use self::rows::{Fault, Reader};
 use self::select::one_select;
 use super::mapping::Mapping;
-use super::{Progress, Reject, Row, Source, SourceError, SqlSettings, Tap, Unit};
+use super::{Progress, Row, Source, SourceError, SqlSettings, Tap, Unit};
 use crate::database::{Database, Table};
 
 /// Rows read ahead of whoever takes them.
@@ -79,18 +79,15 @@ impl SqlSource {
     }
 
     fn row(&self, values: &ByteRecord, tap: Tap<'_>) -> Row {
-        let line = self.read;
-        match self.mapping.read(values) {
-            Ok(recipient) => {
-                tap(&recipient.canonical());
-                Row::Good { line, recipient: Box::new(recipient) }
-            }
-            Err(refusal) => {
-                let raw = as_csv(values);
-                tap(&raw);
-                Row::Rejected(Reject { line, column: refusal.column, reason: refusal.reason, raw })
-            }
+        let read = self.mapping.read(values);
+        if let Ok(recipient) = &read {
+            tap(&recipient.canonical());
         }
+        Row::of(self.read, read, || {
+            let raw = as_csv(values);
+            tap(&raw);
+            raw
+        })
     }
 }
 

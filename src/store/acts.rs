@@ -1,7 +1,5 @@
 //! Acts upon a whole campaign: letting a live track loose, cancelling, closing.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -60,15 +58,6 @@ pub struct NewAct {
     pub at: Timestamp,
 }
 
-/// Whether a notice reached a person, by the history of their attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reached {
-    /// A relay took one.
-    Surely,
-    /// One may have been taken: its fate is unknown, and nobody said that it was not sent.
-    Perhaps,
-}
-
 /// An attempt whose fate is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Doubtful {
@@ -105,14 +94,6 @@ pub trait Acts {
     /// Applies moves of people none of whose attempts is open; returns how many really changed. An
     /// attempt on its way ends as it ends, and its person is left to it.
     async fn apply_to_idle(&self, campaign: i64, moves: Vec<Move>) -> Result<u64, StoreError>;
-
-    /// Those of some people whom a notice reached, or may have, whatever class they came to since: one of
-    /// their own, in any generation, or one that named them.
-    async fn reached(
-        &self,
-        campaign: i64,
-        numbers: &[u64],
-    ) -> Result<HashMap<u64, Reached>, StoreError>;
 
     /// The attempts about a person whose fate is unknown: their own first, the newest first.
     async fn doubts_about(&self, campaign: i64, number: u64) -> Result<Vec<Doubtful>, StoreError>;

@@ -21,6 +21,24 @@ pub struct SealedPerson {
 /// Where a person's notice stands: class word and reason word.
 pub type Standing = (String, String);
 
+/// A sealed campaign that was made of an earlier one's classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaterCampaign {
+    /// Its name.
+    pub name: String,
+    /// How it was made, in words: `minus first-wave (told)`.
+    pub made_of: String,
+}
+
+/// People who are sealed in two campaigns, a page of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedPage {
+    /// Where their notices stand in the one and in the other, and how many stand so.
+    pub people: Vec<(Standing, Standing, u64)>,
+    /// The digest of the last account looked at; none after the last page.
+    pub last: Option<[u8; 16]>,
+}
+
 /// Which of two audiences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -105,6 +123,19 @@ pub trait Audiences {
         campaign: i64,
         accounts: &[[u8; 16]],
     ) -> Result<HashMap<[u8; 16], Standing>, StoreError>;
+
+    /// The sealed campaigns that were made of this one's classes, by name.
+    async fn later_campaigns(&self, campaign: i64) -> Result<Vec<LaterCampaign>, StoreError>;
+
+    /// The people of the campaign `one` who are sealed in the campaign `other` too, `limit` accounts of
+    /// `one` after `after` in digest order.
+    async fn shared_people(
+        &self,
+        one: i64,
+        other: i64,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<SharedPage, StoreError>;
 
     /// An empty comparison in a new file at `path`.
     async fn comparison(&self, path: &Path) -> Result<Box<dyn Comparison>, StoreError>;

@@ -6,28 +6,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forthwith::domain::address::EmailAddress;
-use forthwith::domain::amendment::{Change, Channel};
 use forthwith::domain::credential::CredentialClass;
 use forthwith::domain::recipient::Addressee;
 use forthwith::domain::totals::DeliveryTotals;
 use forthwith::domain::track::Track;
 use forthwith::engine::cancel::Cancelled;
 use forthwith::engine::launch::Typed;
-use forthwith::engine::preview::Subject;
+use forthwith::engine::preview::{AddressKind, Subject};
 use forthwith::engine::progress::Silent;
-use forthwith::engine::resolve::Verdict;
+use forthwith::store::credentials::Pick;
 use forthwith::store::reports::DeliveryFilter;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::audience::csv_audience;
-use crate::harness::{ANN, CAMPAIGN, House, INCIDENT, Plan, campaign_file, person, write};
+use crate::crash::write_settings;
+use crate::harness::tampering::execute;
+use crate::harness::{
+    ANN, BOB, CAMPAIGN, House, INCIDENT, Plan, binary, campaign_file, person, write,
+};
+
+const BOTH: [Track; 2] = [Track::Containment, Track::Notice];
 
 /// A house whose audience is so many people without a fault, and whose incident exposed no credential.
 async fn plain(people: u32, faults: Vec<&'static str>, dot_delay: Duration) -> House {
     plain_as(Plan { faults, dot_delay, ..Plan::default() }, people).await
 }
 
-async fn plain_as(plan: Plan, people: u32) -> House {
+pub async fn plain_as(plan: Plan, people: u32) -> House {
     let house = House::furnished(plan).await;
     let row = |n: u32| format!("{n},p{n}@mail.example,Pat Person\n");
     let rows: String = (1..=people).map(row).collect();
@@ -39,11 +43,11 @@ async fn plain_as(plan: Plan, people: u32) -> House {
     house
 }
 
-async fn totals(house: &House) -> DeliveryTotals {
+pub async fn totals(house: &House) -> DeliveryTotals {
     house.engine.standing(CAMPAIGN).await.unwrap().deliveries
 }
 
-async fn cancel(house: &House) -> Cancelled {
+pub async fn cancel(house: &House) -> Cancelled {
     let signer = house.engine.signer(person(ANN)).await.unwrap();
     house.engine.cancel(CAMPAIGN, "the wrong list", &signer, &Silent).await.unwrap()
 }
@@ -66,7 +70,7 @@ async fn a_live_campaign_begins_only_when_its_name_and_head_count_were_typed() {
         "`thaw` is live, and nobody has let its notice loose; hint: `forthwith campaign run thaw` asks \
          for the campaign's name and its head count"
     );
-    let (tracks, heads) = house.engine.unlaunched(CAMPAIGN).await.unwrap();
+    let (tracks, heads) = house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap();
     assert_eq!(tracks, [Track::Notice]);
     for wrong in [typed("thaw", heads + 1), typed("spring", heads)] {
         let refused = house.engine.launch(CAMPAIGN, &tracks, &wrong, "os:ann").await.unwrap_err();
@@ -75,9 +79,71 @@ async fn a_live_campaign_begins_only_when_its_name_and_head_count_were_typed() {
     assert!(house.run().await.is_err());
     assert!(house.taken().is_empty());
     house.engine.launch(CAMPAIGN, &tracks, &typed("thaw", heads), "os:ann").await.unwrap();
-    assert!(house.engine.unlaunched(CAMPAIGN).await.unwrap().0.is_empty());
+    assert!(house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap().0.is_empty());
     assert!(house.run().await.unwrap().totals.told > 0);
     assert!(house.ledger_lines().await.iter().any(|line| line.contains(r#""kind":"launched""#)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_let_the_kill_loose_lets_no_notice_loose() {
+    let live = campaign_file("")
+        .replace("environment = \"rehearsal\"", "environment = \"live\"")
+        .replace("name = \"shop\"\n", "name = \"shop\"\ncontrol_accounts = [\"K1\"]\n");
+    let house = House::furnished(Plan { campaign: live, marker: false, ..Plan::default() }).await;
+    let control =
+        "INSERT INTO customer SELECT 'K1', name, email, password_hash, password_changed_at
+        FROM customer WHERE id = 'C0000001'";
+    execute(&house.shop, control).await;
+    house.seal().await;
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
+    let (tracks, heads) = house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap();
+    assert_eq!(tracks, BOTH);
+    write_settings(&house);
+    let done = binary()
+        .arg("--workspace")
+        .arg(house.dir.path())
+        .args(["secure", "run", CAMPAIGN, "--launch", &format!("{CAMPAIGN} {heads}")])
+        .env("XDG_STATE_HOME", house.path("xdg-state"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    let loose = format!("`thaw` is let loose, live, for {heads} people: expire credentials.");
+    assert!(said.contains(&loose), "{said}");
+    let (tracks, _) = house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap();
+    assert_eq!(tracks, [Track::Notice], "nobody agreed to tell anybody");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_campaign_expires_nothing_more() {
+    let house = House::furnished(Plan::default()).await;
+    house.seal().await;
+    house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap();
+    house.sign(Track::Containment, ANN).await.unwrap();
+    cancel(&house).await;
+    let refused = house.sign(Track::Containment, BOB).await.unwrap_err().to_string();
+    assert!(refused.contains("is cancelled") && refused.contains("hint:"), "{refused}");
+
+    let house = House::ready(Plan::default()).await;
+    cancel(&house).await;
+    assert_eq!(house.engine.status(CAMPAIGN).await.unwrap().containment, "paused");
+    let resumed = house.engine.resume(CAMPAIGN, Track::Containment, "os:ann").await;
+    let refused = resumed.unwrap_err().to_string();
+    assert!(refused.contains("is cancelled, so nothing is begun any more"), "{refused}");
+    // and were it running all the same
+    house.tamper("UPDATE campaign SET containment_state = 'running'").await;
+    let stop = CancellationToken::new();
+    let pass = house.engine.secure_alone(CAMPAIGN, Pick::Pending, &Silent, &stop).await;
+    let refused = pass.unwrap_err().to_string();
+    assert!(refused.contains("is cancelled"), "{refused}");
+    assert!(!house.status().await.credentials.contains_key("password/expired"));
+}
+
+/// Nobody, at an address of their own.
+fn invented() -> Subject {
+    let addressee = Addressee::SelfPerson;
+    Subject::Variant { locale: None, addressee, address: AddressKind::Own }
 }
 
 #[tokio::test]
@@ -95,7 +161,7 @@ async fn a_preview_shows_a_sealed_person_or_an_invented_one() {
         shown.rendered.text
     );
     let class = Some(CredentialClass::NoPassword);
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let shown = house.engine.preview_one(CAMPAIGN, &subject, class).await.unwrap();
     assert!(shown.rendered.text.contains("Dear Alex Sample"), "{}", shown.rendered.text);
     assert!(shown.rendered.text.contains("has no password with us"));
@@ -107,7 +173,7 @@ async fn a_preview_shows_a_sealed_person_or_an_invented_one() {
 async fn a_test_goes_to_operators_alone_is_marked_and_counts_for_nobody() {
     let mut house = House::furnished(Plan::default()).await;
     house.seal().await;
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let own: EmailAddress = "ops@northwind.example".parse().unwrap();
     let refused =
         house.engine.send_test(CAMPAIGN, &subject, None, &own, "os:ann").await.unwrap_err();
@@ -137,7 +203,7 @@ async fn a_test_that_is_refused_is_told_and_recorded() {
     house.seal().await;
     let own: EmailAddress = "ops@northwind.example".parse().unwrap();
     house.engine.test_addresses = Arc::new([own.clone()]);
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let sent = house.engine.send_test(CAMPAIGN, &subject, None, &own, "os:ann").await.unwrap();
     assert!(!sent.is_accepted());
     let campaign = house.engine.campaign(CAMPAIGN).await.unwrap().id;
@@ -201,88 +267,11 @@ async fn a_doubt_is_possibly_told_and_is_not_sent_again() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_have_been_told_is_found_by_what_was_sent_whatever_class_they_came_to() {
-    let faults = vec![
-        "drop-after-dot:to=p1@*",
-        "drop-after-dot:to=p2@*",
-        "drop-after-dot:to=p3@*",
-        "drop-after-dot:to=p4@*",
-        "drop-after-dot:to=p5@*",
-        "rcpt:550:to=p12@*:text=5.1.1 nobody",
-    ];
-    let campaign = campaign_file("[in_doubt]\nthen = \"hold\"");
-    let house = plain_as(Plan { faults, campaign, ..Plan::default() }, 12).await;
-    for held in ["10", "11"] {
-        house.amended(held, Change::Hold).await;
-    }
-    house.run().await.unwrap();
-    let before = totals(&house).await;
-    assert_eq!((before.told, before.in_doubt, before.held, before.fallback), (4, 5, 2, 1));
-    let signer = house.engine.signer(person(ANN)).await.unwrap();
-    let resolve = async |account: &str, verdict| {
-        let numbers = [house.number(account).await];
-        house.engine.resolve(CAMPAIGN, &numbers, verdict, "relay log", &signer).await
-    };
-    // five doubts: left to post, readdressed, let go, proved unsent, and as it is
-    house.amended("1", Change::ChangeChannel(Channel::Post)).await;
-    house.amended("2", Change::ReplaceAddress("two@new.example".parse().unwrap())).await;
-    resolve("3", Verdict::Waive).await.unwrap();
-    resolve("4", Verdict::NotSent).await.unwrap();
-    // told, and to be told anew at another address
-    house.amended("6", Change::ReplaceAddress("six@new.example".parse().unwrap())).await;
-    assert_eq!(totals(&house).await.queued, 3);
-
-    // a second list less those who may have been told has the others alone
-    house.write_campaign(
-        "second",
-        &csv_audience("minus = [{ campaign = \"thaw\", classes = [\"told\", \"in-doubt\"] }]"),
-    );
-    assert_eq!(house.seal_of("second").await.unwrap().totals.sealed, 4);
-    // who is left to post is found by that class, too
-    house.write_campaign(
-        "letters",
-        "[audience.campaign]\nname = \"thaw\"\nclasses = [\"fallback\"]",
-    );
-    assert_eq!(house.seal_of("letters").await.unwrap().totals.sealed, 2);
-
-    for round in 0..2 {
-        let cancelled = cancel(&house).await;
-        let sums = (cancelled.told, cancelled.possibly_told, cancelled.untold);
-        assert_eq!(sums, (4, 4, 4), "{round}: {:?}", cancelled.totals);
-        assert!(totals(&house).await.balances());
-    }
-    for (account, class, reason) in [
-        ("1", "in-doubt", "held"),
-        ("2", "in-doubt", "held"),
-        ("3", "waived", "in-doubt:held"),
-        ("4", "waived", "cancelled"),
-        ("5", "in-doubt", "held"),
-        ("6", "told", "accepted"),
-        ("12", "waived", "cancelled"),
-    ] {
-        assert_eq!(house.delivery_of(account).await, (class, reason.into()), "{account}");
-    }
-    let correction = house.seal_of(&format!("{CAMPAIGN}-correction")).await.unwrap();
-    assert_eq!(correction.totals.sealed, 8, "told and possibly told");
-
-    // nobody is queued in a campaign that tells nobody any more
-    assert_eq!(resolve("5", Verdict::NotSent).await.unwrap().moved, 1);
-    assert_eq!(house.delivery_of("5").await, ("waived", "cancelled".into()));
-    assert_eq!(resolve("2", Verdict::NotSent).await.unwrap().moved, 1, "of an earlier generation");
-    let again = cancel(&house).await;
-    assert_eq!((again.told, again.possibly_told, again.untold), (4, 2, 6));
-}
-
 #[tokio::test]
 async fn who_was_secured_and_not_told_is_counted() {
     let house = House::ready(Plan::default()).await;
     let stop = CancellationToken::new();
-    house
-        .engine
-        .secure_alone(CAMPAIGN, forthwith::store::credentials::Pick::Pending, &Silent, &stop)
-        .await
-        .unwrap();
+    house.engine.secure_alone(CAMPAIGN, Pick::Pending, &Silent, &stop).await.unwrap();
     let expired = house.engine.standing(CAMPAIGN).await.unwrap().credentials["password/expired"];
     let cancelled = cancel(&house).await;
     assert_eq!(cancelled.told, 0);

@@ -5,3 +5,4 @@ mod bad_input;
 mod controls;
 mod earlier;
 mod encodings;
+mod later;

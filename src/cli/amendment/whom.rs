@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::cli::CliError;
 use crate::cli::context::Context;
+use crate::cli::delivery::find_to_act;
 use crate::engine::Engine;
 use crate::store::reports::DeliveryFilter;
 
@@ -20,7 +21,7 @@ const TOLD: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Whom {
-    /// Numbers, accounts or addresses; `-` asks for one
+    /// Numbers, accounts or addresses (`number:N` where a text could be both); `-` asks for one
     #[arg(value_name = "WHO", required_unless_present_any = ["all", "from"],
           conflicts_with_all = ["all", "from"])]
     who: Vec<String>,
@@ -30,7 +31,7 @@ pub(super) struct Whom {
     /// Everybody in the class
     #[arg(long, requires = "class", conflicts_with = "from")]
     all: bool,
-    /// A file with one account a line; lines that name nobody are kept and listed
+    /// A file with one account a line, nothing else; lines that name nobody are kept and listed
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
@@ -75,14 +76,7 @@ impl Whom {
         };
         for who in &self.who {
             let who = context.who(who)?;
-            let named = engine.find(campaign, &who).await?;
-            if named.is_empty() {
-                return Err(CliError::refused(format!(
-                    "nobody of campaign `{campaign}` has that number, account or address; hint: \
-                     `forthwith delivery list {campaign}`"
-                )));
-            }
-            numbers.extend(named);
+            numbers.extend(find_to_act(engine, campaign, &who).await?);
         }
         numbers.sort_unstable();
         numbers.dedup();
@@ -198,7 +192,7 @@ async fn from_file(
         if account.is_empty() {
             continue;
         }
-        let named = engine.find(campaign, account).await?;
+        let named = engine.find_account(campaign, account).await?;
         if named.is_empty() {
             unmatched.lines += 1;
             if unmatched.told.len() < TOLD {
@@ -222,15 +216,12 @@ fn keep(
     account: &str,
 ) -> Result<(), CliError> {
     let file = |source| CliError::File { path: path.display().to_string(), source };
-    let out = match kept {
-        Some(out) => out,
-        None => {
-            let new =
-                File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
-            let out = kept.insert(BufWriter::new(new.map_err(file)?));
-            writeln!(out, "line,text").map_err(file)?;
-            out
-        }
-    };
+    if kept.is_none() {
+        let new = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+        let mut new = BufWriter::new(new.map_err(file)?);
+        writeln!(new, "line,text").map_err(file)?;
+        *kept = Some(new);
+    }
+    let Some(out) = kept else { return Ok(()) };
     writeln!(out, "{line},\"{}\"", account.replace('"', "\"\"")).map_err(file)
 }

@@ -1,6 +1,6 @@
 //! `Acts` on SQLite.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::campaigns::change_notice;
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, row, tokens};
 use crate::domain::track::Track;
-use crate::store::acts::{ActKind, Acts, Doubtful, LaunchRow, NewAct, Reached};
+use crate::store::acts::{ActKind, Acts, Doubtful, LaunchRow, NewAct};
 use crate::store::campaigns::NoticeMove;
 use crate::store::deliveries::Move;
 
@@ -118,7 +118,8 @@ impl Acts for SqliteStore {
         let seal = self.seal_of(campaign).await?;
         let now = row::micros(self.now());
         let mut write = self.write().await?;
-        let busy = in_flight(write.conn(), campaign, &moves).await?;
+        let numbers: Vec<u64> = moves.iter().map(|change| change.number).collect();
+        let busy = in_flight(write.conn(), campaign, &numbers).await?;
         let idle: Vec<&Move> = moves.iter().filter(|one| !busy.contains(&one.number)).collect();
         let mut moved = Moved::default();
         let Lines(lines) = change_rows(write.conn(), campaign, &idle, now, &mut moved).await?;
@@ -126,14 +127,6 @@ impl Acts for SqliteStore {
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(moved.numbers.len() as u64)
-    }
-
-    async fn reached(
-        &self,
-        campaign: i64,
-        numbers: &[u64],
-    ) -> Result<HashMap<u64, Reached>, StoreError> {
-        self.reached_people(campaign, numbers).await
     }
 
     async fn doubts_about(&self, campaign: i64, number: u64) -> Result<Vec<Doubtful>, StoreError> {
@@ -169,12 +162,12 @@ impl Acts for SqliteStore {
     }
 }
 
-async fn in_flight(
+/// Those of whom an attempt is open.
+pub(super) async fn in_flight(
     conn: &mut SqliteConnection,
     campaign: i64,
-    moves: &[Move],
+    numbers: &[u64],
 ) -> Result<HashSet<u64>, StoreError> {
-    let numbers: Vec<u64> = moves.iter().map(|change| change.number).collect();
     let busy: Vec<i64> = sqlx::query_scalar(IN_FLIGHT)
         .bind(json!(numbers).to_string())
         .bind(campaign)

@@ -1,5 +1,6 @@
 //! `Amendments` on SQLite: applied behind the guards of class, generation and open intents.
 
+mod amendable;
 mod read;
 
 use std::collections::{BTreeMap, HashSet};

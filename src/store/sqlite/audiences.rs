@@ -1,5 +1,7 @@
 //! `Audiences` on SQLite.
 
+mod shared;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -10,7 +12,9 @@ use super::comparison::SqliteComparison;
 use super::reached::reached;
 use super::{SqliteStore, StoreError, row};
 use crate::domain::class_selector::ClassSelector;
-use crate::store::audiences::{Audiences, Comparison, SealedPerson, Standing};
+use crate::store::audiences::{
+    Audiences, Comparison, LaterCampaign, SealedPerson, SharedPage, Standing,
+};
 
 /// The class and reason of `d`, but for whom a notice reached or may have reached, whatever class they came
 /// to since: they are told, or in doubt. Nobody is told twice by another campaign, nor missed by a
@@ -21,7 +25,7 @@ macro_rules! standing {
             "CASE WHEN d.class IN ('told', 'in-doubt') THEN d.class || '/' || d.reason
                   ELSE COALESCE(
                       CASE ",
-            reached!(),
+            reached!("d.campaign_id", "d.number"),
             "          WHEN 'accepted' THEN 'told/accepted'
                        WHEN 'in-doubt' THEN
                            CASE WHEN d.class IN ('queued', 'deferred') THEN 'in-doubt/due'
@@ -116,6 +120,20 @@ impl Audiences for SqliteStore {
                 Ok((digest, (class.to_owned(), reason.to_owned())))
             })
             .collect()
+    }
+
+    async fn later_campaigns(&self, campaign: i64) -> Result<Vec<LaterCampaign>, StoreError> {
+        shared::later(self, campaign).await
+    }
+
+    async fn shared_people(
+        &self,
+        one: i64,
+        other: i64,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<SharedPage, StoreError> {
+        shared::page(self, one, other, after, limit).await
     }
 
     async fn comparison(&self, path: &Path) -> Result<Box<dyn Comparison>, StoreError> {

@@ -4,13 +4,9 @@
 //! whoever waits for a person after a doubt is held. So who may have been told is read from the attempts
 //! themselves: of every generation, the person's own or those of the notice that named them.
 
-use std::collections::HashMap;
-
-use serde_json::json;
-
 use super::{SqliteStore, StoreError, row};
 use crate::domain::delivery::AttemptKey;
-use crate::store::acts::{Doubtful, Reached};
+use crate::store::acts::Doubtful;
 
 /// Attempts `o` that spoke to a person, `w` being whose they are (generation and n of the last one, where
 /// there is one): their own, their carrier's, those of whoever carried them before.
@@ -45,13 +41,13 @@ macro_rules! spoken {
     };
 }
 
-/// `accepted` where a relay took a notice for the person of `d`, `in-doubt` where one may have, else null.
+/// `accepted` where a relay took a notice for a person, `in-doubt` where one may have, else null.
 macro_rules! reached {
-    () => {
+    ($campaign:literal, $number:literal) => {
         concat!(
             "(SELECT MIN(o.result)
               FROM ",
-            $crate::store::sqlite::reached::spoken!("d.campaign_id", "d.number"),
+            $crate::store::sqlite::reached::spoken!($campaign, $number),
             " WHERE o.result = 'accepted'
                  OR (o.result = 'in-doubt'
                      AND NOT EXISTS (
@@ -64,17 +60,6 @@ macro_rules! reached {
 }
 
 pub(super) use {reached, spoken};
-
-const REACHED: &str = concat!(
-    "SELECT number, reached
-     FROM (SELECT d.number, ",
-    reached!(),
-    " AS reached
-           FROM json_each($1) AS j
-           CROSS JOIN delivery AS d
-             ON d.campaign_id = $2 AND d.number = CAST(j.value AS INTEGER))
-     WHERE reached IS NOT NULL"
-);
 
 const DOUBTS: &str = concat!(
     "SELECT o.number, o.generation, o.n, i.dated_at
@@ -92,25 +77,6 @@ const DOUBTS: &str = concat!(
 );
 
 impl SqliteStore {
-    /// Those of some people whom a notice reached, or may have.
-    pub(super) async fn reached_people(
-        &self,
-        campaign: i64,
-        numbers: &[u64],
-    ) -> Result<HashMap<u64, Reached>, StoreError> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(REACHED)
-            .bind(json!(numbers).to_string())
-            .bind(campaign)
-            .fetch_all(&self.reader)
-            .await
-            .map_err(StoreError::on("find who was reached"))?;
-        let read = |(number, result): (i64, String)| {
-            let reached = if result == "accepted" { Reached::Surely } else { Reached::Perhaps };
-            (row::uint(number), reached)
-        };
-        Ok(rows.into_iter().map(read).collect())
-    }
-
     /// The attempts about a person whose fate is unknown, the person's own first, the newest first.
     pub(super) async fn doubts_about_person(
         &self,
@@ -142,13 +108,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_persons_history_is_looked_up_by_key() {
-        for sql in [REACHED, DOUBTS] {
+        let reached = concat!(
+            "SELECT ",
+            reached!("d.campaign_id", "d.number"),
+            " FROM json_each($1) AS j
+             CROSS JOIN delivery AS d ON d.campaign_id = $2 AND d.number = j.value"
+        );
+        for sql in [reached, DOUBTS] {
             let steps = steps(sql).await;
-            for table in ["d", "f", "b", "o", "s"] {
+            for table in ["d", "f", "b", "o", "i", "s"] {
                 let scan = format!("SCAN {table}");
-                let walked =
-                    steps.iter().any(|step| step == &scan || step.starts_with(&format!("{scan} ")));
-                assert!(!walked, "{table}: {steps:?}");
+                let is_walk =
+                    |step: &String| *step == scan || step.starts_with(&format!("{scan} "));
+                assert!(!steps.iter().any(is_walk), "{table}: {steps:?}");
             }
         }
     }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::load::StateColumns;
+use super::reached::reached;
 use super::{SqliteStore, StoreError, lanes::LaneColumns, row};
 use crate::domain::delivery::{AttemptKey, AttemptResult};
 use crate::domain::reply::ReplyClass;
 use crate::domain::totals::{CopyTotals, DeliveryTotals};
 use crate::store::deliveries::LaneRow;
-use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing, Reports};
+use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing, Reached, Reports};
 
 /// The counters of some chunks, summed.
 #[derive(sqlx::FromRow)]
@@ -63,6 +64,7 @@ struct ListingColumns {
     salt: Vec<u8>,
     body: Option<Vec<u8>>,
     in_flight: i64,
+    reached: i64,
     changed_at: Option<i64>,
     at_address: i64,
     carrier: Option<i64>,
@@ -98,6 +100,11 @@ impl ListingColumns {
             body: self.body,
             state: self.state.read(self.number)?,
             is_in_flight: self.in_flight == 1,
+            reached: match self.reached {
+                0 => Reached::No,
+                1 => Reached::Perhaps,
+                _ => Reached::Yes,
+            },
             at_address: row::uint(self.at_address),
             carrier: self.carrier.map(row::uint),
             copy_of: self.copy_of.map(row::uint),
@@ -201,14 +208,17 @@ impl Reports for SqliteStore {
         limit: u32,
     ) -> Result<Vec<DeliveryListing>, StoreError> {
         let seal = self.seal_of(campaign).await?;
-        let rows: Vec<ListingColumns> = sqlx::query_as(
+        let rows: Vec<ListingColumns> = sqlx::query_as(concat!(
             "SELECT r.number, r.salt, r.body, d.class, d.reason, d.generation, d.doubts, d.attempts,
                     d.first_attempt_at, d.due_at, d.changed_at, r.at_address, r.copy_of,
                     f.leader AS carrier,
                     EXISTS (SELECT 1 FROM intent AS i
                             LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
                             WHERE i.campaign_id = $1 AND i.number = r.number
-                              AND o.number IS NULL) AS in_flight
+                              AND o.number IS NULL) AS in_flight,
+                    CASE ",
+            reached!("$1", "r.number"),
+            " WHEN 'accepted' THEN 2 WHEN 'in-doubt' THEN 1 ELSE 0 END AS reached
              FROM recipient AS r
              LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
              LEFT JOIN follower AS f
@@ -222,7 +232,7 @@ impl Reports for SqliteStore {
                        WHERE o.campaign_id = $1 AND o.number = r.number AND o.result = 'in-doubt'))
              ORDER BY r.number
              LIMIT $7",
-        )
+        ))
         .bind(campaign)
         .bind(seal)
         .bind(after.map_or(-1, row::int))

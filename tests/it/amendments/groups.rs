@@ -83,7 +83,7 @@ async fn who_is_carried_is_held_and_released_with_their_group() {
 async fn a_carrier_that_told_its_group_speaks_for_itself_alone_at_a_new_address() {
     let house = together(Plan::default()).await;
     assert!(house.run().await.unwrap().is_finished);
-    assert!(house.mails()[0].contains("Accounts concerned: 8"), "{}", house.mails()[0]);
+    assert!(house.mails()[0].contains("security of 8"), "{}", house.mails()[0]);
     // who was told by another's notice has none of their own
     let said = house.not_amended("C0000002", to("second@new.example")).await;
     assert!(said.contains("no notice of their own told them") && said.contains("hint:"), "{said}");
@@ -91,7 +91,7 @@ async fn a_carrier_that_told_its_group_speaks_for_itself_alone_at_a_new_address(
     assert!(house.run().await.unwrap().is_finished);
     let mails = house.mails();
     let new = mails.iter().find(|mail| mail.contains("Delivered-To: first@new.example")).unwrap();
-    assert!(!new.contains("Accounts concerned"), "{new}");
+    assert!(!new.contains("security of 8"), "{new}");
     assert_eq!(house.taken().len(), 2);
     assert_eq!(class_of(&house, "C0000001").await, "told/accepted");
     assert_eq!(class_of(&house, "C0000008").await, "told/carrier");

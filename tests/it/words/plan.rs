@@ -163,15 +163,15 @@ async fn bad_templates_of_a_second_language_are_refused_at_plan_with_their_line(
     }
     let unclosed = refusal(&house, TXT, "{{/each}}", "").await;
     assert!(unclosed.starts_with(&format!("{TXT}:")), "{unclosed}");
-    let found = refusal(&house, CREDENTIAL, "{{#if renewed}}", "{{#if expired}}").await;
+    let found = refusal(&house, CREDENTIAL, "{{~#if renewed}}", "{{~#if expired}}").await;
     assert_eq!(
         found,
         format!("{TXT} has no block for `renewed`; hint: test it inside {{{{#each credentials}}}}")
     );
     // tested, and yet silent for whoever is not written to directly
-    let silent = "{{#if renewed}}\n{{#if @root.person.direct}}x{{/if}}{{/if}}{{#if false_}}";
+    let silent = "{{~#if renewed}}\n{{#if @root.person.direct}}x{{/if}}{{/if}}{{#if false_}}";
     let silent = silent.replace("{{#if false_}}", "{{#if expired}}");
-    let found = refusal(&house, CREDENTIAL, "{{#if renewed}}", &silent).await;
+    let found = refusal(&house, CREDENTIAL, "{{~#if renewed}}", &silent).await;
     assert_eq!(
         found,
         format!(
@@ -243,14 +243,14 @@ async fn merge_fields_are_told_to_the_person_alone_in_their_language() {
     assert!(guardian.text.starts_with("To the parent or guardian of Cy,"), "{}", guardian.text);
 }
 
-struct Mail {
-    text: String,
-    language: String,
-    name: Option<String>,
+pub(super) struct Mail {
+    pub(super) text: String,
+    pub(super) language: String,
+    pub(super) name: Option<String>,
 }
 
 /// By address.
-fn mails(house: &House) -> BTreeMap<String, Mail> {
+pub(super) fn mails(house: &House) -> BTreeMap<String, Mail> {
     let mails = house.mails();
     mails
         .iter()

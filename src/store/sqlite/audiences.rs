@@ -323,9 +323,13 @@ mod tests {
             let by_key = format!("SEARCH {table} USING PRIMARY KEY");
             assert!(steps.iter().any(|step| step.starts_with(&by_key)), "{table}: {steps:?}");
         }
-        for costly in ["TEMP B-TREE", "CO-ROUTINE", "MATERIALIZE"] {
+        for costly in ["TEMP B-TREE", "MATERIALIZE"] {
             assert!(!has(costly), "all are read for each page: {steps:?}");
         }
+        // the few attempts that spoke to one person, and nothing else, are put together first
+        let put_together =
+            |step: &&String| step.starts_with("CO-ROUTINE") && *step != "CO-ROUTINE w";
+        assert_eq!(steps.iter().find(put_together), None, "{steps:?}");
     }
 
     #[tokio::test]

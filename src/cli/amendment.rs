@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use self::whom::Whom;
+use self::whom::{Found, Whom};
 use super::ask::Wanted;
 use super::context::Context;
 use super::listing::Listing;
@@ -139,55 +139,94 @@ async fn act(
     let found = args.whom.find(name, engine, context).await?;
     found.say(context);
     let means = means(&change);
-    let people = count(found.numbers.len() as u64);
-    if !found.numbers.is_empty() {
-        let classes = engine.classes_of(name, &found.numbers).await?;
+    let classes = found.classes(name, engine).await?;
+    let people: u64 = classes.values().sum();
+    if people == 0 && found.unmatched() == 0 {
+        context.printer.say("Nobody is meant.");
+    }
+    if people > 0 {
+        let people = count(people);
         context.printer.say(&breakdown(&classes));
         context.confirm(&format!("{people} people will be {means}. Go on?"), args.yes)?;
         let signers = signers(args, engine, context).await?;
         let request =
             Request { change, reason: args.reason.clone(), evidence: args.evidence.clone() };
-        let amended = engine.amend(name, &found.numbers, &request, &signers).await?;
-        report(&amended, &people, means, context);
-        if !amended.left.is_empty() {
+        let mut sums = Sums::default();
+        let ended = by_page(name, &found, &request, &signers, &mut sums, engine, context).await;
+        // also where a later page was refused: what was done before is done
+        if ended.is_ok() || !sums.became.is_empty() {
+            sums.report(&people, means, context);
+        }
+        ended?;
+        if sums.left > 0 {
             return Err(CliError::refused(format!(
                 "{} people were not amended; hint: each is named above with its reason",
-                count(amended.left.len() as u64)
+                count(sums.left)
             )));
         }
     }
-    if found.unmatched > 0 {
+    if found.unmatched() > 0 {
         return Err(CliError::refused(format!(
             "{} lines named nobody; hint: see `{}`",
-            count(found.unmatched),
+            count(found.unmatched()),
             engine.workspace.unmatched(name).display()
         )));
-    }
-    if found.numbers.is_empty() {
-        context.printer.say("Nobody is meant.");
     }
     Ok(())
 }
 
-fn report(amended: &Amended, people: &str, means: &str, context: &Context<'_>) {
-    for (number, why) in &amended.left {
-        context.printer.say(&format!("recipient {number}: {why}"));
+/// Amends a page at a time; whoever was not amended is told at once, and nobody is kept in memory.
+async fn by_page(
+    name: &str,
+    found: &Found,
+    request: &Request,
+    signers: &[Signer],
+    sums: &mut Sums,
+    engine: &Engine,
+    context: &Context<'_>,
+) -> Result<(), CliError> {
+    let mut after = None;
+    loop {
+        let page = found.page(name, after, engine).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(*last);
+        sums.add(engine.amend(name, &page, request, signers).await?, context);
     }
-    let done = count(amended.done.len() as u64);
-    context.printer.say(&format!("{done} of {people} people are {means}."));
-    let mut became: BTreeMap<&str, u64> = BTreeMap::new();
-    for (_, _, label) in &amended.done {
-        *became.entry(label).or_default() += 1;
+}
+
+/// What amending page after page came to.
+#[derive(Debug, Default)]
+struct Sums {
+    became: BTreeMap<String, u64>,
+    renewed: u64,
+    left: u64,
+}
+
+impl Sums {
+    fn add(&mut self, amended: Amended, context: &Context<'_>) {
+        for (number, why) in &amended.left {
+            context.printer.say(&format!("recipient {number}: {why}"));
+        }
+        for (_, _, label) in amended.done {
+            *self.became.entry(label).or_default() += 1;
+        }
+        self.renewed += amended.renewed;
+        self.left += amended.left.len() as u64;
     }
-    for (label, number) in became {
-        context.printer.say(&format!("  {:>7}  {label}", count(number)));
-    }
-    if amended.renewed > 0 {
-        context.printer.say(&format!(
-            "{} of them had something sent to the old address: they get a new notice, and old links \
-             are revoked.",
-            count(amended.renewed)
-        ));
+
+    fn report(&self, people: &str, means: &str, context: &Context<'_>) {
+        let done = count(self.became.values().sum());
+        context.printer.say(&format!("{done} of {people} people are {means}."));
+        for (label, number) in &self.became {
+            context.printer.say(&format!("  {:>7}  {label}", count(*number)));
+        }
+        if self.renewed > 0 {
+            context.printer.say(&format!(
+                "{} of them had something sent to the old address: they get a new notice, and old \
+                 links are revoked.",
+                count(self.renewed)
+            ));
+        }
     }
 }
 

@@ -84,10 +84,21 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
 }
 
 async fn conflicts(campaign: &str, form: AsJson, context: &Context<'_>) -> Result<(), CliError> {
-    let found = context.with_engine(async |engine| Ok(engine.conflicts(campaign).await?)).await?;
     let columns = ["number", "account", "address", "line", "others"];
-    Listing::print(context.printer, &columns, form.json, &found, "no conflict is open")?;
-    if !found.is_empty() {
+    let mut listing = Listing::new(context.printer, &columns, form.json);
+    let found = context
+        .with_engine(async |engine| {
+            let mut last = None;
+            loop {
+                let page = engine.conflicts(campaign, last).await?;
+                let Some(one) = page.last() else { return Ok(last) };
+                listing.page(&page)?;
+                last = Some(one.number);
+            }
+        })
+        .await?;
+    listing.finish("no conflict is open");
+    if found.is_some() {
         context.printer.say(&format!(
             "`line` was sealed, `others` contradict it. `forthwith amendment release {campaign} WHO` \
              keeps the sealed row; `replace-address`, `withdraw` and `waive` do not."

@@ -194,7 +194,7 @@ impl Stage<'_> {
     /// Two rows of one account contradict each other: people look, and sign which one is right. The
     /// last one's new address is checked by a call, so it is replaced; the others keep their sealed row.
     async fn settle_conflicts(&self) -> Result<(), CliError> {
-        let open = self.engine().conflicts(CAMPAIGN).await?;
+        let open = self.engine().conflicts(CAMPAIGN, None).await?;
         let Some((last, others)) = open.split_last() else { return Ok(()) };
         let released: Vec<u64> = others.iter().map(|one| one.number).collect();
         let ada = self.engine().signer(self.founders.person(0)).await?;

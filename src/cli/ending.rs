@@ -50,7 +50,7 @@ pub(super) async fn cancel(
     let name = &args.campaign;
     let people = engine.standing(name).await?.deliveries;
     context.printer.say(&format!(
-        "Of {} people, {} were told and {} may have been; the other {} will not be told by this \
+        "Of {} people, {} were told and at least {} may have been; the other {} will not be told by this \
          campaign. Cancelling cannot be undone.",
         count(people.sealed),
         count(people.told),

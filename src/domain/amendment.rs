@@ -141,23 +141,29 @@ pub struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// Told people stay told.
-    #[error("what was said cannot be taken back; only `replace-address` tells them anew")]
+    #[error("what was said cannot be taken back; hint: only `replace-address` tells them anew")]
     Told,
+    /// Whoever was told by another account's notice, or by post, has no notice of their own to send anew.
+    #[error(
+        "no notice of their own told them, so there is none to send anew; hint: to tell them somewhere \
+         else, seal them in a campaign of their own"
+    )]
+    ToldOtherwise,
     /// Withdrawn and waived are final.
-    #[error("that is final")]
+    #[error("that is final; hint: to tell them after all, seal them in a campaign of their own")]
     Final,
     /// Somebody has to act for them already.
-    #[error("nothing starts for them as it is")]
+    #[error("nothing starts for them as it is; hint: `forthwith delivery show` says why")]
     HeldAlready,
     /// Doubt is settled before anything is held.
-    #[error("settle what became of the notice first: `forthwith delivery resolve`")]
+    #[error("nobody knows what became of the notice; hint: first `forthwith delivery resolve`")]
     InDoubt,
     /// Release is for the held.
-    #[error("only who is held can be released")]
+    #[error("only who is held can be released; hint: `forthwith delivery list --class held`")]
     NotHeld,
     /// Their credential still works for the thief.
     #[error(
-        "their credential could not be expired; try `forthwith secure run --retry-failed`, or waive"
+        "their credential could not be expired; hint: `forthwith secure run --retry-failed`, or `waive`"
     )]
     Unsecured,
 }
@@ -197,7 +203,8 @@ impl Change {
         match (self, from) {
             (_, DeliveryClass::Withdrawn | DeliveryClass::Waived(_)) => Err(Misfit::Final),
             (Self::ReplaceAddress(_), DeliveryClass::Told(ToldBy::Accepted)) => Ok(()),
-            (_, DeliveryClass::Told(_)) => Err(Misfit::Told),
+            (_, DeliveryClass::Told(ToldBy::Accepted)) => Err(Misfit::Told),
+            (_, DeliveryClass::Told(_)) => Err(Misfit::ToldOtherwise),
             (Self::Hold, DeliveryClass::Held(_) | DeliveryClass::Fallback(_)) => {
                 Err(Misfit::HeldAlready)
             }

@@ -11,6 +11,8 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use super::audience::later::Later;
 use super::operators::{Signer, check_two_voices};
 use super::people::People;
@@ -19,7 +21,9 @@ use crate::domain::amendment::{Amendment, AmendmentKind, Change};
 use crate::domain::operator::may_sign;
 use crate::domain::track::NoticeState;
 use crate::store::amendments::{Amendable, Applied, NewAmendment};
+use crate::store::campaigns::CampaignRow;
 use crate::store::operators::OperatorRow;
+use crate::store::reports::DeliveryFilter;
 
 pub use conflicts::ConflictView;
 pub use signed::SignedAmendment;
@@ -57,16 +61,21 @@ pub struct Amended {
 
 /// One act: the request with all it is judged by.
 struct Act<'a> {
+    row: &'a CampaignRow,
     people: &'a People,
     request: &'a Request,
     signers: &'a [Signer],
     operators: &'a [OperatorRow],
     /// Campaigns that were sealed of this one, where somebody would be queued.
     later: &'a [Later],
+    /// `give_up_after` is over: nobody waits for a credential any more. Looked up once, where somebody
+    /// would.
+    gave_up: OnceCell<bool>,
 }
 
 impl Engine {
-    /// Amends everybody named, each in a transaction with their class; tells who was and who was not.
+    /// Amends everybody named, each in a transaction with their class; tells who was and who was not. Whoever
+    /// means many calls it by the page: what it gives back grows with them.
     pub async fn amend(
         &self,
         name: &str,
@@ -104,7 +113,15 @@ impl Engine {
         }
         let queues = matches!(request.change, Change::Release | Change::ReplaceAddress(_));
         let later = if queues { self.later(row.id).await? } else { Vec::new() };
-        let act = Act { people: &people, request, signers, operators: &operators, later: &later };
+        let act = Act {
+            row: &row,
+            people: &people,
+            request,
+            signers,
+            operators: &operators,
+            later: &later,
+            gave_up: OnceCell::new(),
+        };
         let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
         let numbers: Vec<u64> = numbers.into_iter().collect();
         let mut amended = Amended::default();
@@ -112,6 +129,20 @@ impl Engine {
             self.amend_some(&act, some, &mut amended).await?;
         }
         Ok(amended)
+    }
+
+    /// A page of the people in a class, by number, after `after`: number and `class/reason`; an empty one
+    /// ends them.
+    pub async fn of_class(
+        &self,
+        name: &str,
+        filter: &DeliveryFilter,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, String)>, EngineError> {
+        let row = self.campaign(name).await?;
+        let page = self.store.list_deliveries(row.id, filter, after, limit).await?;
+        Ok(page.into_iter().map(|one| (one.number, one.state.class.label())).collect())
     }
 
     /// How many of these people stand in which class, `class/reason`.
@@ -200,6 +231,11 @@ impl Engine {
             // A copy goes with its person.
             let copies = || found.values().flat_map(|person| &person.copies);
             open.retain(|number| !copies().any(|copy| copy == number));
+        }
+        let would_wait = |one: &Amendable| one.is_unsecured || one.is_group_unsecured;
+        if found.values().any(would_wait) {
+            let looked_up = || self.has_given_up(act.row, act.people);
+            act.gave_up.get_or_try_init(looked_up).await?;
         }
         let mut planned = Vec::new();
         for number in open.clone() {

@@ -19,7 +19,7 @@ use crate::store::deliveries::{DeliveryState, Move};
 use crate::store::reports::{DeliveryFilter, DeliveryListing, Reached};
 
 /// The reason of everybody who is let go by it.
-const REASON: &str = "cancelled";
+pub(super) const CANCELLED: &str = "cancelled";
 /// People moved in one transaction.
 const PAGE: u32 = 1_000;
 /// How long a running worker has to come to its end.
@@ -32,7 +32,8 @@ pub struct Cancelled {
     pub totals: DeliveryTotals,
     /// People who were told.
     pub told: u64,
-    /// People who may have been told.
+    /// People who may have been told: in doubt, in flight, or withdrawn and waived by an operator while
+    /// nobody knew.
     pub possibly_told: u64,
     /// People who were not told and will not be.
     pub untold: u64,
@@ -41,6 +42,28 @@ pub struct Cancelled {
     pub secured_untold: u64,
     /// The drafted campaign that corrects what was told; none where nobody was.
     pub correction: Option<PathBuf>,
+}
+
+/// People whom an operator let go although a notice reached them, or may have.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gone {
+    told: u64,
+    perhaps: u64,
+}
+
+impl Gone {
+    fn count(&mut self, listing: &DeliveryListing) {
+        let is_gone =
+            matches!(listing.state.class, DeliveryClass::Withdrawn | DeliveryClass::Waived(_));
+        if !is_gone || listing.copy_of.is_some() {
+            return;
+        }
+        match listing.reached {
+            Reached::Yes => self.told += 1,
+            Reached::Perhaps => self.perhaps += 1,
+            Reached::No => {}
+        }
+    }
 }
 
 impl Engine {
@@ -74,8 +97,8 @@ impl Engine {
         }
         self.stop_containment(&people, &signer.ledger_name()).await?;
         let _lock = self.wait_for_quiet(&people).await?;
-        self.let_go(&people, &signer.ledger_name(), progress).await?;
-        self.cancelled(&people).await
+        let gone = self.let_go(&people, &signer.ledger_name(), progress).await?;
+        self.cancelled(&people, gone).await
     }
 
     /// A campaign that is given up expires nothing more either.
@@ -117,16 +140,17 @@ impl Engine {
         }
     }
 
-    /// Lets everybody go who is open, page by page; doubts are held: nothing is sent again.
+    /// Lets everybody go who is open, page by page; doubts are held: nothing is sent again. Tells how many
+    /// were let go by an operator before although a notice reached them, or may have.
     async fn let_go(
         &self,
         people: &People,
         by: &str,
         progress: &dyn Progress,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Gone, EngineError> {
         let totals = self.store.delivery_totals(people.campaign).await?;
         progress.begin("Letting go", Some(totals.sealed), "people");
-        let (mut after, mut seen) = (None, 0);
+        let (mut after, mut seen, mut gone) = (None, 0, Gone::default());
         loop {
             let filter = DeliveryFilter::default();
             let page = self.store.list_deliveries(people.campaign, &filter, after, PAGE).await?;
@@ -135,6 +159,7 @@ impl Engine {
             seen += page.len() as u64;
             let mut moves = Vec::new();
             for listing in &page {
+                gone.count(listing);
                 moves.extend(self.farewell(people, listing, by)?);
             }
             if !moves.is_empty() {
@@ -143,9 +168,11 @@ impl Engine {
             progress.at(seen);
         }
         progress.end();
-        Ok(())
+        Ok(gone)
     }
 
+    /// Where somebody comes to by it. Whether a notice reached them their class alone does not say: who was
+    /// told and got another address is queued again.
     fn farewell(
         &self,
         people: &People,
@@ -155,15 +182,13 @@ impl Engine {
         let from = listing.state.class.clone();
         let to = match &from {
             DeliveryClass::InDoubt(Doubt::Due) => DeliveryClass::InDoubt(Doubt::Held),
-            // an earlier notice may have been read: the first copy of a doubt, or one to an address
-            // that was replaced since
             DeliveryClass::Queued
             | DeliveryClass::Deferred
             | DeliveryClass::Held(_)
             | DeliveryClass::Fallback(_) => match listing.reached {
                 Reached::Yes => DeliveryClass::Told(ToldBy::Accepted),
                 Reached::Perhaps => DeliveryClass::InDoubt(Doubt::Held),
-                Reached::No => DeliveryClass::Waived(REASON.to_owned()),
+                Reached::No => DeliveryClass::Waived(CANCELLED.to_owned()),
             },
             DeliveryClass::InDoubt(Doubt::Held)
             | DeliveryClass::Told(_)
@@ -177,17 +202,18 @@ impl Engine {
         Ok(Some(Move { number: listing.number, from, to, state, line }))
     }
 
-    async fn cancelled(&self, people: &People) -> Result<Cancelled, EngineError> {
+    async fn cancelled(&self, people: &People, gone: Gone) -> Result<Cancelled, EngineError> {
         let totals = self.store.delivery_totals(people.campaign).await?;
         let untold = totals.reasons.get("waived/cancelled").copied().unwrap_or(0);
-        let possibly_told = totals.in_doubt + totals.in_flight;
+        let told = totals.told + gone.told;
+        let possibly_told = totals.in_doubt + totals.in_flight + gone.perhaps;
         let correction = if self.was_anybody_told(people).await? {
             Some(self.draft_correction(people)?)
         } else {
             None
         };
         Ok(Cancelled {
-            told: totals.told,
+            told,
             possibly_told,
             untold,
             secured_untold: self.store.secured_untold(people.campaign).await?,

@@ -6,17 +6,19 @@ use jiff::Timestamp;
 
 use super::audience::later::Later;
 use super::campaign_file::Mode;
+use super::cancel::CANCELLED;
 use super::link::sent_again;
 use super::notice::approved_file;
 use super::operators::Signer;
 use super::people::People;
 use super::{Engine, EngineError};
 use crate::domain::amendment::waived;
-use crate::domain::delivery::{AttemptKey, AttemptResult, DeliveryClass, Doubt, ToldBy};
+use crate::domain::delivery::{DeliveryClass, Doubt, ToldBy};
 use crate::domain::duration::HumanDuration;
 use crate::domain::operator::may_sign;
-use crate::domain::track::Track;
+use crate::domain::track::{NoticeState, Track};
 use crate::secret::digest::LpBuilder;
+use crate::store::acts::Doubtful;
 use crate::store::campaigns::CampaignRow;
 use crate::store::deliveries::{DeliveryState, Move, Resolution};
 
@@ -48,8 +50,17 @@ struct Settling<'a> {
     reason: &'a str,
     signer: &'a Signer,
     token_for: Option<HumanDuration>,
+    is_cancelled: bool,
     /// Campaigns that were sealed of this one, where somebody would be told again.
     later: &'a [Later],
+}
+
+/// What one person's doubt comes to.
+struct Settled {
+    change: Move,
+    resolutions: Vec<Resolution>,
+    /// A notice of another generation is sent.
+    is_renewed: bool,
 }
 
 impl Verdict {
@@ -62,9 +73,11 @@ impl Verdict {
         }
     }
 
-    fn class(self, from: &DeliveryClass) -> DeliveryClass {
+    /// The class a doubt ends in; a cancelled campaign tells nobody any more.
+    fn class(self, from: &DeliveryClass, is_cancelled: bool) -> DeliveryClass {
         match self {
             Self::Accepted => DeliveryClass::Told(ToldBy::Accepted),
+            Self::NotSent if is_cancelled => DeliveryClass::Waived(CANCELLED.to_owned()),
             Self::NotSent => DeliveryClass::Queued,
             // the operator's words are no class: they stand in the resolution
             Self::Waive => waived(from),
@@ -103,12 +116,23 @@ impl Engine {
         }
         may_sign(&signer.row.operator, self.clock.now())?;
         let (row, people) = self.people(name).await?;
+        let is_cancelled = row.control.notice == NoticeState::Cancelled;
         let (token_for, later) = match verdict {
-            Verdict::NotSent => (self.token_for(&row, &people).await?, self.later(row.id).await?),
-            Verdict::Accepted | Verdict::Waive => (None, Vec::new()),
+            // it is sent again
+            Verdict::NotSent if !is_cancelled => {
+                (self.token_for(&row, &people).await?, self.later(row.id).await?)
+            }
+            _ => (None, Vec::new()),
         };
-        let settling =
-            Settling { people: &people, verdict, reason, signer, token_for, later: &later };
+        let settling = Settling {
+            people: &people,
+            verdict,
+            reason,
+            signer,
+            token_for,
+            is_cancelled,
+            later: &later,
+        };
         let (mut moves, mut resolutions) = (Vec::new(), Vec::new());
         let mut renewed = HashSet::new();
         let mut settled = HashSet::new();
@@ -119,12 +143,12 @@ impl Engine {
             if !settled.insert(*number) {
                 continue;
             }
-            let (change, resolution) = self.settle(&settling, *number).await?;
-            if change.state.generation > resolution.key.generation {
+            let one = self.settle(&settling, *number).await?;
+            if one.is_renewed {
                 renewed.insert(*number);
             }
-            moves.push(change);
-            resolutions.push(resolution);
+            moves.push(one.change);
+            resolutions.extend(one.resolutions);
         }
         let moved = self.store.apply(row.id, moves, resolutions).await?;
         Ok(Resolved {
@@ -144,17 +168,15 @@ impl Engine {
         Ok((notice.mode == Mode::Link).then_some(notice.token_for))
     }
 
-    /// The move that one person's doubt comes to, and its resolution.
-    async fn settle(
-        &self,
-        settling: &Settling<'_>,
-        number: u64,
-    ) -> Result<(Move, Resolution), EngineError> {
-        let Settling { people, verdict, reason, signer, token_for, later } = *settling;
+    /// What one person's doubt comes to. That nothing was sent is said of every attempt whose fate was
+    /// unknown, also of those that were sent again since.
+    async fn settle(&self, settling: &Settling<'_>, number: u64) -> Result<Settled, EngineError> {
+        let Settling { people, verdict, signer, is_cancelled, later, .. } = *settling;
         let (name, now) = (&people.name, self.clock.now());
         let Some(found) = self.store.delivery(people.campaign, number).await? else {
             return Err(EngineError::refused(format!(
-                "there is no recipient {number}; hint: `forthwith delivery list {name} --class in-doubt`"
+                "there is no recipient {number}; hint: `forthwith delivery list {name} --class \
+                 in-doubt`"
             )));
         };
         let doubtful =
@@ -168,56 +190,67 @@ impl Engine {
         }
         let recipient = people.open(number, &found.body.unwrap_or_default())?;
         self.check_not_in_later(people, later, number, &recipient.account).await?;
-        let (key, dated_at) = self.doubtful_attempt(people.campaign, number).await?;
+        let doubts = self.store.doubts_about(people.campaign, number).await?;
+        let newest = doubts.first().ok_or_else(|| {
+            EngineError::Broken(format!("recipient {number} is in doubt without an attempt"))
+        })?;
         let from = found.state.class.clone();
-        let to = verdict.class(&from);
+        let to = verdict.class(&from, is_cancelled);
         let entry = people.moved(
             people.person(found.salt, &recipient),
             from.label(),
             to.label(),
             &signer.ledger_name(),
         );
-        let state = if verdict == Verdict::NotSent {
-            let tokens = self.store.tokens(people.campaign, number).await?;
-            let has_token = tokens.iter().any(|token| token.generation == key.generation);
-            sent_again(&found.state, dated_at, token_for.filter(|_| has_token), now)
+        let generation = found.state.generation;
+        let state = if to == DeliveryClass::Queued {
+            self.again(settling, &found.state, newest).await?
         } else {
             DeliveryState { class: to.clone(), due_at: None, ..found.state }
         };
-        let statement = LpBuilder::new()
-            .lp(b"forthwith resolution v1")
-            .lp(people.uuid.as_bytes())
-            .number(number)
-            .number(u64::from(key.generation))
-            .number(u64::from(key.n))
-            .lp(verdict.word().as_bytes())
-            .lp(reason.as_bytes())
-            .finish();
-        let resolution = Resolution {
-            key,
-            result: verdict.word(),
-            by: signer.row.operator.name.clone(),
-            reason: reason.to_owned(),
-            signature: Some(*signer.sign(&statement).as_bytes()),
-            at: now,
-        };
-        Ok((Move { number, from, state, to, line: entry.line(now) }, resolution))
+        let meant = if verdict == Verdict::NotSent { &doubts[..] } else { &doubts[..1] };
+        Ok(Settled {
+            is_renewed: state.generation > generation,
+            resolutions: meant.iter().map(|one| signed(settling, number, one, now)).collect(),
+            change: Move { number, from, state, to, line: entry.line(now) },
+        })
     }
 
-    /// The attempt whose fate is unknown, with its message's Date.
-    async fn doubtful_attempt(
+    /// The row of who is sent the notice again.
+    async fn again(
         &self,
-        campaign: i64,
-        number: u64,
-    ) -> Result<(AttemptKey, Timestamp), EngineError> {
-        let attempts = self.store.attempts(campaign, number).await?;
-        attempts
-            .iter()
-            .rev()
-            .find(|attempt| attempt.result == Some(AttemptResult::InDoubt))
-            .map(|attempt| (attempt.key, attempt.dated_at))
-            .ok_or_else(|| {
-                EngineError::Broken(format!("recipient {number} is in doubt without an attempt"))
-            })
+        settling: &Settling<'_>,
+        now: &DeliveryState,
+        doubt: &Doubtful,
+    ) -> Result<DeliveryState, EngineError> {
+        let (campaign, key) = (settling.people.campaign, doubt.key);
+        let tokens = self.store.tokens(campaign, key.number).await?;
+        let has_token = tokens.iter().any(|token| token.generation == key.generation);
+        let token_for = settling.token_for.filter(|_| has_token);
+        Ok(sent_again(now, doubt.dated_at, token_for, self.clock.now()))
+    }
+}
+
+/// The resolution of one attempt, signed.
+fn signed(settling: &Settling<'_>, person: u64, doubt: &Doubtful, at: Timestamp) -> Resolution {
+    let Settling { people, verdict, reason, signer, .. } = *settling;
+    let key = doubt.key;
+    let statement = LpBuilder::new()
+        .lp(b"forthwith resolution v1")
+        .lp(people.uuid.as_bytes())
+        .number(key.number)
+        .number(u64::from(key.generation))
+        .number(u64::from(key.n))
+        .lp(verdict.word().as_bytes())
+        .lp(reason.as_bytes())
+        .finish();
+    Resolution {
+        person,
+        key,
+        result: verdict.word(),
+        by: signer.row.operator.name.clone(),
+        reason: reason.to_owned(),
+        signature: Some(*signer.sign(&statement).as_bytes()),
+        at,
     }
 }

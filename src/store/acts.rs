@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::StoreError;
 use super::campaigns::NoticeMove;
 use super::deliveries::Move;
+use crate::domain::delivery::AttemptKey;
 use crate::domain::track::Track;
 
 /// A live track that was let loose.
@@ -57,6 +58,15 @@ pub struct NewAct {
     pub at: Timestamp,
 }
 
+/// An attempt whose fate is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubtful {
+    /// Which attempt; of another recipient where their notice named the person.
+    pub key: AttemptKey,
+    /// The message's Date.
+    pub dated_at: Timestamp,
+}
+
 /// Acts of campaigns.
 #[async_trait]
 pub trait Acts {
@@ -84,6 +94,9 @@ pub trait Acts {
     /// Applies moves of people none of whose attempts is open; returns how many really changed. An
     /// attempt on its way ends as it ends, and its person is left to it.
     async fn apply_to_idle(&self, campaign: i64, moves: Vec<Move>) -> Result<u64, StoreError>;
+
+    /// The attempts about a person whose fate is unknown: their own first, the newest first.
+    async fn doubts_about(&self, campaign: i64, number: u64) -> Result<Vec<Doubtful>, StoreError>;
 
     /// Chunks of this campaign that a worker holds.
     async fn leased_chunks(&self, campaign: i64) -> Result<u64, StoreError>;

@@ -44,8 +44,10 @@ pub struct Amendable {
     pub state: DeliveryState,
     /// A token of this generation was issued.
     pub has_token: bool,
-    /// A credential could not be expired.
+    /// A credential of theirs could not be expired.
     pub is_unsecured: bool,
+    /// One of somebody could not be expired whom the same notice names.
+    pub is_group_unsecured: bool,
     /// The newest attempt of this generation whose fate is unknown.
     pub doubt: Option<AttemptKey>,
     /// The recipient whose notice names this account too, as long as it does.

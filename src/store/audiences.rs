@@ -133,8 +133,9 @@ pub trait Comparison: Send {
 pub trait Audiences {
     /// People whose notices stand in one of `classes` (any class where there are none) after `after`,
     /// by number. Second addresses and those that were replaced are no people of their own, but whoever
-    /// was told there, or may have been, was told. Whoever waits for a second copy of a notice, the first
-    /// one's fate unknown, stands in doubt.
+    /// was told there, or may have been, was told. Whom a notice reached, or may have, stands as told or in
+    /// doubt whatever class they came to since; and in that class, too, where it is one that nothing is
+    /// sent from.
     async fn sealed_people(
         &self,
         campaign: i64,
@@ -143,7 +144,8 @@ pub trait Audiences {
         limit: u32,
     ) -> Result<Vec<SealedPerson>, StoreError>;
 
-    /// Where the notices of those of `accounts` stand that are sealed in the campaign.
+    /// Where the notices of those of `accounts` stand that are sealed in the campaign; told or in doubt
+    /// whom one reached, or may have.
     async fn standings(
         &self,
         campaign: i64,

@@ -204,6 +204,8 @@ pub struct Ended {
 /// The end of a doubt.
 #[derive(Debug, Clone)]
 pub struct Resolution {
+    /// Whose move it goes with.
+    pub person: u64,
     /// The outcome it settles.
     pub key: AttemptKey,
     /// `accepted`, `not-sent`, `waived`, `re-sent`.

@@ -35,7 +35,8 @@ pub struct DeliveryListing {
     pub state: DeliveryState,
     /// An intent without outcome is open.
     pub is_in_flight: bool,
-    /// What its attempts came to, those at an earlier address too.
+    /// What the attempts about it came to: those at an earlier address too, and those of a notice that named
+    /// it.
     pub reached: Reached,
     /// When it got this class; `None` while nothing happened.
     pub changed_at: Option<Timestamp>,

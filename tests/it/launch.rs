@@ -28,7 +28,11 @@ const BOTH: [Track; 2] = [Track::Containment, Track::Notice];
 
 /// A house whose audience is so many people without a fault, and whose incident exposed no credential.
 async fn plain(people: u32, faults: Vec<&'static str>, dot_delay: Duration) -> House {
-    let house = House::furnished(Plan { faults, dot_delay, ..Plan::default() }).await;
+    plain_as(Plan { faults, dot_delay, ..Plan::default() }, people).await
+}
+
+pub async fn plain_as(plan: Plan, people: u32) -> House {
+    let house = House::furnished(plan).await;
     let row = |n: u32| format!("{n},p{n}@mail.example,Pat Person\n");
     let rows: String = (1..=people).map(row).collect();
     write(&house.path("affected.csv"), &format!("customer_id,email,name\n{rows}"));
@@ -39,11 +43,11 @@ async fn plain(people: u32, faults: Vec<&'static str>, dot_delay: Duration) -> H
     house
 }
 
-async fn totals(house: &House) -> DeliveryTotals {
+pub async fn totals(house: &House) -> DeliveryTotals {
     house.engine.standing(CAMPAIGN).await.unwrap().deliveries
 }
 
-async fn cancel(house: &House) -> Cancelled {
+pub async fn cancel(house: &House) -> Cancelled {
     let signer = house.engine.signer(person(ANN)).await.unwrap();
     house.engine.cancel(CAMPAIGN, "the wrong list", &signer, &Silent).await.unwrap()
 }

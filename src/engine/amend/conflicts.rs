@@ -1,11 +1,12 @@
 //! `audience conflicts`: whose source rows contradict each other, by their lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, ErrorKind};
 
 use serde::Serialize;
 
 use crate::domain::delivery::{DeliveryClass, HeldReason};
+use crate::engine::report::DeliveryView;
 use crate::engine::{Engine, EngineError};
 use crate::store::reports::DeliveryFilter;
 
@@ -27,38 +28,46 @@ pub struct ConflictView {
 /// By recipient: the sealed line and those that contradict it.
 type Lines = BTreeMap<u64, (u64, Vec<u64>)>;
 
+/// People of whom the lines are looked up in one reading of the list of duplicates.
+const AT_ONCE: u32 = 10_000;
+
 impl Engine {
-    /// Everybody whose conflict is open, by number.
-    pub async fn conflicts(&self, name: &str) -> Result<Vec<ConflictView>, EngineError> {
-        let lines = self.conflicting_lines(name)?;
+    /// A page of those whose conflict is open, by number, after `after`; an empty one ends them.
+    pub async fn conflicts(
+        &self,
+        name: &str,
+        after: Option<u64>,
+    ) -> Result<Vec<ConflictView>, EngineError> {
+        let held = DeliveryClass::Held(HeldReason::Conflict);
         let filter = DeliveryFilter {
-            class: Some(DeliveryClass::Held(HeldReason::Conflict).word().to_owned()),
-            reason: Some(DeliveryClass::Held(HeldReason::Conflict).reason()),
+            class: Some(held.word().to_owned()),
+            reason: Some(held.reason()),
             ..DeliveryFilter::default()
         };
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.deliveries(name, &filter, after, 1_000).await?;
-            let Some(last) = page.last() else { return Ok(found) };
-            after = Some(last.number);
-            found.extend(page.into_iter().map(|one| {
-                let (line, others) = match lines.get(&one.number) {
-                    Some((line, others)) => (Some(*line), others.clone()),
-                    None => (None, Vec::new()),
-                };
-                ConflictView {
-                    number: one.number,
-                    account: one.account,
-                    address: one.address,
-                    line,
-                    others,
-                }
-            }));
-        }
+        let page = self.deliveries(name, &filter, after, AT_ONCE).await?;
+        let numbers: BTreeSet<u64> = page.iter().map(|one| one.number).collect();
+        let mut lines = self.conflicting_lines(name, &numbers)?;
+        let view = |one: DeliveryView| {
+            let (line, others) = match lines.remove(&one.number) {
+                Some((line, others)) => (Some(line), others),
+                None => (None, Vec::new()),
+            };
+            ConflictView {
+                number: one.number,
+                account: one.account,
+                address: one.address,
+                line,
+                others,
+            }
+        };
+        Ok(page.into_iter().map(view).collect())
     }
 
-    /// Reads `rejects/NAME.duplicates.csv`, whose columns the seal writes: line, `of_line`, kind, number.
-    fn conflicting_lines(&self, name: &str) -> Result<Lines, EngineError> {
+    /// Reads of these people in `rejects/NAME.duplicates.csv`, whose columns the seal writes: line, `of_line`, kind, number.
+    fn conflicting_lines(&self, name: &str, numbers: &BTreeSet<u64>) -> Result<Lines, EngineError> {
+        if numbers.is_empty() {
+            return Ok(Lines::new());
+        }
         let path = self.workspace.duplicates(name);
         let file = match std::fs::File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Lines::new()),
@@ -70,12 +79,14 @@ impl Engine {
             let mut parts = row.split(',');
             let (line, of_line) = (parts.next(), parts.next());
             let (kind, number) = (parts.next(), parts.next());
-            let numbers = (
+            let read = (
                 line.and_then(|text| text.parse().ok()),
                 of_line.and_then(|text| text.parse().ok()),
                 number.and_then(|text| text.parse().ok()),
             );
-            if let (Some("conflict"), (Some(line), Some(of_line), Some(number))) = (kind, numbers) {
+            if let (Some("conflict"), (Some(line), Some(of_line), Some(number))) = (kind, read)
+                && numbers.contains(&number)
+            {
                 lines.entry(number).or_insert((of_line, Vec::new())).1.push(line);
             }
         }

@@ -20,18 +20,18 @@ impl Engine {
         act: &Act<'_>,
         person: &Amendable,
     ) -> Result<NewAmendment, EngineError> {
-        check_carried(act.request.change.kind(), person)?;
+        check_carried(act, person)?;
         let recipient = opened(act, person)?;
         let leaf = leaf_hash(&RowSalt::from_bytes(person.salt), &recipient.canonical());
         let before =
             act.people.verify(person.number, leaf.as_bytes(), &person.amendments, act.operators)?;
         let change = &act.request.change;
         let from = person.state.class.clone();
-        let standing = standing(person, &recipient, &before);
+        let standing = standing(act, person, &recipient, &before);
         let to = change.lands(&from, standing).map_err(|why| {
             EngineError::refused(format!("recipient {} is {from}: {why}", person.number))
         })?;
-        check_address(change, &recipient, &before)?;
+        check_address(act, person.number, &recipient, &before)?;
         if matches!(to, DeliveryClass::Queued | DeliveryClass::Held(HeldReason::Credential)) {
             let account = &recipient.account;
             self.check_not_in_later(act.people, act.later, person.number, account).await?;
@@ -126,12 +126,21 @@ fn drawn(act: &Act<'_>, from: &DeliveryClass) -> Result<Amendment, EngineError> 
     Amendment::new(rand::random(), change, &request.reason, &request.evidence).map_err(refused)
 }
 
-/// Where a person stands who may be told again: an amended address replaces the sealed one's reason.
-fn standing(person: &Amendable, recipient: &Recipient, before: &[SignedAmendment]) -> Standing {
+/// Where a person stands who may be told again: an amended address replaces the sealed one's reason. A
+/// notice that is released waits for everybody it names, one to a new address is the person's alone, and
+/// once given up nobody waits for a credential.
+fn standing(
+    act: &Act<'_>,
+    person: &Amendable,
+    recipient: &Recipient,
+    before: &[SignedAmendment],
+) -> Standing {
     let replaced = before.iter().any(|one| one.kind() == AmendmentKind::ReplaceAddress);
+    let with_group = act.request.change.kind() == AmendmentKind::Release;
+    let is_unsecured = person.is_unsecured || (with_group && person.is_group_unsecured);
     Standing {
         address: if replaced { AddressReason::Suspect } else { recipient.reason },
-        is_unsecured: person.is_unsecured,
+        is_unsecured: is_unsecured && act.gave_up.get() != Some(&true),
     }
 }
 
@@ -159,6 +168,7 @@ fn afterwards(change: &Change, person: &Amendable, to: DeliveryClass) -> Deliver
 fn resolution(act: &Act<'_>, person: &Amendable, row: &AmendmentRow) -> Option<Resolution> {
     let key = person.doubt.filter(|_| matches!(person.state.class, DeliveryClass::InDoubt(_)))?;
     Some(Resolution {
+        person: person.number,
         key,
         result: if row.kind == AmendmentKind::ReplaceAddress { "re-sent" } else { "waived" },
         by: act.signers.first().map(|one| one.row.operator.name.clone()).unwrap_or_default(),
@@ -170,28 +180,34 @@ fn resolution(act: &Act<'_>, person: &Amendable, row: &AmendmentRow) -> Option<R
 
 /// A new address has to be another one than the notice goes to as it is.
 fn check_address(
-    change: &Change,
+    act: &Act<'_>,
+    number: u64,
     recipient: &Recipient,
     before: &[SignedAmendment],
 ) -> Result<(), EngineError> {
-    let Change::ReplaceAddress(new) = change else { return Ok(()) };
+    let Change::ReplaceAddress(new) = &act.request.change else { return Ok(()) };
     let mut now = recipient.clone();
     super::signed::effective(&mut now, before);
     if now.address.is_some_and(|address| address.canonical() == new.canonical()) {
-        return Err(EngineError::refused(format!("{new} is the address the notice goes to now")));
+        return Err(EngineError::refused(format!(
+            "{new} is the address the notice goes to now; hint: `--to` another one, see `forthwith \
+             delivery show {} {number}`",
+            act.people.name
+        )));
     }
     Ok(())
 }
 
 /// A doubt over a notice for several accounts is about all of them, and ends once.
-fn check_carried(kind: AmendmentKind, person: &Amendable) -> Result<(), EngineError> {
+fn check_carried(act: &Act<'_>, person: &Amendable) -> Result<(), EngineError> {
+    let kind = act.request.change.kind();
     let is_in_doubt = matches!(person.state.class, DeliveryClass::InDoubt(_));
     match person.carrier.filter(|_| is_in_doubt && kind != AmendmentKind::ReplaceAddress) {
         None => Ok(()),
         Some(carrier) => Err(EngineError::refused(format!(
-            "the notice that names recipient {} is in doubt; settle that of recipient {carrier} \
-             first: `forthwith delivery resolve`",
-            person.number
+            "the notice that names recipient {} is in doubt, and so is everybody it names; hint: first \
+             `forthwith delivery resolve {} {carrier}`",
+            person.number, act.people.name
         ))),
     }
 }

@@ -51,6 +51,7 @@ impl Engine {
                     line: entry.line(now),
                 });
                 resolutions.push(Resolution {
+                    person: doubt.key.number,
                     key: doubt.key,
                     result: "re-sent",
                     by: "policy".into(),

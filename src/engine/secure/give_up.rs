@@ -9,6 +9,7 @@ use crate::engine::campaign_file::DirectorySection;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
+use crate::store::campaigns::CampaignRow;
 use crate::store::credentials::Pick;
 use crate::store::deliveries::{DeliveryState, Move};
 use crate::store::reports::DeliveryFilter;
@@ -27,6 +28,20 @@ impl Engine {
         let began = self.store.pass_state(campaign).await?.began_at;
         let over = |began: jiff::Timestamp| began.saturating_add(after.signed()).ok();
         Ok(began.and_then(over).is_some_and(|at| self.clock.now() >= at))
+    }
+
+    /// The same by the approved containment, for whoever is about to queue somebody.
+    pub(in crate::engine) async fn has_given_up(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+    ) -> Result<bool, EngineError> {
+        let has_begun = self.store.pass_state(row.id).await?.began_at.is_some();
+        if row.containment_digest.is_none() || !has_begun {
+            return Ok(false);
+        }
+        let approved = self.approved(row, people, Track::Containment).await?;
+        self.gave_up(row.id, &Containment::read(&approved.parts)?.section).await
     }
 
     /// As [`Engine::secure`] over what is pending. Once given up, a directory that can't be reached and

@@ -10,7 +10,7 @@ use super::campaigns::change_notice;
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, row, tokens};
 use crate::domain::track::Track;
-use crate::store::acts::{ActKind, Acts, LaunchRow, NewAct};
+use crate::store::acts::{ActKind, Acts, Doubtful, LaunchRow, NewAct};
 use crate::store::campaigns::NoticeMove;
 use crate::store::deliveries::Move;
 
@@ -127,6 +127,10 @@ impl Acts for SqliteStore {
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
         Ok(moved.numbers.len() as u64)
+    }
+
+    async fn doubts_about(&self, campaign: i64, number: u64) -> Result<Vec<Doubtful>, StoreError> {
+        self.doubts_about_person(campaign, number).await
     }
 
     async fn leased_chunks(&self, campaign: i64) -> Result<u64, StoreError> {

@@ -1,5 +1,6 @@
 //! `Amendments` on SQLite: applied behind the guards of class, generation and open intents.
 
+mod amendable;
 mod read;
 
 use std::collections::{BTreeMap, HashSet};
@@ -10,8 +11,9 @@ use sqlx::SqliteConnection;
 
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::deliveries::insert_resolutions;
-use super::followers::leave;
+use super::followers::{Followers, leave};
 use super::{SqliteStore, StoreError, row, tokens};
+use crate::domain::delivery::DeliveryClass;
 use crate::store::amendments::{Amendable, AmendmentRow, Amendments, Applied, NewAmendment};
 use crate::store::deliveries::{Move, Resolution};
 
@@ -45,12 +47,11 @@ impl Amendments for SqliteStore {
         }
         insert(write.conn(), campaign, &ready).await?;
         let mut moved = Moved::default();
-        // Whoever gets an address of their own is told by a notice of their own.
-        for one in ready.iter().filter(|one| one.address.is_some()) {
-            leave(write.conn(), campaign, one.row.number, &mut moved).await?;
-        }
+        let Lines(mut lines) =
+            leave_groups(write.conn(), campaign, &ready, now, &mut moved).await?;
         let moves: Vec<&Move> = ready.iter().map(|one| &one.change).collect();
-        let Lines(lines) = change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
+        let Lines(made) = change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
+        lines.extend(made);
         if moves.iter().any(|change| !moved.numbers.contains(&change.number)) {
             return Err(StoreError::Conflict(
                 "an amendment's move was refused behind its own guard; nothing was changed".into(),
@@ -92,6 +93,30 @@ impl Amendments for SqliteStore {
     ) -> Result<BTreeMap<String, (u64, u64)>, StoreError> {
         self.read_totals(campaign).await
     }
+}
+
+/// Whoever gets an address of their own is told by a notice of their own. A doubt over the notice they
+/// carried so far is not settled by that: whom it named are held, all together.
+async fn leave_groups(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    ready: &[&NewAmendment],
+    now: i64,
+    moved: &mut Moved,
+) -> Result<Lines, StoreError> {
+    let mut lines = Lines::default();
+    for one in ready.iter().filter(|one| one.address.is_some()) {
+        let Some(next) = leave(conn, campaign, one.row.number, moved).await? else { continue };
+        if !matches!(one.change.from, DeliveryClass::InDoubt(_)) {
+            continue;
+        }
+        let group = Followers::about(conn, campaign, &[next], now).await?;
+        if let Some(hold) = group.held(next) {
+            let Lines(held) = change_rows(conn, campaign, &[&hold], now, moved).await?;
+            lines.0.extend(held);
+        }
+    }
+    Ok(lines)
 }
 
 /// Rows that still stand as they were read.

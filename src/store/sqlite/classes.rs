@@ -140,7 +140,8 @@ pub(super) async fn change_rows(
     let mut is_asked = true;
     // At most three rounds: what is asked, the group, the second addresses of its people.
     while !wave.is_empty() {
-        let followers = Followers::about(conn, campaign, &wave, now).await?;
+        let numbers: Vec<u64> = wave.iter().map(|change| change.number).collect();
+        let followers = Followers::about(conn, campaign, &numbers, now).await?;
         if is_asked {
             wave = followers.lead(wave);
         }

@@ -242,7 +242,7 @@ impl Deliveries for SqliteStore {
         tokens::revoke_older(write.conn(), campaign, changed, now).await?;
         let kept: Vec<&Resolution> = resolutions
             .iter()
-            .filter(|resolution| moved.numbers.contains(&resolution.key.number))
+            .filter(|resolution| moved.numbers.contains(&resolution.person))
             .collect();
         insert_resolutions(write.conn(), campaign, &kept).await?;
         // A row that may be queued again must be claimable at once, whatever its chunk waited for.
@@ -292,7 +292,7 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Inserts how doubts ended.
+/// Inserts how doubts ended; what was said of an attempt before may be said again.
 pub(super) async fn insert_resolutions(
     conn: &mut SqliteConnection,
     campaign: i64,
@@ -308,7 +308,9 @@ pub(super) async fn insert_resolutions(
          SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
                 j.value ->> 'result', j.value ->> 'by', j.value ->> 'reason',
                 unhex(j.value ->> 'signature'), j.value ->> 'at'
-         FROM json_each($1) AS j",
+         FROM json_each($1) AS j
+         WHERE true
+         ON CONFLICT DO NOTHING",
     )
     .bind(Value::Array(rows).to_string())
     .bind(campaign)

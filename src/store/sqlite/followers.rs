@@ -17,7 +17,7 @@ use self::fate::{copy_fate, fate, follows_as, is_shared};
 pub(super) use self::group::{hand_over, is_claimable, leave, part};
 use super::load::StateColumns;
 use super::{StoreError, row};
-use crate::domain::delivery::DeliveryClass;
+use crate::domain::delivery::{DeliveryClass, HeldReason};
 use crate::domain::ledger::Entry;
 use crate::store::deliveries::{DeliveryState, Move};
 
@@ -83,11 +83,11 @@ pub(super) struct Followers {
 }
 
 impl Followers {
-    /// The groups of the rows that moves are about.
+    /// The groups of some rows.
     pub(super) async fn about(
         conn: &mut SqliteConnection,
         campaign: i64,
-        moves: &[Cow<'_, Move>],
+        numbers: &[u64],
         now: i64,
     ) -> Result<Self, StoreError> {
         let found: Option<Vec<u8>> = sqlx::query_scalar(
@@ -101,7 +101,6 @@ impl Followers {
         .map_err(StoreError::on("look for groups"))?;
         let Some(uuid) = found else { return Ok(Self::default()) };
         let uuid = Uuid::from_bytes(row::bytes(&uuid, "campaign", "uuid", campaign)?);
-        let numbers: Vec<u64> = moves.iter().map(|change| change.number).collect();
         let rows: Vec<Columns> = sqlx::query_as(ABOUT)
             .bind(json!(numbers).to_string())
             .bind(campaign)
@@ -121,6 +120,15 @@ impl Followers {
         self.members.get(&number).is_some_and(|member| member.kind == Kind::Carried)
     }
 
+    /// The hold of a carrier that was handed a notice in doubt: the doubt is over an attempt of another,
+    /// so only a person can tell what to do.
+    pub(super) fn held(&self, carrier: u64) -> Option<Move> {
+        let member = self.members.get(&carrier)?;
+        let held = DeliveryClass::Held(HeldReason::Operator);
+        matches!(member.state.class, DeliveryClass::InDoubt(_))
+            .then(|| self.step(member, held, "carrier"))
+    }
+
     /// The ledger line of a change. A copy's says that it is one, so that people can be counted from the
     /// ledger alone.
     pub(super) fn line(&self, change: &Move) -> String {
@@ -132,6 +140,15 @@ impl Followers {
         change.line.clone()
     }
 
+    /// Whether a row is carried, and its carrier did not go its own way since.
+    fn stands_with_carrier(&self, number: u64) -> bool {
+        let Some(member) = self.members.get(&number).filter(|one| one.kind == Kind::Carried) else {
+            return false;
+        };
+        let carrier = self.members.get(&member.leader);
+        carrier.is_some_and(|carrier| member.state.class == follows_as(&carrier.state.class))
+    }
+
     /// What is asked of a carried row and means its whole group is asked of its carrier instead, once.
     pub(super) fn lead<'m>(&self, moves: Vec<Cow<'m, Move>>) -> Vec<Cow<'m, Move>> {
         if self.members.is_empty() {
@@ -141,7 +158,7 @@ impl Followers {
         let mut led: Vec<Cow<'m, Move>> = Vec::with_capacity(moves.len());
         // The caller's own moves of carriers come first: they bring their own line.
         let (carried, own): (Vec<_>, Vec<_>) = moves.into_iter().partition(|change| {
-            self.is_carried(change.number) && is_shared(&change.from, &change.to)
+            self.stands_with_carrier(change.number) && is_shared(&change.from, &change.to)
         });
         led.extend(own.into_iter().filter(|change| seen.insert(change.number)));
         for change in carried {

@@ -25,6 +25,7 @@ mod plans;
 mod publish;
 #[cfg(test)]
 mod query_plan;
+mod reached;
 mod rechecks;
 mod reports;
 mod seals;

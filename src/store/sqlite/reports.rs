@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::load::StateColumns;
+use super::reached::reached;
 use super::{SqliteStore, StoreError, lanes::LaneColumns, row};
 use crate::domain::delivery::{AttemptKey, AttemptResult};
 use crate::domain::reply::ReplyClass;
@@ -207,7 +208,7 @@ impl Reports for SqliteStore {
         limit: u32,
     ) -> Result<Vec<DeliveryListing>, StoreError> {
         let seal = self.seal_of(campaign).await?;
-        let rows: Vec<ListingColumns> = sqlx::query_as(
+        let rows: Vec<ListingColumns> = sqlx::query_as(concat!(
             "SELECT r.number, r.salt, r.body, d.class, d.reason, d.generation, d.doubts, d.attempts,
                     d.first_attempt_at, d.due_at, d.changed_at, r.at_address, r.copy_of,
                     f.leader AS carrier,
@@ -215,15 +216,9 @@ impl Reports for SqliteStore {
                             LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
                             WHERE i.campaign_id = $1 AND i.number = r.number
                               AND o.number IS NULL) AS in_flight,
-                    COALESCE((SELECT MAX(CASE o.result WHEN 'accepted' THEN 2 ELSE 1 END)
-                              FROM outcome AS o
-                              LEFT JOIN resolution AS s
-                                ON s.campaign_id = o.campaign_id AND s.number = o.number
-                               AND s.generation = o.generation AND s.n = o.n
-                               AND s.result = 'not-sent'
-                              WHERE o.campaign_id = $1 AND o.number = r.number
-                                AND o.result IN ('accepted', 'in-doubt') AND s.number IS NULL),
-                             0) AS reached
+                    CASE ",
+            reached!("$1", "r.number"),
+            " WHEN 'accepted' THEN 2 WHEN 'in-doubt' THEN 1 ELSE 0 END AS reached
              FROM recipient AS r
              LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
              LEFT JOIN follower AS f
@@ -237,7 +232,7 @@ impl Reports for SqliteStore {
                        WHERE o.campaign_id = $1 AND o.number = r.number AND o.result = 'in-doubt'))
              ORDER BY r.number
              LIMIT $7",
-        )
+        ))
         .bind(campaign)
         .bind(seal)
         .bind(after.map_or(-1, row::int))

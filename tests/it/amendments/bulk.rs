@@ -1,5 +1,6 @@
 //! `forthwith amendment`: whole classes and files of accounts, what they show, keep and ask.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 
@@ -110,4 +111,32 @@ async fn a_whole_class_is_settled_at_once_and_two_sign_where_two_have_to() {
     assert_eq!(stranger.status.code(), Some(1));
     assert!(!said(&stranger).contains("secret@"), "{}", said(&stranger));
     house.approve(Track::Notice).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_class_of_many_pages_is_amended_page_by_page_and_nobody_twice() {
+    let house = House::furnished(Plan { customers: 1, ..Plan::default() }).await;
+    let mut rows = "customer_id,name,email\n".to_owned();
+    for n in 0..2_300 {
+        writeln!(rows, "A{n},Ana,a{n}@post.example").unwrap();
+    }
+    std::fs::write(house.path("affected.csv"), rows).unwrap();
+    house.seal().await;
+    write_settings(&house);
+    let all = ["hold", CAMPAIGN, "--class", "queued", "--all", "--reason", "wait", "--yes"];
+    let output = amendment(&house, &all, &["ann"]);
+    let told = said(&output);
+    assert!(output.status.success(), "{told}");
+    for words in ["They are now: 2,300 queued.", "2,300 of 2,300 people", "2,300  held/operator"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert_eq!(house.status().await.deliveries.held, 2_300);
+    let list = house.path("all.txt");
+    let accounts: Vec<String> = (0..2_300).rev().chain(0..5).map(|n| format!("A{n}")).collect();
+    std::fs::write(&list, accounts.join("\n")).unwrap();
+    let list = list.display().to_string();
+    let words = ["withdraw", CAMPAIGN, "--from", &list, "--reason", "not ours", "--yes"];
+    let output = amendment(&house, &words, &["ann"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("2,300 of 2,300 people"), "{}", said(&output));
 }

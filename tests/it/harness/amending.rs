@@ -52,7 +52,7 @@ impl House {
 
     /// Every conflict keeps its sealed row: the notice cannot be approved before.
     pub async fn keep_sealed_rows(&self) {
-        let open = self.engine.conflicts(CAMPAIGN).await.unwrap();
+        let open = self.engine.conflicts(CAMPAIGN, None).await.unwrap();
         if !open.is_empty() {
             let numbers: Vec<u64> = open.iter().map(|one| one.number).collect();
             let kept = self.amend(&numbers, Change::Release).await;

@@ -1,5 +1,6 @@
 //! Several accounts at one address: one notice stands for all of them, whatever becomes of it.
 
+use forthwith::domain::amendment::Change;
 use forthwith::domain::delivery::{AttemptKey, DeliveryClass, FallbackReason, HeldReason};
 use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
@@ -112,6 +113,14 @@ async fn a_worker_that_dies_with_a_carriers_notice_on_its_way_leaves_one_doubt_f
     for step in ["\"to\":\"in-doubt/due\"", "\"to\":\"queued\"", "\"to\":\"held/content\""] {
         assert_eq!(lines.iter().filter(|line| line.contains(step)).count(), 7, "{step}");
     }
+
+    // So cancelling lets none of the seven go untold: the dead worker's notice may have named them.
+    let signer = house.engine.signer(person(ANN)).await.unwrap();
+    let cancelled = house.engine.cancel(CAMPAIGN, "wrong list", &signer, &Silent).await.unwrap();
+    assert_eq!((cancelled.told, cancelled.possibly_told, cancelled.untold), (1, 7, 0));
+    assert_eq!(reason(&sums(&house).await, "in-doubt/held"), 7);
+    let correction = house.seal_of(&format!("{CAMPAIGN}-correction")).await.unwrap();
+    assert_eq!(correction.totals.sealed, 8);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,6 +199,20 @@ async fn a_failed_credential_holds_its_whole_group_and_a_persons_copy_until_it_i
     assert_eq!(reason(&status, "held/credential"), 8, "seven at one address, and one alone");
     assert_eq!(status.deliveries.copies.person_open, 1, "the copy waits with its person");
     assert!(house.taken().is_empty());
+    // a second address has no credential of its own, and is released no sooner
+    let copy: Vec<(i64,)> =
+        query(&house.database(), "SELECT number FROM recipient WHERE copy_of IS NOT NULL").await;
+    house
+        .tamper(&format!(
+            "UPDATE delivery SET reason = 'operator' WHERE number = {copy};
+             UPDATE chunk SET reasons = json_remove(json_set(reasons, '$.held/operator', 1),
+                                                    '$.held/credential')
+             WHERE first_number <= {copy} AND last_number >= {copy}",
+            copy = copy[0].0
+        ))
+        .await;
+    let released = house.amend(&[copy[0].0.unsigned_abs()], Change::Release).await;
+    assert_eq!(released.done[0].2, "held/credential", "{released:?}");
 
     let mend = |id: &str| {
         let hash = &before.iter().find(|(known, _)| known == id).unwrap().1;

@@ -53,10 +53,10 @@ pub(super) fn fate(from: &DeliveryClass, to: &DeliveryClass) -> Fate {
     }
 }
 
-/// Whether a move asked of a carried row is one of its whole group: a hold, a release, the end of a doubt.
+/// Whether a move asked of a carried row is one of its whole group: a hold, a release, a doubt and its end.
 pub(super) fn is_shared(from: &DeliveryClass, to: &DeliveryClass) -> bool {
     use DeliveryClass::{Held, InDoubt, Queued};
-    matches!((from, to), (_, Held(_)) | (Held(_), Queued) | (InDoubt(_), _))
+    matches!((from, to), (_, Held(_) | InDoubt(_)) | (Held(_), Queued) | (InDoubt(_), _))
 }
 
 /// Where a person's copy goes when the person moves: it is held, released and let go with them, and has

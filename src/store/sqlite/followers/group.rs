@@ -54,6 +54,7 @@ pub(in crate::store::sqlite) async fn hand_over(
     let Some(Member { number, class, .. }) = carried.into_iter().find(is_open) else {
         return Ok(None);
     };
+    remember_all(conn, campaign, carrier).await?;
     for (sql, what) in [
         ("DELETE FROM follower WHERE campaign_id = $1 AND number = $2", "take a carrier out"),
         (FOLLOW_ANOTHER, "hand a notice over"),
@@ -86,7 +87,13 @@ pub(in crate::store::sqlite) async fn leave(
 ) -> Result<Option<u64>, StoreError> {
     let own = members(conn, OWN, campaign, number).await?.pop();
     match own.as_ref().map(|member| (member.kind.as_str(), &member.class)) {
-        Some(("carrier", _)) => hand_over(conn, campaign, number, moved).await,
+        Some(("carrier", _)) => {
+            let next = hand_over(conn, campaign, number, moved).await?;
+            if next.is_none() {
+                disband(conn, campaign, number).await?;
+            }
+            Ok(next)
+        }
         Some(("carried", class)) => {
             part(conn, campaign, number).await?;
             moved.stands_alone(number, class);
@@ -94,6 +101,49 @@ pub(in crate::store::sqlite) async fn leave(
         }
         _ => Ok(None),
     }
+}
+
+/// Ends a group nobody of which is to be told any more: its carrier's next notice, to another mailbox, must
+/// not speak of the others.
+async fn disband(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    carrier: u64,
+) -> Result<(), StoreError> {
+    remember_all(conn, campaign, carrier).await?;
+    sqlx::query("DELETE FROM follower WHERE campaign_id = $1 AND leader = $2 AND kind <> 'copy'")
+        .bind(campaign)
+        .bind(row::int(carrier))
+        .execute(conn)
+        .await
+        .map_err(StoreError::on("end a group"))?;
+    Ok(())
+}
+
+/// Notes the attempts that spoke for everybody a carrier carries.
+async fn remember_all(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    carrier: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO named_before (campaign_id, number, carrier, generation, n)
+         SELECT f.campaign_id, f.number, f.leader, i.generation, i.n
+         FROM (SELECT generation, n FROM intent
+               WHERE campaign_id = $1 AND number = $2
+               ORDER BY generation DESC, n DESC
+               LIMIT 1) AS i
+         CROSS JOIN follower AS f
+           ON f.campaign_id = $1 AND f.leader = $2 AND f.kind = 'carried'
+         WHERE true
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(campaign)
+    .bind(row::int(carrier))
+    .execute(conn)
+    .await
+    .map_err(StoreError::on("note whom a notice named"))?;
+    Ok(())
 }
 
 async fn members(
@@ -122,6 +172,21 @@ pub(in crate::store::sqlite) async fn part(
     campaign: i64,
     number: u64,
 ) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO named_before (campaign_id, number, carrier, generation, n)
+         SELECT f.campaign_id, f.number, f.leader, i.generation, i.n
+         FROM follower AS f
+         CROSS JOIN intent AS i ON i.campaign_id = f.campaign_id AND i.number = f.leader
+         WHERE f.campaign_id = $1 AND f.number = $2 AND f.kind = 'carried'
+         ORDER BY i.generation DESC, i.n DESC
+         LIMIT 1
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(campaign)
+    .bind(row::int(number))
+    .execute(&mut *conn)
+    .await
+    .map_err(StoreError::on("note who named a row"))?;
     sqlx::query("DELETE FROM follower WHERE campaign_id = $1 AND number = $2 AND kind = 'carried'")
         .bind(campaign)
         .bind(row::int(number))

@@ -62,7 +62,7 @@ impl Engine {
         part: &PeopleOf,
     ) -> Result<CampaignSource, EngineError> {
         let totals = self.store.delivery_totals(people.campaign).await?;
-        Ok(CampaignSource::new(self.store.clone(), people, part, &totals))
+        Ok(CampaignSource::new(self.clone(), people, part, &totals))
     }
 
     /// An earlier campaign as part of the audience of `name`, if its classes stand still and mean the

@@ -207,9 +207,10 @@ impl Engine {
         let untold = totals.reasons.get("waived/cancelled").copied().unwrap_or(0);
         let told = totals.told + gone.told;
         let possibly_told = totals.in_doubt + totals.in_flight + gone.perhaps;
-        let correction = match told + possibly_told {
-            0 => None,
-            _ => Some(self.draft_correction(people)?),
+        let correction = if self.was_anybody_told(people).await? {
+            Some(self.draft_correction(people)?)
+        } else {
+            None
         };
         Ok(Cancelled {
             told,

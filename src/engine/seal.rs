@@ -57,7 +57,12 @@ impl Engine {
     pub async fn seal(&self, name: &str, progress: &dyn Progress) -> Result<Sealed, EngineError> {
         let file = self.campaign_file(name)?;
         let people = self.people_to_seal(name, &file).await?;
+        let path = self.workspace.staging(name);
+        // Two loads into one staging file would each count the other's rows as their own.
+        let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         if let Some(live) = self.store.live_seal(people.campaign).await? {
+            // what a crash right behind the flip left
+            remove_staging(&path)?;
             return Err(EngineError::refused(format!(
                 "campaign `{name}` was sealed at {} with {} people; hint: people are frozen, so a \
                  further audience is a further campaign",
@@ -65,9 +70,6 @@ impl Engine {
                 live.totals.sealed
             )));
         }
-        let path = self.workspace.staging(name);
-        // Two loads into one staging file would each count the other's rows as their own.
-        let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         let mut staging = self.store.staging(&path).await?;
         // Kept to the end: where earlier campaigns have a part in it, it holds the worker's lock, and none
         // of them goes on before this seal stands.
@@ -139,7 +141,9 @@ impl Engine {
             if digest != Digest::from_bytes(loaded.digest) {
                 progress.note("the source changed since; loading it anew");
             } else if rules.provenance != loaded.rules {
-                progress.note("the rules people are judged by changed since; loading it anew");
+                progress.note(
+                    "how the source is read or people are judged changed since; loading it anew",
+                );
             } else {
                 return Ok((summary, source));
             }
@@ -191,6 +195,9 @@ impl Engine {
             progress.at(source.progress().done);
         }
         progress.end();
+        if let Some(warning) = source.warning() {
+            progress.note(&warning);
+        }
         loader.finish(staging, as_of).await
     }
 
@@ -321,11 +328,11 @@ impl Engine {
 /// Tells the store how the ledger knows the people of a group: they move with their carrier without being
 /// opened again. The few of them alone.
 async fn name_groups(people: &People, staging: &mut dyn Staging) -> Result<(), EngineError> {
+    let mut after = 0;
     loop {
-        let unnamed = staging.unnamed(1_000).await?;
-        if unnamed.is_empty() {
-            return Ok(());
-        }
+        let unnamed = staging.unnamed(after, 1_000).await?;
+        let Some(last) = unnamed.last() else { return Ok(()) };
+        after = last.number;
         let mut named = Vec::with_capacity(unnamed.len());
         for one in unnamed {
             let recipient = people.open(one.number, &one.body)?;

@@ -32,7 +32,7 @@ pub enum RenderError {
     },
     /// A locale lacks one of its three parts.
     #[error(
-        "{template} is missing: every locale has subject.txt.hbs, body.txt.hbs and body.html.hbs"
+        "{template} is missing; hint: every locale has subject.txt.hbs, body.txt.hbs and body.html.hbs"
     )]
     MissingPart {
         /// The file's name.
@@ -47,7 +47,7 @@ pub enum RenderError {
         template: String,
     },
     /// Bytes that are no UTF-8.
-    #[error("{template} is not UTF-8")]
+    #[error("{template} is not UTF-8; hint: save it as UTF-8")]
     Encoding {
         /// The file's name.
         template: String,
@@ -56,7 +56,9 @@ pub enum RenderError {
         source: std::str::Utf8Error,
     },
     /// Not handlebars.
-    #[error("{place}: {message}")]
+    #[error(
+        "{place}: {message}; hint: each {{{{ needs its }}}}, each {{{{#if}}}} and {{{{#each}}}} its {{{{/if}}}} and {{{{/each}}}}"
+    )]
     Syntax {
         /// Where.
         place: Place,
@@ -87,7 +89,9 @@ pub enum RenderError {
         partial: String,
     },
     /// A partial that includes itself, directly or through others.
-    #[error("{place}: partial `{partial}` includes itself")]
+    #[error(
+        "{place}: partial `{partial}` includes itself; hint: take it out of here, or out of what it includes"
+    )]
     EndlessPartial {
         /// Where.
         place: Place,
@@ -125,7 +129,9 @@ pub enum RenderError {
         variant: String,
     },
     /// A list no sample fills, so that nothing inside the block could be checked.
-    #[error("{place}: `{path}` is no list, or one that is always empty")]
+    #[error(
+        "{place}: `{path}` is no list, or one that is always empty; hint: #each goes over lists, such as incident.exposed"
+    )]
     NoList {
         /// Where.
         place: Place,
@@ -133,7 +139,9 @@ pub enum RenderError {
         path: String,
     },
     /// Handlebars that could say one thing at plan and another when sent.
-    #[error("{place}: {what} is not supported in notices")]
+    #[error(
+        "{place}: {what} is not supported in notices; hint: use #if, #unless, #each, {{{{> a partial}}}} and the notice's own words"
+    )]
     Unsupported {
         /// Where.
         place: Place,
@@ -183,7 +191,9 @@ pub enum RenderError {
         flag: &'static str,
     },
     /// A person whose language the notice was not prepared in.
-    #[error("the notice `{notice}` is not written in `{locale}`")]
+    #[error(
+        "the notice `{notice}` is not written in `{locale}`; hint: it needs templates/mail/{notice}/{locale}/ and [locale.{locale}] in the incident's file"
+    )]
     UnknownLocale {
         /// The notice.
         notice: String,
@@ -191,7 +201,9 @@ pub enum RenderError {
         locale: String,
     },
     /// A person with exposed credentials and a template that never mentions them.
-    #[error("the notice `{notice}` says nothing of credentials, and this person's were exposed")]
+    #[error(
+        "the notice `{notice}` says nothing of credentials, and this person's were exposed; hint: {{{{#each credentials}}}} in both bodies, or mode = \"none\""
+    )]
     CredentialsUntold {
         /// The notice.
         notice: String,
@@ -211,7 +223,9 @@ pub enum RenderError {
         hint: &'static str,
     },
     /// A subject without a visible character.
-    #[error("{template} gives an empty subject for the variant `{variant}`")]
+    #[error(
+        "{template} gives an empty subject for the variant `{variant}`; hint: words for everybody, outside of conditions"
+    )]
     EmptySubject {
         /// The file's name.
         template: String,

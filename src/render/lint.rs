@@ -189,7 +189,7 @@ impl Lint<'_> {
             word(self.language, &values).map_err(|message| RenderError::BadArgument {
                 place: self.place(at),
                 helper: name.to_owned(),
-                message: format!("{message} (variant `{}`)", view.variant),
+                message: placed(&message, view.variant),
             })?;
         }
         Ok(())
@@ -372,6 +372,14 @@ impl Lint<'_> {
     fn unsupported(&self, at: (usize, usize), what: &'static str) -> RenderError {
         RenderError::Unsupported { place: self.place(at), what }
     }
+}
+
+/// What a helper says, with the sample it said it of and what to do.
+fn placed(message: &str, variant: &str) -> String {
+    let (what, hint) = message
+        .split_once("; hint: ")
+        .unwrap_or((message, "give it that, inside {{#if a field}} where it may be empty"));
+    format!("{what} (variant `{variant}`); hint: {hint}")
 }
 
 /// The file of `{{> name}}`.

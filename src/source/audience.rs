@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{CsvSettings, NdjsonSettings, SourceSettings, SqlSettings};
 use crate::domain::class_selector::ClassSelector;
@@ -24,7 +25,8 @@ pub struct AudienceSettings {
 }
 
 /// Where the rows come from; exactly one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AudienceOrigin {
     /// A file or a query.
     Source(Box<SourceSettings>),
@@ -33,7 +35,7 @@ pub enum AudienceOrigin {
 }
 
 /// Some of the sealed people of an earlier campaign, by where their notices stand.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "PeopleTable")]
 pub struct PeopleOf {
     /// The campaign.
@@ -63,6 +65,13 @@ impl AudienceSettings {
             AudienceOrigin::Source(source) => source.provenance(),
             AudienceOrigin::Campaign(people) => ("campaign", people.to_string()),
         }
+    }
+
+    /// What decides which rows are read and as what, as canonical JSON: all of the table but `expect`.
+    /// Equal words make the same people of the same bytes.
+    pub fn reading(&self) -> String {
+        let Self { origin, minus, intersect, expect: _ } = self;
+        json!({ "origin": origin, "minus": minus, "intersect": intersect }).to_string()
     }
 
     /// The merge fields it brings, with their types; an earlier campaign's people bring none.
@@ -184,6 +193,35 @@ mod tests {
         // the approved form of a file is JSON
         let json = serde_json::to_string(&toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
         assert_eq!(serde_json::from_str::<AudienceSettings>(&json).unwrap(), audience);
+    }
+
+    #[test]
+    fn whatever_decides_what_is_read_is_in_the_words_of_the_reading_and_a_sum_is_not() {
+        let reading = |text: &str| parse(text).unwrap().reading();
+        let with = |more: &str| format!("csv = {{ path = \"p\", {more} }}\n");
+        let columns = "columns = { account = \"id\" }";
+        let plain = reading(CSV);
+        assert_eq!(plain, reading(&format!("{CSV}expect = {{ rows = 10 }}")));
+        assert_eq!(plain, reading(&with(&format!("encoding = \"utf-8\", {columns}"))));
+        let others = [
+            with("columns = { account = \"no\" }"),
+            with("columns = { account = \"id\", address = \"mail\" }"),
+            with("columns = { account = \"id\", fields = { a = \"text\" } }"),
+            with("columns = { account = \"id\", fields = { a = \"date\" } }"),
+            with(&format!("delimiter = \";\", {columns}")),
+            with(&format!("encoding = \"windows-1252\", {columns}")),
+            CSV.replace("\"p\"", "\"q\""),
+            CSV.replace("csv", "ndjson"),
+            format!("{CSV}minus = [{{ campaign = \"a\", classes = [\"told\"] }}]"),
+            format!("{CSV}intersect = [{{ campaign = \"a\", classes = [\"told\"] }}]"),
+            "campaign = { name = \"a\", classes = [\"told\"] }".into(),
+            "campaign = { name = \"a\", classes = [\"told/accepted\"] }".into(),
+        ];
+        let mut seen: Vec<String> = others.iter().map(|text| reading(text)).collect();
+        seen.push(plain);
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), others.len() + 1, "{seen:#?}");
     }
 
     #[test]

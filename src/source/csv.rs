@@ -10,7 +10,7 @@ use csv::{ByteRecord, ReaderBuilder, Terminator};
 use super::header::{self, failed};
 use super::mapping::{Mapping, Refusal};
 use super::record::Records;
-use super::{CsvSettings, Progress, Row, Source, SourceError, Tap, Unit};
+use super::{BATCH_BYTES, CsvSettings, Progress, Row, Source, SourceError, Tap, Unit};
 
 /// A CSV file being read.
 pub struct CsvSource {
@@ -79,12 +79,11 @@ impl Source for CsvSource {
         if !self.opening.is_empty() {
             tap(&std::mem::take(&mut self.opening));
         }
-        let mut rows = Vec::new();
-        while rows.len() < max.max(1) {
-            match self.next_row(tap)? {
-                Some(row) => rows.push(row),
-                None => break,
-            }
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < max.max(1) && bytes < BATCH_BYTES {
+            let Some(row) = self.next_row(tap)? else { break };
+            rows.push(row);
+            bytes += self.records.raw().len();
         }
         Ok(rows)
     }

@@ -65,6 +65,9 @@ impl Row {
         }
     }
 }
+/// How many bytes of rows end a batch, however few rows they are: a reject keeps up to a megabyte of its
+/// row, and a thousand of them would be a gigabyte at once.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// How far a source has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +92,8 @@ pub enum Unit {
 /// A stream of rows that takes no more memory however long it is.
 #[async_trait]
 pub trait Source: Send {
-    /// The next rows, at least one and at most `max` (0 counts as 1); none at the end. After an
-    /// error the source is spent.
+    /// The next rows, at least one and at most `max` (0 counts as 1), fewer where they are long; none at
+    /// the end. After an error the source is spent.
     async fn next_batch(&mut self, max: usize, tap: Tap<'_>) -> Result<Vec<Row>, SourceError>;
 
     /// How far it has been read.
@@ -103,6 +106,11 @@ pub trait Source: Send {
     /// what [`Source::next_batch`] gave.
     fn excluded(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()
+    }
+
+    /// What an operator should know of the rows given so far, as a sentence.
+    fn warning(&self) -> Option<String> {
+        None
     }
 }
 

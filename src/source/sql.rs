@@ -16,11 +16,11 @@ use tokio::task::JoinHandle;
 use self::rows::{Fault, Reader};
 use self::select::one_select;
 use super::mapping::Mapping;
-use super::{Progress, Row, Source, SourceError, SqlSettings, Tap, Unit};
+use super::{BATCH_BYTES, Progress, Row, Source, SourceError, SqlSettings, Tap, Unit};
 use crate::database::{Database, Table};
 
-/// Rows read ahead of whoever takes them.
-const READ_AHEAD: usize = 256;
+/// Rows read ahead of whoever takes them: a row is as long as its values are, so they are few.
+const READ_AHEAD: usize = 32;
 
 /// A query being read.
 pub struct SqlSource {
@@ -106,11 +106,12 @@ impl Source for SqlSource {
             self.tapped = true;
             tap(self.query.as_bytes());
         }
-        let mut rows = Vec::new();
-        while rows.len() < max.max(1) {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < max.max(1) && bytes < BATCH_BYTES {
             match self.rows.recv().await {
                 Some(Ok(values)) => {
                     self.read += 1;
+                    bytes += values.as_slice().len();
                     rows.push(self.row(&values, tap));
                 }
                 Some(Err(source)) => {

@@ -16,6 +16,33 @@ pub struct SealedPerson {
     pub number: u64,
     /// The canonical row under the campaign's key; `None` after a purge.
     pub body: Option<Vec<u8>>,
+    /// The notice to the address in force stands in one of the classes asked for; where that is told or in
+    /// doubt, by this address.
+    pub is_meant: bool,
+    /// The row of their second address.
+    pub copy: Option<SealedCopy>,
+    /// Their address was replaced by these amendments, in their order.
+    pub replaced: Vec<Replaced>,
+}
+
+/// The second address of a person of a live seal.
+#[derive(Debug, Clone)]
+pub struct SealedCopy {
+    /// Its number.
+    pub number: u64,
+    /// The canonical row under the campaign's key; `None` after a purge.
+    pub body: Option<Vec<u8>>,
+    /// Its notice stands in one of the classes asked for.
+    pub is_meant: bool,
+}
+
+/// An amendment that replaced a person's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// Which of the person's amendments.
+    pub n: u32,
+    /// The notice to the address before it was told or in doubt, and that class is asked for.
+    pub left_told: bool,
 }
 
 /// Where a person's notice stands: class word and reason word.
@@ -105,9 +132,10 @@ pub trait Comparison: Send {
 #[async_trait]
 pub trait Audiences {
     /// People whose notices stand in one of `classes` (any class where there are none) after `after`,
-    /// by number; second addresses are no people of their own. Whom a notice reached, or may have, stands
-    /// as told or in doubt whatever class they came to since; and in that class, too, where it is one that
-    /// nothing is sent from.
+    /// by number. Second addresses and those that were replaced are no people of their own, but whoever
+    /// was told there, or may have been, was told. Whom a notice reached, or may have, stands as told or in
+    /// doubt whatever class they came to since; and in that class, too, where it is one that nothing is
+    /// sent from.
     async fn sealed_people(
         &self,
         campaign: i64,

@@ -195,8 +195,8 @@ pub trait Staging: Send {
         limits: SharedLimits,
     ) -> Result<(), StoreError>;
 
-    /// Rows of groups without a name for the ledger, a page of them.
-    async fn unnamed(&mut self, limit: u32) -> Result<Vec<Unnamed>, StoreError>;
+    /// Rows of groups after `after` without a name for the ledger, by number, a page of them.
+    async fn unnamed(&mut self, after: u64, limit: u32) -> Result<Vec<Unnamed>, StoreError>;
 
     /// Keeps how the ledger knows these rows.
     async fn name(&mut self, named: Vec<(u64, String)>) -> Result<(), StoreError>;

@@ -103,12 +103,7 @@ impl Look<'_> {
 
     fn take_fault(&mut self, fault: &RenderError, files: &BTreeMap<String, Vec<u8>>) {
         let list = &mut self.findings.problems;
-        let hint = match fault {
-            RenderError::Syntax { .. } => {
-                "each {{ needs its }}, each {{#if}} and {{#each}} its {{/if}} and {{/each}}"
-            }
-            _ => "a template of your own may start from the shipped one of the same name",
-        };
+        let hint = "a template of your own may start from the shipped one of the same name";
         let text_of = |template: &str| {
             let bytes = files.get(template).map(Vec::as_slice).unwrap_or_default();
             String::from_utf8_lossy(bytes).into_owned()

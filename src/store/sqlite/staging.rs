@@ -166,7 +166,6 @@ impl Staging for SqliteStaging {
             "empty the staging file",
             "DROP INDEX IF EXISTS row_by_account;
              DROP INDEX IF EXISTS row_by_address;
-             DROP INDEX IF EXISTS follower_unnamed;
              DELETE FROM row;
              DELETE FROM follower;
              DELETE FROM place;
@@ -337,8 +336,8 @@ impl Staging for SqliteStaging {
         groups::births(&self.pool).await
     }
 
-    async fn unnamed(&mut self, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
-        groups::unnamed(&self.pool, limit).await
+    async fn unnamed(&mut self, after: u64, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
+        groups::unnamed(&self.pool, after, limit).await
     }
 
     async fn name(&mut self, named: Vec<(u64, String)>) -> Result<(), StoreError> {

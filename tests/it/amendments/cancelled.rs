@@ -43,8 +43,8 @@ async fn who_was_told_or_may_have_been_is_reached_by_the_correction() {
     sums_hold(&house).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_have_been_told_is_found_by_what_was_sent_whatever_class_they_came_to() {
+/// Twelve people after a run: five in doubt, two held, one with a dead address, four told.
+async fn after_doubts() -> House {
     let faults = vec![
         "drop-after-dot:to=p1@*",
         "drop-after-dot:to=p2@*",
@@ -59,6 +59,12 @@ async fn who_may_have_been_told_is_found_by_what_was_sent_whatever_class_they_ca
         house.amended(held, Change::Hold).await;
     }
     house.run().await.unwrap();
+    house
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_have_been_told_is_found_by_what_was_sent_whatever_class_they_came_to() {
+    let house = after_doubts().await;
     let before = totals(&house).await;
     assert_eq!((before.told, before.in_doubt, before.held, before.fallback), (4, 5, 2, 1));
     let signer = house.engine.signer(person(ANN)).await.unwrap();

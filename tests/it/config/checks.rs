@@ -56,8 +56,7 @@ fn how_a_template_shows_the_personal_link_is_looked_at_in_mode_link_alone() {
 fn a_class_without_words_is_told_of_each_part() {
     let desk = Desk::tidy();
     let flags = ["expired", "changed_since", "no_password", "not_found", "exempt", "not_yet"];
-    let tests: String =
-        flags.iter().map(|flag| format!("{{{{#if {flag}}}}}y{{{{/if}}}}")).collect();
+    let tests: String = flags.map(|flag| format!("{{{{#if {flag}}}}}y{{{{/if}}}}")).concat();
     let text = format!("x\n{{{{#each credentials}}}}\n{tests}\n{{{{/each}}}}\n");
     let half = "{{#if renewed}}{{#if is_password}}y{{/if}}{{/if}}\n{{/each}}";
     let html = text.replace("{{/each}}", half);

@@ -128,7 +128,7 @@ const REFUSED: [(&str, &str, &str); 7] = [
         "a helper that fails",
         "{{count reference}}",
         "`count` expects a whole number that is not negative, and another mark between thousands \
-     after it (variant `pending/site`)",
+     after it (variant `pending/site`); hint: give it that, inside {{#if a field}} where it may be empty",
     ),
     (
         "a merge field nobody mapped",
@@ -146,8 +146,8 @@ const REFUSED: [(&str, &str, &str); 7] = [
         "a day that some lack",
         "{{date person.fields.bought_on}}",
         "`date` expects an instant or a day that is there, and \"iso\" after it for numbers only: \
-     `` has no time zone; hint: write it in brackets, as in `2018-08-21T22:58[Europe/London]` \
-     (variant `bare-no-name/site`)",
+     `` has no time zone (variant `bare-no-name/site`); hint: write it in brackets, as in \
+     `2018-08-21T22:58[Europe/London]`",
     ),
 ];
 

@@ -63,7 +63,7 @@ macro_rules! grouped {
 }
 
 /// What is then decided of the rows at each such address, in this order.
-const DECIDE: [(&str, &str); 5] = [
+const DECIDE: [(&str, &str); 4] = [
     (
         "note the accounts at each address",
         concat!(
@@ -103,19 +103,7 @@ const DECIDE: [(&str, &str); 5] = [
             ")"
         ),
     ),
-    (
-        "list the rows of groups",
-        // so that no page passes over those that are named already
-        "CREATE INDEX follower_unnamed ON follower (number) WHERE person IS NULL",
-    ),
 ];
-
-/// Rows of groups without a name for the ledger.
-const UNNAMED: &str = "SELECT r.number, r.salt, r.body
-     FROM follower AS f INDEXED BY follower_unnamed
-     CROSS JOIN row AS r ON r.number = f.number
-     WHERE f.person IS NULL
-     LIMIT $1";
 
 /// Notes the second addresses among rows just staged.
 pub(super) async fn stage_copies(
@@ -161,8 +149,21 @@ pub(super) async fn form(pool: &SqlitePool, limits: SharedLimits) -> Result<(), 
     Ok(())
 }
 
-pub(super) async fn unnamed(pool: &SqlitePool, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
+/// From a number on: those that have their names would be read past again for each page.
+const UNNAMED: &str = "SELECT r.number, r.salt, r.body
+     FROM follower AS f
+     CROSS JOIN row AS r ON r.number = f.number
+     WHERE f.person IS NULL AND f.number > $1
+     ORDER BY f.number
+     LIMIT $2";
+
+pub(super) async fn unnamed(
+    pool: &SqlitePool,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Unnamed>, StoreError> {
     let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(UNNAMED)
+        .bind(row::int(after))
         .bind(i64::from(limit))
         .fetch_all(pool)
         .await
@@ -238,14 +239,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_page_of_unnamed_rows_passes_over_none_that_is_named() {
+    async fn rows_of_groups_are_listed_from_a_number_on_and_those_named_are_not_walked_again() {
         let pool = SqlitePool::connect("sqlite::memory:").await.unwrap();
-        sqlx::raw_sql(super::super::TABLES).execute(&pool).await.unwrap();
-        form(&pool, SharedLimits { combine_above: 5, worklist_above: 50 }).await.unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {UNNAMED}");
+        sqlx::raw_sql(crate::store::sqlite::staging::TABLES).execute(&pool).await.unwrap();
+        let filled = "WITH n (number) AS (VALUES (1001), (1002), (1003), (1005))
+            INSERT INTO row (number, line, salt, leaf, body, row_digest, account, address_reason,
+                             name_refused)
+            SELECT number, number, zeroblob(16), zeroblob(32), x'01', x'02', x'03', 'ok', 0 FROM n;
+            INSERT INTO follower (number, leader, kind) SELECT number, 1001, 'carried' FROM row;
+            UPDATE follower SET person = 'ann' WHERE number = 1002;";
+        sqlx::raw_sql(filled).execute(&pool).await.unwrap();
+        let numbers = async |after, limit| -> Vec<u64> {
+            let page = unnamed(&pool, after, limit).await.unwrap();
+            page.into_iter().map(|one| one.number).collect()
+        };
+        assert_eq!(numbers(0, 2).await, [1001, 1003]);
+        assert_eq!(numbers(1003, 2).await, [1005]);
+        let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {UNNAMED}"));
         let steps: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(&pool).await.unwrap();
-        let (.., first) = &steps[0];
-        assert!(first.ends_with("INDEX follower_unnamed"), "{steps:?}");
+            sqlx::query_as(plan).bind(0).bind(1).fetch_all(&pool).await.unwrap();
+        let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
+        let expected = ["f", "r"].map(|table| format!("SEARCH {table} USING INTEGER PRIMARY KEY"));
+        assert_eq!(steps.len(), 2, "{steps:?}");
+        for (step, expected) in steps.iter().zip(expected) {
+            assert!(step.starts_with(&expected), "{steps:?}");
+        }
     }
 }

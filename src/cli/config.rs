@@ -64,7 +64,7 @@ fn check_files(form: AsJson, context: &Context<'_>) -> Result<(), CliError> {
             context.printer.say("nothing is wrong with them");
             Ok(())
         }
-        1 => Err(CliError::refused("1 problem")),
-        more => Err(CliError::refused(format!("{more} problems"))),
+        1 => Err(CliError::refused("1 problem; hint: it says what to do")),
+        more => Err(CliError::refused(format!("{more} problems; hint: each says what to do"))),
     }
 }

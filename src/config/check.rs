@@ -240,12 +240,7 @@ impl Look<'_> {
 
     fn take_fault(&mut self, fault: &RenderError, files: &BTreeMap<String, Vec<u8>>) {
         let list = &mut self.findings.problems;
-        let hint = match fault {
-            RenderError::Syntax { .. } => {
-                "each {{ needs its }}, each {{#if}} and {{#each}} its {{/if}} and {{/each}}"
-            }
-            _ => "a template of your own may start from the shipped one of the same name",
-        };
+        let hint = "a template of your own may start from the shipped one of the same name";
         let Some(place) = fault.place() else {
             list.push(Problem::of("templates", &fault.to_string()).or_hint(hint));
             return;

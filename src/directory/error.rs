@@ -268,12 +268,14 @@ impl DirectoryError {
             Self::Marker { .. } => {
                 Some("one row, whose database_id is text; see `forthwith status`")
             }
+            Self::BatchSize { .. } => Some("leave it out for 500"),
+            Self::NegativeLapse => Some("write how long a session lives at most, as in \"24h\""),
+            Self::Open { .. } => Some("is it a SQLite file, and may forthwith read and write it?"),
+            Self::ColumnMissing { .. } => {
+                Some("name the column so with AS; docs/directories.md has examples")
+            }
             Self::Database(_)
-            | Self::BatchSize { .. }
-            | Self::NegativeLapse
-            | Self::Open { .. }
             | Self::Bind(_)
-            | Self::ColumnMissing { .. }
             | Self::BatchTooLarge { .. }
             | Self::NoValue { .. }
             | Self::NamedTwice { .. }

@@ -141,23 +141,23 @@ pub struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// Told people stay told.
-    #[error("what was said cannot be taken back; only `replace-address` tells them anew")]
+    #[error("what was said cannot be taken back; hint: only `replace-address` tells them anew")]
     Told,
     /// Withdrawn and waived are final.
-    #[error("that is final")]
+    #[error("that is final; hint: a further campaign tells whom this one does not")]
     Final,
     /// Somebody has to act for them already.
-    #[error("nothing starts for them as it is")]
+    #[error("nothing starts for them as it is; hint: `forthwith amendment release` undoes it")]
     HeldAlready,
     /// Doubt is settled before anything is held.
-    #[error("settle what became of the notice first: `forthwith delivery resolve`")]
+    #[error("what became of the notice is settled first; hint: `forthwith delivery resolve`")]
     InDoubt,
     /// Release is for the held.
-    #[error("only who is held can be released")]
+    #[error("only who is held can be released; hint: `forthwith delivery list --class held`")]
     NotHeld,
     /// Their credential still works for the thief.
     #[error(
-        "their credential could not be expired; try `forthwith secure run --retry-failed`, or waive"
+        "their credential could not be expired; hint: `forthwith secure run --retry-failed`, or waive"
     )]
     Unsecured,
 }

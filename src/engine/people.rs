@@ -50,7 +50,7 @@ impl Engine {
     pub async fn people(&self, name: &str) -> Result<(CampaignRow, People), EngineError> {
         let row = self.campaign(name).await?;
         let wrapped = row.wrapped_key.as_ref().ok_or_else(|| {
-            EngineError::refused(format!("campaign `{name}` was erased: its key is destroyed"))
+            EngineError::refused(format!("campaign `{name}` was erased: its key is destroyed; hint: `forthwith campaign list`"))
         })?;
         let people = People {
             campaign: row.id,

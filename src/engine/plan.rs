@@ -110,7 +110,8 @@ impl Engine {
         let files = self.files(&row.name)?;
         if files.campaign.environment != row.environment {
             return Err(EngineError::refused(format!(
-                "`{}` says environment {}, but its people were sealed for {}",
+                "`{}` says environment {}, but its people were sealed for {}; hint: a campaign keeps its \
+                 world, write another file",
                 files.campaign_name, files.campaign.environment, row.environment
             )));
         }

@@ -230,7 +230,7 @@ impl Engine {
         let seal =
             self.store.live_seal(row.id).await?.ok_or_else(|| super::plan::not_sealed(name))?;
         let listing = self.store.delivery(row.id, number).await?.ok_or_else(|| {
-            EngineError::refused(format!("campaign `{name}` has no recipient {number}"))
+            EngineError::refused(format!("campaign `{name}` has no recipient {number}; hint: `forthwith delivery list {name}`"))
         })?;
         let salt = listing.salt;
         let amended = self.amended_between(&people, number, number).await?;

@@ -59,10 +59,11 @@ impl Engine {
         let people = self.people_to_seal(name, &file).await?;
         if let Some(live) = self.store.live_seal(people.campaign).await? {
             return Err(EngineError::refused(format!(
-                "campaign `{name}` was sealed at {} with {} people; people are frozen, so a further \
-                 audience is a further campaign",
+                "campaign `{name}` was sealed at {} with {} people, and they are frozen; hint: a further \
+                 audience is a further campaign, `forthwith campaign new NAME --incident {}`",
                 live.sealed_at.map(|at| at.to_string()).unwrap_or_default(),
-                live.totals.sealed
+                live.totals.sealed,
+                file.incident
             )));
         }
         let path = self.workspace.staging(name);

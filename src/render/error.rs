@@ -32,7 +32,7 @@ pub enum RenderError {
     },
     /// A locale lacks one of its three parts.
     #[error(
-        "{template} is missing: every locale has subject.txt.hbs, body.txt.hbs and body.html.hbs"
+        "{template} is missing; hint: every locale has subject.txt.hbs, body.txt.hbs and body.html.hbs"
     )]
     MissingPart {
         /// The file's name.
@@ -47,7 +47,9 @@ pub enum RenderError {
         template: String,
     },
     /// Bytes that are no UTF-8.
-    #[error("{template} is not UTF-8")]
+    #[error(
+        "{template} is not UTF-8: {source}; hint: `iconv -f WINDOWS-1252 -t UTF-8`, where an older Windows program wrote it"
+    )]
     Encoding {
         /// The file's name.
         template: String,
@@ -56,15 +58,14 @@ pub enum RenderError {
         source: std::str::Utf8Error,
     },
     /// Not handlebars.
-    #[error("{place}: {message}")]
+    #[error(
+        "{place}: {message}; hint: each {{{{ needs its }}}}, each {{{{#if}}}} and {{{{#each}}}} its {{{{/if}}}} and {{{{/each}}}}"
+    )]
     Syntax {
         /// Where.
         place: Place,
         /// The parser's words.
         message: String,
-        /// The parser's error, with the lines quoted.
-        #[source]
-        source: Box<handlebars::TemplateError>,
     },
     /// `{{word …}}` or `{{#word …}}` that is none of ours.
     #[error(
@@ -87,7 +88,7 @@ pub enum RenderError {
         partial: String,
     },
     /// A partial that includes itself, directly or through others.
-    #[error("{place}: partial `{partial}` includes itself")]
+    #[error("{place}: partial `{partial}` includes itself; hint: take the {{{{> …}}}} out that leads back to it")]
     EndlessPartial {
         /// Where.
         place: Place,
@@ -125,7 +126,7 @@ pub enum RenderError {
         variant: String,
     },
     /// A list no sample fills, so that nothing inside the block could be checked.
-    #[error("{place}: `{path}` is no list, or one that is always empty")]
+    #[error("{place}: `{path}` is no list, or one that is always empty; hint: {{{{#if}}}} is for what is no list")]
     NoList {
         /// Where.
         place: Place,
@@ -133,7 +134,7 @@ pub enum RenderError {
         path: String,
     },
     /// Handlebars that could say one thing at plan and another when sent.
-    #[error("{place}: {what} is not supported in notices")]
+    #[error("{place}: {what} is not supported in notices; hint: write it with fields, {{{{#if}}}}, {{{{#each}}}} and {{{{> partial}}}}")]
     Unsupported {
         /// Where.
         place: Place,
@@ -141,14 +142,18 @@ pub enum RenderError {
         what: &'static str,
     },
     /// A helper that can't work with what it was given.
-    #[error("{place}: `{helper}` {message}")]
+    #[error("{place}: for the variant `{variant}`, `{helper}` {message}; hint: {hint}")]
     BadArgument {
         /// Where.
         place: Place,
         /// The helper.
         helper: String,
+        /// The sample.
+        variant: String,
         /// What it expects.
         message: String,
+        /// How to write it.
+        hint: String,
     },
     /// The template speaks of credentials but would be silent, or wrong, for one class.
     #[error("{template} has no block for `{flag}`; hint: test it inside {{{{#each credentials}}}}")]
@@ -183,7 +188,7 @@ pub enum RenderError {
         flag: &'static str,
     },
     /// A person whose language the notice was not prepared in.
-    #[error("the notice `{notice}` is not written in `{locale}`")]
+    #[error("the notice `{notice}` is not written in `{locale}`; hint: write templates/mail/{notice}/{locale}/")]
     UnknownLocale {
         /// The notice.
         notice: String,
@@ -191,7 +196,10 @@ pub enum RenderError {
         locale: String,
     },
     /// A person with exposed credentials and a template that never mentions them.
-    #[error("the notice `{notice}` says nothing of credentials, and this person's were exposed")]
+    #[error(
+        "the notice `{notice}` says nothing of credentials, and this person's were exposed; hint: \
+         {{{{> mail/partials/<locale>/credential}}}}, as the shipped `account-breach` does"
+    )]
     CredentialsUntold {
         /// The notice.
         notice: String,
@@ -211,7 +219,7 @@ pub enum RenderError {
         hint: &'static str,
     },
     /// A subject without a visible character.
-    #[error("{template} gives an empty subject for the variant `{variant}`")]
+    #[error("{template} gives an empty subject for the variant `{variant}`; hint: give it words outside of any {{{{#if}}}}")]
     EmptySubject {
         /// The file's name.
         template: String,

@@ -170,6 +170,7 @@ impl Lint<'_> {
         if !call.hash.is_empty() {
             return Err(self.unsupported(at, "a named parameter"));
         }
+        let first = call.params.first().and_then(Parameter::as_name).unwrap_or("…");
         for view in &scope.views {
             let mut values = Vec::with_capacity(call.params.len());
             for param in &call.params {
@@ -184,10 +185,18 @@ impl Lint<'_> {
             if !view.live {
                 continue;
             }
-            word(self.language, &values).map_err(|message| RenderError::BadArgument {
-                place: self.place(at),
-                helper: name.to_owned(),
-                message: format!("{message} (variant `{}`)", view.variant),
+            word(self.language, &values).map_err(|message| {
+                let (message, hint) = match message.split_once("; hint: ") {
+                    Some((message, hint)) => (message.to_owned(), hint.to_owned()),
+                    None => (message, format!("put it inside {{{{#if {first}}}}} where it can be missing")),
+                };
+                RenderError::BadArgument {
+                    place: self.place(at),
+                    helper: name.to_owned(),
+                    variant: view.variant.to_owned(),
+                    message,
+                    hint,
+                }
             })?;
         }
         Ok(())

@@ -219,7 +219,7 @@ pub enum SourceError {
         source: sqlx::Error,
     },
     /// The database refuses the query.
-    #[error("{origin}: the database refuses `query`")]
+    #[error("{origin}: the database refuses `query`; hint: try it in the database's own shell")]
     Query {
         /// The source.
         origin: String,
@@ -228,7 +228,10 @@ pub enum SourceError {
         source: sqlx::Error,
     },
     /// The database stopped in the middle of the query.
-    #[error("{origin}: the query stopped after row {rows}")]
+    #[error(
+        "{origin}: the query stopped after row {rows}; hint: nobody is sealed before the last row, so \
+         run the same command again once that is mended"
+    )]
     Rows {
         /// The source.
         origin: String,
@@ -249,7 +252,7 @@ pub enum SourceError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The task that reads the query died.
-    #[error("{origin}: the reader died after row {rows}")]
+    #[error("{origin}: the reader died after row {rows}; hint: run the same command again")]
     Reader {
         /// The source.
         origin: String,

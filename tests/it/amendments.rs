@@ -176,7 +176,7 @@ async fn what_does_not_fit_is_refused_and_says_why() {
     let said = refused(to("jo@new.example"), (REASON, ""), &[ANN, BOB]).await;
     assert!(said.contains("needs evidence"), "{said}");
     let said = house.amend(&[77], Change::Withdraw).await.left;
-    assert_eq!(said, [(77, "there is no such recipient".to_owned())]);
+    assert_eq!(said, [(77, "there is no such recipient; hint: `forthwith delivery list`".to_owned())]);
     sums_hold(&house).await;
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use forthwith::app::SHIPPED;
 use forthwith::domain::credential::{CredentialClass, CredentialKind};
@@ -21,7 +21,7 @@ use forthwith::render::{
 };
 use forthwith::secret::token::PlainToken;
 
-use crate::harness::write;
+use crate::harness::{snapshot, write};
 
 mod plan;
 
@@ -163,7 +163,7 @@ fn difference(base: &str, other: &str) -> String {
 
 /// Every case of a kind: the first in full and the rest by how they differ from it, or all by how they
 /// differ from those of the kind beside it; cases that differ alike stand together.
-fn snapshot(prepared: &Prepared, locale: &str, kind: &Kind) -> String {
+fn notices(prepared: &Prepared, locale: &str, kind: &Kind) -> String {
     let all = kinds();
     let beside = kind.beside.map(|name| all.iter().find(|kind| kind.name == name).unwrap());
     let mut groups: Vec<(Vec<String>, String)> = Vec::new();
@@ -249,10 +249,6 @@ fn without_tags(html: &str) -> String {
     named.iter().fold(out, |text, (entity, c)| text.replace(entity, c)).to_lowercase()
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/account-breach")
-}
-
 fn steering(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.into_string().unwrap())
 }
@@ -260,25 +256,11 @@ fn steering(name: &str) -> Option<String> {
 #[test]
 fn every_notice_reads_as_its_snapshot() {
     let prepared = prepared();
-    let rewrites = steering("FORTHWITH_SNAPSHOTS").is_some_and(|word| word == "write");
-    let mut differing = Vec::new();
-    for locale in LOCALES {
-        for kind in kinds() {
-            let shown = snapshot(&prepared, locale, &kind);
-            let path = folder().join(locale).join(format!("{}.txt", kind.name));
-            if rewrites {
-                write(&path, &shown);
-            } else if std::fs::read_to_string(&path).ok().as_deref() != Some(&shown) {
-                differing.push(format!("{}\n{shown}", path.display()));
-            }
-        }
-    }
-    assert!(
-        differing.is_empty(),
-        "{} snapshots differ; look at them, then FORTHWITH_SNAPSHOTS=write. The first:\n{}",
-        differing.len(),
-        differing[0]
-    );
+    let all = LOCALES.into_iter().flat_map(|locale| kinds().into_iter().map(move |kind| (locale, kind)));
+    snapshot::all(all.map(|(locale, kind)| {
+        let name = format!("account-breach/{locale}/{}.txt", kind.name);
+        (name, notices(&prepared, locale, &kind))
+    }));
     if let Some(folder) = steering("FORTHWITH_HTML_TO") {
         write_html(&prepared, Path::new(&folder));
     }

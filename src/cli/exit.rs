@@ -110,7 +110,9 @@ pub(super) fn report(result: Result<(), CliError>, printer: &Printer) -> ExitCod
 pub fn told(error: &CliError, look: Look) -> String {
     let Some(list) = error.problems() else { return words(error) };
     let all = CliError::refused(match list.len() {
-        1 => "1 problem in your files; hint: mend it, `forthwith config check` reads them all".into(),
+        1 => {
+            "1 problem in your files; hint: mend it, `forthwith config check` reads them all".into()
+        }
         more => format!(
             "{more} problems in your files; hint: mend them, `forthwith config check` reads them all"
         ),

@@ -254,7 +254,9 @@ impl DirectoryError {
                 Some("run `forthwith directory check`; it changes nothing")
             }
             Self::Answer { fault, .. } => Some(fault.hint()),
-            Self::TooManyRows { .. } => Some("join on a unique account column"),
+            Self::TooManyRows { .. } => {
+                Some("let its WHERE name the accounts in `:rows` alone, by a column that is unique")
+            }
             Self::TooManySessions { .. } => {
                 Some("let its WHERE name the accounts in `:rows` and live sessions only")
             }

@@ -45,7 +45,9 @@ pub enum ApprovalRefusal {
         have: usize,
     },
     /// The same operator signed already.
-    #[error("`{name}` has signed this already; hint: the second signature has to be somebody else's")]
+    #[error(
+        "`{name}` has signed this already; hint: the second signature has to be somebody else's"
+    )]
     SameOperator {
         /// Who.
         name: String,

@@ -200,7 +200,9 @@ impl Engine {
         for number in open.clone() {
             let plan = match found.get(&number) {
                 Some(person) => self.plan_amendment(act, person),
-                None => Err(EngineError::refused("there is no such recipient; hint: `forthwith delivery list`")),
+                None => Err(EngineError::refused(
+                    "there is no such recipient; hint: `forthwith delivery list`",
+                )),
             };
             match plan {
                 Ok(plan) => planned.push(plan),

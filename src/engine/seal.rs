@@ -263,8 +263,8 @@ impl Engine {
         if totals.sealed == 0 {
             return Err(EngineError::refused(format!(
                 "no row of the audience names an account: {} rows read, {} rejected; \
-                 hint: see `rejects/` and `columns.account`",
-                totals.rows, totals.rejected
+                 hint: see `rejects/{}.csv` and `columns.account`",
+                totals.rows, totals.rejected, people.name
             )));
         }
         if !totals.balances() {

@@ -88,7 +88,9 @@ pub enum RenderError {
         partial: String,
     },
     /// A partial that includes itself, directly or through others.
-    #[error("{place}: partial `{partial}` includes itself; hint: take the {{{{> …}}}} out that leads back to it")]
+    #[error(
+        "{place}: partial `{partial}` includes itself; hint: take the {{{{> …}}}} out that leads back to it"
+    )]
     EndlessPartial {
         /// Where.
         place: Place,
@@ -126,7 +128,9 @@ pub enum RenderError {
         variant: String,
     },
     /// A list no sample fills, so that nothing inside the block could be checked.
-    #[error("{place}: `{path}` is no list, or one that is always empty; hint: {{{{#if}}}} is for what is no list")]
+    #[error(
+        "{place}: `{path}` is no list, or one that is always empty; hint: {{{{#if}}}} is for what is no list"
+    )]
     NoList {
         /// Where.
         place: Place,
@@ -134,7 +138,9 @@ pub enum RenderError {
         path: String,
     },
     /// Handlebars that could say one thing at plan and another when sent.
-    #[error("{place}: {what} is not supported in notices; hint: write it with fields, {{{{#if}}}}, {{{{#each}}}} and {{{{> partial}}}}")]
+    #[error(
+        "{place}: {what} is not supported in notices; hint: write it with fields, {{{{#if}}}}, {{{{#each}}}} and {{{{> partial}}}}"
+    )]
     Unsupported {
         /// Where.
         place: Place,
@@ -188,7 +194,9 @@ pub enum RenderError {
         flag: &'static str,
     },
     /// A person whose language the notice was not prepared in.
-    #[error("the notice `{notice}` is not written in `{locale}`; hint: write templates/mail/{notice}/{locale}/")]
+    #[error(
+        "the notice `{notice}` is not written in `{locale}`; hint: write templates/mail/{notice}/{locale}/"
+    )]
     UnknownLocale {
         /// The notice.
         notice: String,
@@ -219,7 +227,9 @@ pub enum RenderError {
         hint: &'static str,
     },
     /// A subject without a visible character.
-    #[error("{template} gives an empty subject for the variant `{variant}`; hint: give it words outside of any {{{{#if}}}}")]
+    #[error(
+        "{template} gives an empty subject for the variant `{variant}`; hint: give it words outside of any {{{{#if}}}}"
+    )]
     EmptySubject {
         /// The file's name.
         template: String,

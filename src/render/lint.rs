@@ -188,7 +188,13 @@ impl Lint<'_> {
             word(self.language, &values).map_err(|message| {
                 let (message, hint) = match message.split_once("; hint: ") {
                     Some((message, hint)) => (message.to_owned(), hint.to_owned()),
-                    None => (message, format!("put it inside {{{{#if {first}}}}} where it can be missing")),
+                    None => {
+                        let example = words::example(name);
+                        let hint = format!(
+                            "as in {example}; inside {{{{#if {first}}}}} where that can be missing"
+                        );
+                        (message, hint)
+                    }
                 };
                 RenderError::BadArgument {
                     place: self.place(at),

@@ -46,7 +46,7 @@ pub enum RejectReason {
     #[error("opens a quote that is not closed; the next line was read as a row of its own")]
     UnclosedQuote,
     /// Text follows a closing quote on the same line.
-    #[error("text follows a closing quote; a quote in a value must be doubled")]
+    #[error("text follows a closing quote")]
     TextAfterQuote,
     /// A line that is no JSON.
     #[error("no valid JSON")]
@@ -117,7 +117,9 @@ impl RejectReason {
             Self::UnclosedQuote => "close the quote, and write one that belongs to the value twice",
             Self::TextAfterQuote => "write a quote that belongs to the value twice",
             Self::Json | Self::NoObject => "write one JSON object a line, as `jq -c .` does",
-            Self::DuplicateKey => "leave one of the two, since readers differ in which they believe",
+            Self::DuplicateKey => {
+                "leave one of the two, since readers differ in which they believe"
+            }
             Self::NoValue => "name the value inside it under `columns`, as in `contact.email`",
             Self::TooDeep => "write the person's own values near the top",
             Self::Addressee => "write one of these words, or nothing for the person themselves",

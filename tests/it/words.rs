@@ -256,7 +256,8 @@ fn steering(name: &str) -> Option<String> {
 #[test]
 fn every_notice_reads_as_its_snapshot() {
     let prepared = prepared();
-    let all = LOCALES.into_iter().flat_map(|locale| kinds().into_iter().map(move |kind| (locale, kind)));
+    let all =
+        LOCALES.into_iter().flat_map(|locale| kinds().into_iter().map(move |kind| (locale, kind)));
     snapshot::all(all.map(|(locale, kind)| {
         let name = format!("account-breach/{locale}/{}.txt", kind.name);
         (name, notices(&prepared, locale, &kind))

@@ -20,8 +20,10 @@ pub enum BindError {
         key: String,
     },
     /// `:rows` occurs again.
-    #[error("{key}, line {line}, column {column}: the bind `:rows` may occur only once; hint: give \
-         the rows a name with AS, and use that")]
+    #[error(
+        "{key}, line {line}, column {column}: the bind `:rows` may occur only once; hint: give \
+         the rows a name with AS, and use that"
+    )]
     Twice {
         /// The statement's key.
         key: String,
@@ -71,8 +73,10 @@ pub enum BindError {
         column: usize,
     },
     /// Something follows the statement's end.
-    #[error("{key}, line {line}, column {column}: only one statement may stand here; hint: leave \
-         the other out")]
+    #[error(
+        "{key}, line {line}, column {column}: only one statement may stand here; hint: leave \
+         the other out"
+    )]
     SecondStatement {
         /// The statement's key.
         key: String,

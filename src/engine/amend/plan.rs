@@ -172,7 +172,9 @@ fn check_address(
     let mut now = recipient.clone();
     super::signed::effective(&mut now, before);
     if now.address.is_some_and(|address| address.canonical() == new.canonical()) {
-        return Err(EngineError::refused(format!("{new} is the address the notice goes to now")));
+        return Err(EngineError::refused(format!(
+            "{new} is the address the notice goes to now; hint: `--to` with another"
+        )));
     }
     Ok(())
 }

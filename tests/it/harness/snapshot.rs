@@ -77,7 +77,9 @@ impl Told {
 
     /// What the program said by itself.
     pub fn message(&mut self, input: &str, message: &str) -> String {
-        let mut message = message.trim_end().to_owned();
+        // a bar that nobody watches is drawn as lines, which tell how long it took
+        let lines = message.lines().filter(|line| !line.starts_with("Sealing: "));
+        let mut message = lines.collect::<Vec<_>>().join("\n").trim_end().to_owned();
         for (what, by) in &self.hidden {
             message = message.replace(what, by);
         }

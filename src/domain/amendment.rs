@@ -147,7 +147,9 @@ pub enum Misfit {
     #[error("that is final; hint: a further campaign tells whom this one does not")]
     Final,
     /// Somebody has to act for them already.
-    #[error("nothing starts for them as it is; hint: `forthwith amendment release` undoes it")]
+    #[error(
+        "nothing starts for them as it is; hint: `forthwith delivery show` tells what they wait for"
+    )]
     HeldAlready,
     /// Doubt is settled before anything is held.
     #[error("what became of the notice is settled first; hint: `forthwith delivery resolve`")]

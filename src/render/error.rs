@@ -148,18 +148,12 @@ pub enum RenderError {
         what: &'static str,
     },
     /// A helper that can't work with what it was given.
-    #[error("{place}: for the variant `{variant}`, `{helper}` {message}; hint: {hint}")]
+    #[error("{place}: {message}")]
     BadArgument {
         /// Where.
         place: Place,
-        /// The helper.
-        helper: String,
-        /// The sample.
-        variant: String,
-        /// What it expects.
+        /// The sample, the helper, what it expects, and a hint.
         message: String,
-        /// How to write it.
-        hint: String,
     },
     /// The template speaks of credentials but would be silent, or wrong, for one class.
     #[error("{template} has no block for `{flag}`; hint: test it inside {{{{#each credentials}}}}")]

@@ -185,24 +185,9 @@ impl Lint<'_> {
             if !view.live {
                 continue;
             }
-            word(self.language, &values).map_err(|message| {
-                let (message, hint) = match message.split_once("; hint: ") {
-                    Some((message, hint)) => (message.to_owned(), hint.to_owned()),
-                    None => {
-                        let example = words::example(name);
-                        let hint = format!(
-                            "as in {example}; inside {{{{#if {first}}}}} where that can be missing"
-                        );
-                        (message, hint)
-                    }
-                };
-                RenderError::BadArgument {
-                    place: self.place(at),
-                    helper: name.to_owned(),
-                    variant: view.variant.to_owned(),
-                    message,
-                    hint,
-                }
+            word(self.language, &values).map_err(|expected| RenderError::BadArgument {
+                place: self.place(at),
+                message: bad_argument(view.variant, name, first, &expected),
             })?;
         }
         Ok(())
@@ -385,6 +370,14 @@ impl Lint<'_> {
     fn unsupported(&self, at: (usize, usize), what: &'static str) -> RenderError {
         RenderError::Unsupported { place: self.place(at), what }
     }
+}
+
+/// What is wrong with a helper's parameters in one sample; `first` is the first of them.
+fn bad_argument(variant: &str, helper: &str, first: &str, expected: &str) -> String {
+    let example = words::example(helper);
+    let usual = format!("as in {example}; inside {{{{#if {first}}}}} where that can be missing");
+    let (expected, hint) = expected.split_once("; hint: ").unwrap_or((expected, &usual));
+    format!("for the variant `{variant}`, `{helper}` {expected}; hint: {hint}")
 }
 
 /// The file of `{{> name}}`.

@@ -448,7 +448,7 @@ async fn a_rehearsal_with_the_directory_of_the_living_opens_no_connection_and_se
     let campaign = campaign_file("").replace("sqlite:shop.db", &url);
     let house = House::furnished(Plan { campaign, ..Plan::default() }).await;
     let mut told = Told::of("rehearsal-directory");
-    told.hide(production.port(), "<port>");
+    told.hide(&production.port(), "<port>");
     let refused = house.engine.seal(CAMPAIGN, &Silent).await.unwrap_err();
     told.error("a directory that is not this machine", refused);
     let section = forthwith::engine::campaign_file::CampaignFile::read(

@@ -311,7 +311,7 @@ async fn a_rehearsal_without_the_marker_changes_no_row() {
     house.seal().await;
     let refused = house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap_err();
     let mut told = Told::of("rehearsal-marker");
-    told.hide(house.engine.store.identity().await.unwrap().database_id, "<workspace>");
+    told.hide(&house.engine.store.identity().await.unwrap().database_id, "<workspace>");
     told.error("no marker", refused);
     assert!(house.engine.check_directory(CAMPAIGN).await.is_err());
     assert_eq!(shop_of(&house).await, before);
@@ -322,7 +322,7 @@ async fn a_rehearsal_without_the_marker_changes_no_row() {
         ("an empty one", "DELETE FROM forthwith_rehearsal"),
     ] {
         let house = contained(Plan::default(), "").await;
-        told.hide(house.engine.store.identity().await.unwrap().database_id, "<workspace>");
+        told.hide(&house.engine.store.identity().await.unwrap().database_id, "<workspace>");
         let before = shop_of(&house).await;
         execute(&house.shop, sql).await;
         told.error(input, house.run().await.unwrap_err());

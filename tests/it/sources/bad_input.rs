@@ -28,7 +28,7 @@ pub fn settings(columns: &str, encoding: Encoding) -> CsvSettings {
 /// What a file that cannot be read is refused with.
 pub fn refused(told: &mut Told, input: &str, bytes: &[u8], settings: &CsvSettings) {
     let dir = tempfile::tempdir().unwrap();
-    told.hide(dir.path().display(), "<folder>");
+    told.hide(&dir.path().display(), "<folder>");
     std::fs::write(dir.path().join("people.csv"), bytes).unwrap();
     let Err(error) = CsvSource::open(settings, dir.path()) else { panic!("{input}: it was taken") };
     told.error(input, EngineError::from(error));
@@ -82,7 +82,7 @@ async fn quotes_gone_wrong_cost_their_own_line() {
             Err(error) => break error,
         }
     };
-    told.hide(dir.path().display(), "<folder>");
+    told.hide(&dir.path().display(), "<folder>");
     told.error("sixty thousand of them", EngineError::from(error));
     told.same();
 }
@@ -154,7 +154,7 @@ fn a_file_that_is_no_ndjson_or_lacks_a_mapped_key_is_refused() {
     let mut told = Told::of("no-ndjson");
     let columns = "account = \"id\"\naddress = \"contact.email\"";
     let dir = tempfile::tempdir().unwrap();
-    told.hide(dir.path().display(), "<folder>");
+    told.hide(&dir.path().display(), "<folder>");
     let settings =
         NdjsonSettings { path: "people.ndjson".into(), columns: toml::from_str(columns).unwrap() };
     for (input, bytes) in [

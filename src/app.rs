@@ -165,6 +165,7 @@ impl App {
             test_addresses: config.test_addresses.into(),
             high_water,
             shipped_templates: SHIPPED,
+            last_notice: Arc::default(),
         };
         Ok(Self { engine, store })
     }

@@ -100,8 +100,10 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
         Verb::Waive(args) => (Change::Waive, args),
         Verb::ReplaceAddress { to, act } => (Change::ReplaceAddress(address(&to, context)?), act),
         Verb::ChangeChannel { to, act } => {
-            let channel = Channel::parse(&to)
-                .ok_or_else(|| CliError::refused(format!("`{to}` is no channel")))?;
+            let channel = Channel::parse(&to).ok_or_else(|| {
+                let known = Channel::ALL.map(Channel::word).join(", ");
+                CliError::refused(format!("`{to}` is no channel; hint: {known}"))
+            })?;
             (Change::ChangeChannel(channel), act)
         }
     };
@@ -149,7 +151,7 @@ async fn act(
         report(&amended, &people, means, context);
         if !amended.left.is_empty() {
             return Err(CliError::refused(format!(
-                "{} people were not amended, see above",
+                "{} people were not amended; hint: each is named above with its reason",
                 count(amended.left.len() as u64)
             )));
         }

@@ -48,6 +48,19 @@ impl Signing {
     }
 }
 
+/// An act that is signed with its reason, after a question.
+#[derive(Debug, Args)]
+pub(super) struct SignedAct {
+    /// Why; kept with the signature
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) signing: Signing,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
 impl Context<'_> {
     /// A person with their password.
     pub(super) fn person(&self, wanted: &Wanted<'_>) -> Result<Person, CliError> {
@@ -167,7 +180,7 @@ fn first_line(mut text: String, path: &Path) -> Result<Password, CliError> {
     let password = Password::new(text);
     if password.expose().is_empty() || password.expose().contains('\n') {
         return Err(CliError::refused(format!(
-            "`{}` does not hold a password on one line",
+            "`{}` does not hold a password on one line; hint: the password alone, on its first line",
             path.display()
         )));
     }

@@ -67,6 +67,9 @@ pub(super) struct ReconcileArgs {
     /// End with exit code 1 unless both name the same accounts
     #[arg(long)]
     expect_equal: bool,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {

@@ -202,7 +202,8 @@ async fn run_campaign(
     engine: &Engine,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    launch_if_live(engine, name, launch, context).await?;
+    let both = [Track::Containment, Track::Notice];
+    launch_if_live(engine, name, &both, launch, context).await?;
     let bars = Bars::new(context.printer);
     let work = async |soft| engine.run_with(name, patience, &bars, &soft).await;
     let report = until_stopped(stopping(context), work).await.map_err(CliError::Runtime)??;

@@ -9,6 +9,7 @@ use super::{AsJson, CliError, problem};
 use crate::app::SHIPPED;
 use crate::config::check;
 use crate::domain::clock::{Clock as _, SystemClock};
+use crate::domain::problem::Problem;
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(super) enum Verb {
@@ -25,6 +26,14 @@ struct SettingView<'a> {
     key: &'a str,
     value: &'a toml::Value,
     origin: String,
+}
+
+/// What may be meant so, as listed.
+#[derive(Serialize)]
+struct Remark<'a> {
+    #[serde(flatten)]
+    problem: &'a Problem,
+    remark: bool,
 }
 
 pub(super) fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
@@ -54,17 +63,28 @@ fn check_files(form: AsJson, context: &Context<'_>) -> Result<(), CliError> {
         for problem in &findings.problems {
             context.printer.json_line(problem)?;
         }
-    } else if !findings.problems.is_empty() {
+        for problem in &findings.remarks {
+            context.printer.json_line(&Remark { problem, remark: true })?;
+        }
+    } else {
         let look = context.printer.data_look();
-        context.printer.data(&problem::shown(&findings.problems, look))?;
+        let (faults, remarks) = (&findings.problems, &findings.remarks);
+        let shown = [problem::shown(faults, look), problem::remarks(remarks, look)];
+        let shown: Vec<String> = shown.into_iter().filter(|text| !text.is_empty()).collect();
+        if !shown.is_empty() {
+            context.printer.data(&shown.join("\n\n"))?;
+        }
     }
     context.printer.say(&format!("{} files read", findings.read.len()));
     match findings.problems.len() {
         0 => {
-            context.printer.say("nothing is wrong with them");
+            context.printer.say(match findings.remarks.len() {
+                0 => "nothing is wrong with them",
+                _ => "nothing is wrong with them; the remarks are worth a look",
+            });
             Ok(())
         }
-        1 => Err(CliError::refused("1 problem; hint: it says what to do")),
-        more => Err(CliError::refused(format!("{more} problems; hint: each says what to do"))),
+        1 => Err(CliError::refused("1 problem; hint: mend it and check again")),
+        more => Err(CliError::refused(format!("{more} problems; hint: mend them and check again"))),
     }
 }

@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::ask::Signing;
+use super::ask::SignedAct;
 use super::context::Context;
-use super::delivery::find;
+use super::delivery::find_to_act;
 use super::listing::Listing;
 use super::output::count;
 use super::{AsJson, CliError};
@@ -42,14 +42,8 @@ pub(super) struct ExemptArgs {
     /// Which kind stays as it is
     #[arg(long, value_name = "KIND")]
     kind: CredentialKind,
-    /// Why; kept with the signature
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
     #[command(flatten)]
-    signing: Signing,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    act: SignedAct,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
@@ -73,18 +67,18 @@ async fn exempt(args: &ExemptArgs, context: &Context<'_>) -> Result<(), CliError
         .with_engine(async |engine| {
             let mut numbers = Vec::new();
             for who in &args.who {
-                numbers.extend(find(&engine, &args.campaign, &context.who(who)?).await?);
+                numbers.extend(find_to_act(&engine, &args.campaign, &context.who(who)?).await?);
             }
             numbers.sort_unstable();
             numbers.dedup();
             let (people, kind) = (count(numbers.len() as u64), args.kind);
             context.confirm(
                 &format!("The {kind} of {people} people will go on working as it is. Go on?"),
-                args.yes,
+                args.act.yes,
             )?;
-            let signer = context.signer(&engine, &args.signing.wanted()).await?;
+            let signer = context.signer(&engine, &args.act.signing.wanted()).await?;
             let exempted =
-                engine.exempt(&args.campaign, &numbers, kind, &args.reason, &signer).await?;
+                engine.exempt(&args.campaign, &numbers, kind, &args.act.reason, &signer).await?;
             context.printer.say(&format!(
                 "The {kind} of {} people is exempt; their notices say that it still works.",
                 count(exempted)

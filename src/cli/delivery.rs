@@ -58,7 +58,7 @@ pub(super) struct ListArgs {
 pub(super) struct ResolveArgs {
     /// The campaign
     campaign: String,
-    /// Numbers, accounts or addresses of people in doubt
+    /// Numbers, accounts or addresses of people in doubt (`number:N` where a text could be both)
     #[arg(value_name = "WHO", required_unless_present = "all", conflicts_with = "all")]
     who: Vec<String>,
     /// Everybody in doubt
@@ -144,9 +144,21 @@ async fn list(args: &ListArgs, engine: &Engine, context: &Context<'_>) -> Result
     Ok(())
 }
 
-/// The people meant. What was typed is not repeated: it may be an address.
+/// The people to look at. What was typed is not repeated: it may be an address.
 pub(super) async fn find(engine: &Engine, campaign: &str, who: &str) -> Result<Vec<u64>, CliError> {
-    let found = engine.find(campaign, who).await?;
+    somebody(campaign, engine.find(campaign, who).await?)
+}
+
+/// The people to act on, where the text can mean nobody else.
+pub(super) async fn find_to_act(
+    engine: &Engine,
+    campaign: &str,
+    who: &str,
+) -> Result<Vec<u64>, CliError> {
+    somebody(campaign, engine.find_to_act(campaign, who).await?)
+}
+
+fn somebody(campaign: &str, found: Vec<u64>) -> Result<Vec<u64>, CliError> {
     if found.is_empty() {
         return Err(CliError::refused(format!(
             "nobody of campaign `{campaign}` has that number, account or address; hint: `forthwith \
@@ -243,7 +255,7 @@ async fn resolve(
         numbers = engine.doubts(&args.campaign).await?;
     }
     for who in &args.who {
-        numbers.extend(find(engine, &args.campaign, &context.who(who)?).await?);
+        numbers.extend(find_to_act(engine, &args.campaign, &context.who(who)?).await?);
     }
     numbers.sort_unstable();
     numbers.dedup();

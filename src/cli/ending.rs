@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::ask::Signing;
+use super::ask::SignedAct;
 use super::context::Context;
 use super::listing::facts;
 use super::output::count;
@@ -16,14 +16,8 @@ use crate::engine::close::Check;
 pub(super) struct CancelArgs {
     /// The campaign
     campaign: String,
-    /// Why; kept with the signature
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
     #[command(flatten)]
-    signing: Signing,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    act: SignedAct,
 }
 
 #[derive(Debug, Args)]
@@ -63,10 +57,10 @@ pub(super) async fn cancel(
         count(people.in_doubt + people.in_flight),
         count(people.queued + people.deferred + people.held + people.fallback),
     ));
-    context.confirm(&format!("Cancel `{name}`?"), args.yes)?;
-    let signer = context.signer(engine, &args.signing.wanted()).await?;
+    context.confirm(&format!("Cancel `{name}`?"), args.act.yes)?;
+    let signer = context.signer(engine, &args.act.signing.wanted()).await?;
     let bars = Bars::new(context.printer);
-    let cancelled = engine.cancel(name, &args.reason, &signer, &bars).await?;
+    let cancelled = engine.cancel(name, &args.act.reason, &signer, &bars).await?;
     drop(bars);
     context.printer.data(&told(&cancelled))?;
     context.printer.say(&next(name, &cancelled));

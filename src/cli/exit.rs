@@ -34,7 +34,7 @@ pub enum CliError {
     #[error("nothing was done")]
     Declined,
     /// A file named on the command line.
-    #[error("`{path}`: {source}; hint: is it there, and may you read it?")]
+    #[error("`{path}`: {source}; hint: check the path and who may read it")]
     File {
         /// The file.
         path: String,
@@ -171,16 +171,16 @@ mod tests {
             path: "p".into(),
             source: io::Error::new(io::ErrorKind::NotFound, "not there"),
         };
-        assert_eq!(words(&file), "error: `p`: not there\nhint: is it there, and may you read it?");
-        let cause = io::Error::other("no route; hint: look at the cable");
+        assert_eq!(words(&file), "error: `p`: not there\nhint: check the path and who may read it");
         let stopped = EngineError::Source(SourceError::Read {
             origin: "csv p".into(),
             line: 7,
-            source: cause,
+            source: io::Error::other("no route"),
         });
         assert_eq!(
             words(&CliError::Engine(stopped)),
-            "error: csv p: reading stopped at line 7\n  because: no route\nhint: look at the cable"
+            "error: csv p: reading stopped at line 7\n  because: no route\nhint: run the same command \
+             again once the file can be read to its end"
         );
         let runtime = CliError::Runtime(io::Error::other("no threads"));
         assert_eq!(words(&runtime), "error: cannot start: no threads");

@@ -32,6 +32,9 @@ pub(super) struct PassArgs {
     evidence: String,
     #[command(flatten)]
     signing: Signing,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
@@ -47,7 +50,13 @@ async fn with_engine(verb: Verb, engine: &Engine, context: &Context<'_>) -> Resu
             Listing::print(context.printer, &columns, form.json, &gates, nothing)
         }
         Verb::Pass(args) => {
-            let PassArgs { campaign, gate, evidence, signing } = args;
+            let PassArgs { campaign, gate, evidence, signing, yes } = args;
+            context.confirm(
+                &format!(
+                    "Gate `{gate}` of `{campaign}` will open and cannot be closed again. Go on?"
+                ),
+                yes,
+            )?;
             let signer = context.signer(engine, &signing.wanted()).await?;
             engine.pass_gate(&campaign, &gate, &evidence, &signer).await?;
             context.printer.say(&format!(

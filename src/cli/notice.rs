@@ -11,7 +11,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::credential::CredentialClass;
 use crate::domain::recipient::Addressee;
 use crate::engine::Engine;
-use crate::engine::preview::{Preview, Subject};
+use crate::engine::preview::{AddressKind, Preview, Subject};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -40,7 +40,7 @@ pub(super) struct Which {
     campaign: String,
     /// A sealed person: a number, an account or an address; `-` asks for it. Without it, an invented
     /// person
-    #[arg(value_name = "WHO", conflicts_with_all = ["locale", "addressee"])]
+    #[arg(value_name = "WHO", conflicts_with_all = ["locale", "addressee", "address", "accounts"])]
     who: Option<String>,
     /// The invented person's language, such as `fr`
     #[arg(long, value_name = "LOCALE")]
@@ -50,17 +50,39 @@ pub(super) struct Which {
         "self", "guardian", "estate", "organisation",
     ])]
     addressee: String,
+    /// What the invented person's address is like: theirs alone, read by several people, used by so many
+    /// accounts that one notice stands for all, changed since the incident, not confirmed for long, or a
+    /// second one beside that they had before
+    #[arg(long, value_name = "KIND", default_value = "own", value_parser = [
+        "own", "shared", "combined", "suspect", "dormant", "copy",
+    ])]
+    address: String,
+    /// With `--address combined`: how many accounts use it
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u64).range(2..=100_000))]
+    accounts: u64,
     /// What has become of every exposed credential, such as `no-password`
     #[arg(long, value_name = "CLASS")]
     class: Option<CredentialClass>,
 }
 
 impl Which {
+    fn address_kind(&self) -> AddressKind {
+        match self.address.as_str() {
+            "shared" => AddressKind::Shared,
+            "combined" => AddressKind::Combined { accounts: self.accounts },
+            "suspect" => AddressKind::Suspect,
+            "dormant" => AddressKind::Dormant,
+            "copy" => AddressKind::Copy,
+            _ => AddressKind::Own,
+        }
+    }
+
     async fn subject(&self, engine: &Engine, context: &Context<'_>) -> Result<Subject, CliError> {
         let Some(who) = &self.who else {
             return Ok(Subject::Variant {
                 locale: self.locale.clone(),
                 addressee: Addressee::parse(&self.addressee).unwrap_or_default(),
+                address: self.address_kind(),
             });
         };
         let found = super::delivery::find(engine, &self.campaign, &context.who(who)?).await?;
@@ -92,12 +114,19 @@ async fn preview(
 ) -> Result<(), CliError> {
     let subject = which.subject(engine, context).await?;
     let shown = engine.preview_one(&which.campaign, &subject, which.class).await?;
+    say_notes(&shown, context);
     context.printer.data(&text(&shown))?;
     if let Some(path) = html {
         context.workspace.write_new(&path, &shown.rendered.html)?;
         context.printer.say(&format!("The page is in `{}`.", path.display()));
     }
     Ok(())
+}
+
+fn say_notes(shown: &Preview, context: &Context<'_>) {
+    for note in &shown.notes {
+        context.printer.say(note);
+    }
 }
 
 fn text(shown: &Preview) -> String {
@@ -118,6 +147,7 @@ async fn test(
     let subject = which.subject(engine, context).await?;
     let by = Context::actor();
     let sent = engine.send_test(&which.campaign, &subject, which.class, &to, &by).await?;
+    say_notes(&sent.preview, context);
     let outcome = &sent.outcome;
     if sent.is_accepted() {
         let id = outcome.queue_id.as_deref().map(|id| format!(" as {id}")).unwrap_or_default();

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
-    ThemeCharacters, ThemeStyles,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity,
+    SourceCode, ThemeCharacters, ThemeStyles,
 };
 
 use crate::domain::problem::{Problem, ProblemList};
@@ -25,6 +25,15 @@ pub struct Look {
 
 /// All problems, one below the other.
 pub fn shown(list: &ProblemList, look: Look) -> String {
+    drawn(list, look, Severity::Error)
+}
+
+/// All remarks, likewise: marked as what may be meant so.
+pub fn remarks(list: &ProblemList, look: Look) -> String {
+    drawn(list, look, Severity::Warning)
+}
+
+fn drawn(list: &ProblemList, look: Look, severity: Severity) -> String {
     let theme = GraphicalTheme {
         characters: if look.unicode {
             ThemeCharacters::unicode()
@@ -39,7 +48,7 @@ pub fn shown(list: &ProblemList, look: Look) -> String {
         .with_width(if look.is_terminal { TERMINAL_WIDTH } else { usize::MAX });
     let mut text = String::new();
     for (at, problem) in list.iter().enumerate() {
-        let shown = Shown::of(problem, list.text(&problem.place));
+        let shown = Shown { severity, ..Shown::of(problem, list.text(&problem.place)) };
         let start = text.len();
         if at > 0 {
             text.push('\n');
@@ -57,6 +66,7 @@ pub fn shown(list: &ProblemList, look: Look) -> String {
 /// One problem as the library wants it.
 #[derive(Debug)]
 struct Shown {
+    severity: Severity,
     message: String,
     hint: Option<String>,
     source: Option<(NamedSource<String>, std::ops::Range<usize>)>,
@@ -74,7 +84,8 @@ impl Shown {
             let place = place.fold(problem.place.clone(), |place, n| format!("{place}:{n}"));
             harmless(&format!("{place}: {}", problem.message))
         };
-        Self { message, hint: problem.hint.as_deref().map(harmless), source }
+        let hint = problem.hint.as_deref().map(harmless);
+        Self { severity: Severity::Error, message, hint, source }
     }
 }
 
@@ -87,6 +98,10 @@ impl fmt::Display for Shown {
 impl std::error::Error for Shown {}
 
 impl Diagnostic for Shown {
+    fn severity(&self) -> Option<Severity> {
+        Some(self.severity)
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
     }

@@ -45,6 +45,9 @@ pub(super) struct RunArgs {
     /// Look at so many accounts, spread over all, instead of at everybody
     #[arg(long, value_name = "N", requires = "dry_run")]
     sample: Option<u32>,
+    /// With `--dry-run`: one JSON object instead of text
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     #[command(flatten)]
     launch: LaunchArgs,
 }
@@ -70,7 +73,7 @@ async fn pass(args: &RunArgs, context: &Context<'_>) -> Result<(), CliError> {
     let pick = if args.retry_failed { Pick::Failed } else { Pick::Pending };
     let report = context
         .with_engine(async |engine| {
-            launch_if_live(&engine, campaign, &args.launch, context).await?;
+            launch_if_live(&engine, campaign, &[Track::Containment], &args.launch, context).await?;
             let bars = Bars::new(context.printer);
             let told = stopping(context);
             let work = async |soft| engine.secure_alone(campaign, pick, &bars, &soft).await;
@@ -89,6 +92,12 @@ async fn dry_run(args: &RunArgs, context: &Context<'_>) -> Result<(), CliError> 
             Ok(engine.secure_dry_run(&args.campaign, args.sample, &bars).await?)
         })
         .await?;
+    if args.json {
+        return context.printer.json_line(&serde_json::json!({
+            "campaign": args.campaign, "is_approved": found.is_approved,
+            "accounts": found.accounts, "credentials": found.counts, "notes": found.notes,
+        }));
+    }
     context.printer.data(&credential_lines(&found.counts))?;
     let by = if found.is_approved { "the approved containment" } else { "the files as they are" };
     let accounts = count(found.accounts);
@@ -173,28 +182,34 @@ fn found(report: &RecheckReport) -> String {
     )
 }
 
-/// Before the living are touched for the first time, the campaign's name and head count are typed.
+/// Before the living are touched for the first time, the campaign's name and head count are typed. What
+/// is let loose is what the command does, and it is said, also where nobody is asked.
 pub(super) async fn launch_if_live(
     engine: &Engine,
     name: &str,
+    among: &[Track],
     launch: &LaunchArgs,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
-    let (tracks, heads) = engine.unlaunched(name).await?;
+    let (tracks, heads) = engine.unlaunched(name, among).await?;
     if tracks.is_empty() {
         return Ok(());
     }
-    let typed = if let Some(typed) = &launch.launch {
-        typed.clone()
-    } else {
-        let act = |track: &Track| match track {
-            Track::Containment => "expire credentials",
-            Track::Notice => "send notices",
-        };
-        let acts: Vec<&str> = tracks.iter().map(act).collect();
-        context.typed_launch(heads, &acts.join(" and "))?
+    let act = |track: &Track| match track {
+        Track::Containment => "expire credentials",
+        Track::Notice => "send notices",
     };
-    Ok(engine.launch(name, &tracks, &typed, &Context::actor()).await?)
+    let acts = tracks.iter().map(act).collect::<Vec<_>>().join(" and ");
+    let typed = match &launch.launch {
+        Some(typed) => typed.clone(),
+        None => context.typed_launch(heads, &acts)?,
+    };
+    engine.launch(name, &tracks, &typed, &Context::actor()).await?;
+    if launch.launch.is_some() {
+        let heads = count(heads);
+        context.printer.say(&format!("`{name}` is let loose, live, for {heads} people: {acts}."));
+    }
+    Ok(())
 }
 
 /// What is said when the first signal comes.

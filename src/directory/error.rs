@@ -285,8 +285,9 @@ impl DirectoryError {
         }
     }
 
-    /// Whether a statement does something else than it was written for: nothing may go on with it
-    /// before somebody has looked.
+    /// Whether a statement does something else than it was written for, or left something behind that
+    /// no rollback took back: nothing may go on with it before somebody has looked. The next read of
+    /// the control accounts would take what was left for what they ought to be.
     pub fn is_alarming(&self) -> bool {
         matches!(
             self,
@@ -294,6 +295,7 @@ impl DirectoryError {
                 | Self::TooManyRows { .. }
                 | Self::TooManySessions { .. }
                 | Self::NotCompareAndSet { .. }
+                | Self::NotRolledBack
         )
     }
 

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The class words, in the order of a person's road.
 const CLASSES: [&str; 8] =
     ["queued", "deferred", "in-doubt", "held", "fallback", "told", "withdrawn", "waived"];
 
 /// `told` means every delivery of that class, `fallback/bounced` those with that reason only.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ClassSelector {
     class: String,
     reason: Option<String>,
@@ -63,6 +63,12 @@ impl TryFrom<String> for ClassSelector {
 
     fn try_from(text: String) -> Result<Self, NoClass> {
         text.parse()
+    }
+}
+
+impl From<ClassSelector> for String {
+    fn from(selector: ClassSelector) -> Self {
+        selector.to_string()
     }
 }
 

@@ -5,7 +5,7 @@ pub mod token;
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -80,7 +80,7 @@ impl ServerPlace {
 
 /// How a connection to a server is secured; the words are those of `relay.tls` where they mean the
 /// same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DatabaseTls {
     /// `opportunistic` on this machine, `required` anywhere else.

@@ -194,7 +194,7 @@ fn is_symbol(c: char) -> bool {
 }
 
 /// The type of a merge field: `fields = { product = "text" }` in a campaign file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FieldType {
     /// A person's name, see [`Name`].

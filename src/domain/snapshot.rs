@@ -18,6 +18,15 @@ pub enum Difference {
     Changed(String),
 }
 
+impl Difference {
+    /// The entry that differs.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Added(name) | Self::Removed(name) | Self::Changed(name) => name,
+        }
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -91,6 +91,13 @@ pub enum ContainmentPause {
     ReadBack,
 }
 
+impl ContainmentPause {
+    /// The causes for which a pass or a re-check pauses itself: then something else may be approved, since
+    /// going on would do the same once more. An operator who pauses only stops it.
+    pub const BY_ITSELF: [Self; 4] =
+        [Self::FirstBatch, Self::ControlAccount, Self::Statement, Self::ReadBack];
+}
+
 macro_rules! words {
     ($($type:ident { $($variant:ident => $word:literal),+ $(,)? })+) => {$(
         impl $type {

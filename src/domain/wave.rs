@@ -130,6 +130,8 @@ pub struct Before<'a> {
     pub is_going: bool,
     /// Where its people stand, copies apart.
     pub people: &'a DeliveryTotals,
+    /// Those of them queued or deferred whom another's notice names: it may be sent in a later wave.
+    pub carried: u64,
     /// When the first of them had a permit.
     pub first_permit_at: Option<Timestamp>,
 }
@@ -160,9 +162,14 @@ fn behind(before: &Before<'_>, now: Timestamp) -> Option<Closed> {
     if before.is_going {
         return Some(Closed::Going);
     }
-    let (told, of) = (before.people.told, tellable(before.people));
+    let (told, of) = (before.people.told, tellable(before.people, before.carried));
     // told ≥ 90 % of them, without fractions
     if told.saturating_mul(10) >= of.saturating_mul(9) {
+        return None;
+    }
+    // Nobody of it was ever tried and nobody will be: the 30 minutes would never begin.
+    let has_none_to_try = before.people.machine_open() <= before.carried;
+    if before.first_permit_at.is_none() && has_none_to_try {
         return None;
     }
     let until = before.first_permit_at.and_then(|at| at.saturating_add(PATIENCE).ok());
@@ -170,17 +177,20 @@ fn behind(before: &Before<'_>, now: Timestamp) -> Option<Closed> {
     (!is_over).then_some(Closed::Short { told, of, until })
 }
 
-/// Whom mail could reach: sealed − withdrawn − waived − held − fallback(address, suppressed).
-pub fn tellable(people: &DeliveryTotals) -> u64 {
-    let is_out_of_reach =
-        |reason: &str| reason.starts_with("fallback/address:") || reason == "fallback/suppressed";
+/// Whom mail of this wave could reach: sealed − withdrawn − waived − held − fallback(address, suppressed,
+/// channel) − those who wait for another's notice.
+pub fn tellable(people: &DeliveryTotals, carried: u64) -> u64 {
+    let is_out_of_reach = |reason: &str| {
+        reason.starts_with("fallback/address:")
+            || matches!(reason, "fallback/suppressed" | "fallback/channel")
+    };
     let unreachable: u64 = people
         .reasons
         .iter()
         .filter(|(reason, _)| is_out_of_reach(reason))
         .map(|(_, count)| count)
         .sum();
-    let out = people.withdrawn + people.waived + people.held + unreachable;
+    let out = people.withdrawn + people.waived + people.held + unreachable + carried;
     people.sealed.saturating_sub(out)
 }
 
@@ -264,7 +274,8 @@ mod tests {
             let people = people(told, queued);
             assert!(people.balances());
             let is_open = true;
-            let before = Before { is_open, is_going, people: &people, first_permit_at: first };
+            let before =
+                Before { is_open, is_going, people: &people, carried: 0, first_permit_at: first };
             assert_eq!(closed(Some(before), &[], false, now), reasons, "{told} {is_going}");
             let shut = Before { is_open: false, ..before };
             assert_eq!(closed(Some(shut), &[], false, now), [Closed::Before]);
@@ -276,11 +287,41 @@ mod tests {
         assert_eq!(closed(None, &["x".into()], false, now), [Closed::Gates(vec!["x".into()])]);
     }
 
+    /// An open wave of these people, of whom nobody had a permit.
+    fn untried(people: &DeliveryTotals, carried: u64) -> Before<'_> {
+        Before { is_open: true, is_going: false, people, carried, first_permit_at: None }
+    }
+
     #[test]
     fn a_wave_of_nobody_holds_up_nobody() {
         let nobody = DeliveryTotals::default();
-        let before =
-            Before { is_open: true, is_going: false, people: &nobody, first_permit_at: None };
-        assert_eq!(closed(Some(before), &[], false, Timestamp::UNIX_EPOCH), []);
+        assert_eq!(closed(Some(untried(&nobody, 0)), &[], false, Timestamp::UNIX_EPOCH), []);
+    }
+
+    #[test]
+    fn a_wave_that_nobody_can_be_mailed_in_holds_up_nobody() {
+        let now = Timestamp::UNIX_EPOCH;
+        let fallback = |reason: &str| DeliveryTotals {
+            sealed: 8,
+            fallback: 8,
+            reasons: BTreeMap::from([(reason.to_owned(), 8)]),
+            ..DeliveryTotals::default()
+        };
+        for reason in ["fallback/channel", "fallback/address:missing", "fallback/needs-smtputf8"] {
+            assert_eq!(
+                closed(Some(untried(&fallback(reason), 0)), &[], false, now),
+                [],
+                "{reason}"
+            );
+        }
+        // whose carriers are in a later wave: that one must open before they can be told
+        let waiting = DeliveryTotals { sealed: 8, queued: 5, deferred: 3, ..Default::default() };
+        assert_eq!(closed(Some(untried(&waiting, 8)), &[], false, now), []);
+        let short = Closed::Short { told: 0, of: 1, until: None };
+        assert_eq!(closed(Some(untried(&waiting, 7)), &[], false, now), [short], "one can be told");
+        // and they cost a wave whose others are told no half hour
+        let told = DeliveryTotals { told: 80, sealed: 100, queued: 20, ..Default::default() };
+        let before = Before { first_permit_at: Some(now), ..untried(&told, 20) };
+        assert_eq!(closed(Some(before), &[], false, now), []);
     }
 }

@@ -11,6 +11,7 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::audience::later::Later;
 use super::operators::{Signer, check_two_voices};
 use super::people::People;
 use super::{Engine, EngineError};
@@ -60,6 +61,8 @@ struct Act<'a> {
     request: &'a Request,
     signers: &'a [Signer],
     operators: &'a [OperatorRow],
+    /// Campaigns that were sealed of this one, where somebody would be queued.
+    later: &'a [Later],
 }
 
 impl Engine {
@@ -99,7 +102,9 @@ impl Engine {
             };
             self.check_new_address(name, address).await?;
         }
-        let act = Act { people: &people, request, signers, operators: &operators };
+        let queues = matches!(request.change, Change::Release | Change::ReplaceAddress(_));
+        let later = if queues { self.later(row.id).await? } else { Vec::new() };
+        let act = Act { people: &people, request, signers, operators: &operators, later: &later };
         let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
         let numbers: Vec<u64> = numbers.into_iter().collect();
         let mut amended = Amended::default();
@@ -199,7 +204,7 @@ impl Engine {
         let mut planned = Vec::new();
         for number in open.clone() {
             let plan = match found.get(&number) {
-                Some(person) => self.plan_amendment(act, person),
+                Some(person) => self.plan_amendment(act, person).await,
                 None => Err(EngineError::refused(
                     "there is no such recipient; hint: `forthwith delivery list`",
                 )),

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::operators::{Signer, check_two_voices};
 use super::people::People;
 use super::plan::{Parts, digest_of, snapshot_of};
+use super::tracks::check_not_over;
 use super::{Engine, EngineError};
 use crate::domain::delivery::{DeliveryClass, HeldReason};
 use crate::domain::ledger::Entry;
@@ -77,8 +78,13 @@ impl Engine {
         }
         self.check_unedited(&row, &people, track, &planned).await?;
         let parts = self.approved_parts(&planned).await?;
+        if track == Track::Containment {
+            check_not_over(&row)?;
+            self.check_anew(&row, &people, &planned).await?;
+        }
 
         let operators = self.operators().await?;
+        let beside = self.store.approvals(row.id, track, planned.digest).await?.len();
         let before = self.verified(&people, track, &planned, &seal, &operators).await?;
         let me = &signer.row.operator;
         let now = self.clock.now();
@@ -109,7 +115,7 @@ impl Engine {
         };
         let waves = self.waves_to_arrange(&people, track, is_complete, &parts).await?;
         let lines = vec![entry.line(now)];
-        self.store.add_approval(row.id, approval, is_complete, waves, lines).await?;
+        self.store.add_approval(row.id, approval, beside, is_complete, waves, lines).await?;
         Ok(Approval {
             digest: Digest::from_bytes(planned.digest),
             signed_by: signed.iter().map(|(one, _)| one.operator.name.clone()).collect(),
@@ -143,7 +149,7 @@ impl Engine {
         track: Track,
         planned: &SnapshotRow,
     ) -> Result<(), EngineError> {
-        let (parts, _) = self.parts(row, people, track).await?;
+        let parts = self.parts(row, people, track).await?;
         let differences = planned.snapshot.differences(&snapshot_of(&parts));
         if differences.is_empty() {
             return Ok(());
@@ -169,7 +175,10 @@ impl Engine {
         let mut parts = Parts::new();
         for (name, expected) in &planned.snapshot.0 {
             let digest: Digest = expected.parse().map_err(|_| {
-                EngineError::refused(format!("the planned digest of `{name}` is no digest"))
+                EngineError::refused(format!(
+                    "the planned digest of `{name}` is no digest; hint: restore the database from a \
+                     backup, or plan and approve anew"
+                ))
             })?;
             let bytes = self.store.blob(*digest.as_bytes()).await?;
             match bytes.filter(|bytes| sha256(bytes) == digest) {

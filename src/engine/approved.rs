@@ -67,7 +67,7 @@ impl Engine {
         approved: &Approved,
     ) -> Vec<Difference> {
         match self.parts(row, people, track).await {
-            Ok((parts, _)) => approved.snapshot.differences(&snapshot_of(&parts)),
+            Ok(parts) => approved.snapshot.differences(&snapshot_of(&parts)),
             Err(error) => vec![Difference::Changed(format!("files ({error})"))],
         }
     }

@@ -5,6 +5,7 @@ mod campaign;
 mod census;
 pub mod check;
 pub mod compare;
+pub(super) mod later;
 mod selected;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::domain::track::NoticeState;
 use crate::journal::{LockError, WorkerLock};
 use crate::source::{AudienceOrigin, PeopleOf, Source};
 use crate::store::campaigns::CampaignRow;
+use crate::store::seals::Reading;
 
 impl Engine {
     /// Opens a campaign's audience. Where earlier campaigns have a part in it, the source holds the
@@ -32,7 +34,7 @@ impl Engine {
     ) -> Result<Box<dyn Source>, EngineError> {
         let audience = &file.audience;
         let lock = match audience.campaigns().next() {
-            Some(part) => Some(self.lock_classes(&part.campaign).await?),
+            Some((_, part)) => Some(self.lock_classes(&part.campaign).await?),
             None => None,
         };
         let origin: Box<dyn Source> = match &audience.origin {
@@ -60,7 +62,7 @@ impl Engine {
         part: &PeopleOf,
     ) -> Result<CampaignSource, EngineError> {
         let totals = self.store.delivery_totals(people.campaign).await?;
-        Ok(CampaignSource::new(self.store.clone(), people, part, &totals))
+        Ok(CampaignSource::new(self.clone(), people, part, &totals))
     }
 
     /// An earlier campaign as part of the audience of `name`, if its classes stand still and mean the
@@ -116,19 +118,26 @@ impl Engine {
                 totals.told
             )));
         }
-        let can_go_on = matches!(
-            row.control.notice,
-            NoticeState::Approved | NoticeState::Paused | NoticeState::AtGate
-        );
-        if can_go_on && totals.machine_open() > 0 {
+        let is_over = matches!(row.control.notice, NoticeState::Closed | NoticeState::Cancelled);
+        if !is_over && totals.machine_open() > 0 {
             progress.note(&format!(
-                "warning: the notice of `{other}` is {} with {} not told yet; if it goes on after this \
-                 seal, people of both campaigns may be told twice",
+                "warning: the notice of `{other}` is {} with {} not told yet; once this is sealed, \
+                 `{other}` is not let go on while people it has still to tell are in both",
                 row.control.notice,
                 totals.machine_open()
             ));
         }
         Ok(())
+    }
+
+    /// What the seal of a file keeps of the earlier campaigns it is made of.
+    pub(super) async fn readings(&self, file: &CampaignFile) -> Result<Vec<Reading>, EngineError> {
+        let mut readings = Vec::new();
+        for (step, part) in file.audience.campaigns() {
+            let campaign = self.campaign(&part.campaign).await?.id;
+            readings.push(Reading { campaign, step, classes: part.classes_in_words() });
+        }
+        Ok(readings)
     }
 
     /// The worker's lock, so that no campaign's classes move.

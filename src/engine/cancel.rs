@@ -10,13 +10,13 @@ use super::operators::Signer;
 use super::people::People;
 use super::progress::Progress;
 use super::{Engine, EngineError};
-use crate::domain::delivery::{DeliveryClass, Doubt};
+use crate::domain::delivery::{DeliveryClass, Doubt, ToldBy};
 use crate::domain::totals::DeliveryTotals;
 use crate::domain::track::{ContainmentState, NoticeState, Track};
 use crate::journal::WorkerLock;
 use crate::store::acts::ActKind;
 use crate::store::deliveries::{DeliveryState, Move};
-use crate::store::reports::{DeliveryFilter, DeliveryListing};
+use crate::store::reports::{DeliveryFilter, DeliveryListing, Reached};
 
 /// The reason of everybody who is let go by it.
 const REASON: &str = "cancelled";
@@ -62,7 +62,8 @@ impl Engine {
         match from {
             NoticeState::Closed => {
                 return Err(EngineError::refused(format!(
-                    "campaign `{name}` is closed: everybody was told or let go by name"
+                    "campaign `{name}` is closed: everybody was told or let go by name; hint: \
+                     `forthwith campaign status {name}`"
                 )));
             }
             NoticeState::Cancelled => progress.note("it was cancelled before; going on from there"),
@@ -154,14 +155,16 @@ impl Engine {
         let from = listing.state.class.clone();
         let to = match &from {
             DeliveryClass::InDoubt(Doubt::Due) => DeliveryClass::InDoubt(Doubt::Held),
-            // a doubt that was on its way to a second copy: the first may have been read
-            DeliveryClass::Queued | DeliveryClass::Deferred if listing.state.doubts > 0 => {
-                DeliveryClass::InDoubt(Doubt::Held)
-            }
+            // an earlier notice may have been read: the first copy of a doubt, or one to an address
+            // that was replaced since
             DeliveryClass::Queued
             | DeliveryClass::Deferred
             | DeliveryClass::Held(_)
-            | DeliveryClass::Fallback(_) => DeliveryClass::Waived(REASON.to_owned()),
+            | DeliveryClass::Fallback(_) => match listing.reached {
+                Reached::Yes => DeliveryClass::Told(ToldBy::Accepted),
+                Reached::Perhaps => DeliveryClass::InDoubt(Doubt::Held),
+                Reached::No => DeliveryClass::Waived(REASON.to_owned()),
+            },
             DeliveryClass::InDoubt(Doubt::Held)
             | DeliveryClass::Told(_)
             | DeliveryClass::Withdrawn
@@ -178,9 +181,10 @@ impl Engine {
         let totals = self.store.delivery_totals(people.campaign).await?;
         let untold = totals.reasons.get("waived/cancelled").copied().unwrap_or(0);
         let possibly_told = totals.in_doubt + totals.in_flight;
-        let correction = match totals.told + possibly_told {
-            0 => None,
-            _ => Some(self.draft_correction(people)?),
+        let correction = if self.was_anybody_told(people).await? {
+            Some(self.draft_correction(people)?)
+        } else {
+            None
         };
         Ok(Cancelled {
             told: totals.told,

@@ -37,7 +37,7 @@ pub struct Census {
 }
 
 impl Census {
-    fn count(&mut self, writer: &NoticeWriter, recipient: &Recipient) {
+    fn count(&mut self, writer: &NoticeWriter, recipient: &Recipient, is_copy: bool) {
         self.people += 1;
         self.names_refused += u64::from(recipient.name_refused);
         let locale = writer.locales().choose(recipient);
@@ -50,7 +50,7 @@ impl Census {
             add(&mut self.lacking, field);
         }
         let facing = Facing::alone(recipient, BTreeMap::new());
-        for flag in needed_flags(facing.variant, writer.trust(recipient, false)) {
+        for flag in needed_flags(facing.variant, writer.trust(recipient, is_copy)) {
             if !self.needs.contains(&(locale.to_owned(), flag)) {
                 self.needs.insert((locale.to_owned(), flag));
             }
@@ -85,7 +85,7 @@ impl Engine {
             after = Some(last.number);
             for row in &page {
                 if let Some(body) = &row.body {
-                    census.count(writer, &people.open(row.number, body)?);
+                    census.count(writer, &people.open(row.number, body)?, row.copy_of.is_some());
                 }
             }
             progress.at(census.people);
@@ -94,8 +94,9 @@ impl Engine {
         for locale in census.locales.keys() {
             let of_locale = census.needs.iter().filter(|(of, _)| of == locale);
             let found = of_locale.map(|(_, flag)| *flag);
-            // A mailbox may turn out to be shared later, by an amendment.
-            let always = ["shared", "combined"];
+            // Amendments come later: a replaced address is as good as a suspect one, and may be a mailbox
+            // that others use.
+            let always = ["shared", "combined", "suspect"];
             writer.check_variants(locale, found.chain(always))?;
         }
         Ok(census)

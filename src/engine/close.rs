@@ -79,7 +79,9 @@ impl Engine {
     pub async fn close(&self, name: &str, signer: &Signer) -> Result<(), EngineError> {
         let (row, people) = self.people(name).await?;
         if row.control.notice == NoticeState::Closed {
-            return Err(EngineError::refused(format!("campaign `{name}` is closed already")));
+            return Err(EngineError::refused(format!(
+                "campaign `{name}` is closed already; hint: `forthwith campaign status {name}`"
+            )));
         }
         let checks = self.closing_checks(name).await?;
         let open: Vec<&str> = checks
@@ -89,7 +91,8 @@ impl Engine {
             .collect();
         if !open.is_empty() {
             return Err(EngineError::refused(format!(
-                "campaign `{name}` cannot be closed yet: {}",
+                "campaign `{name}` cannot be closed yet: {}; hint: `forthwith campaign close {name}` \
+                 lists what is open",
                 open.join("; ")
             )));
         }

@@ -68,6 +68,12 @@ pub enum EngineError {
     /// A dead worker's journal.
     #[error(transparent)]
     JournalRead(#[from] journal::ReadError),
+    /// Another re-check is at work in this workspace, of this campaign or of another.
+    #[error("a re-check is under way{holder}; hint: wait for it, or stop it first")]
+    Rechecking {
+        /// Its process, in words; empty where it is not known.
+        holder: String,
+    },
     /// The worker's lock.
     #[error(transparent)]
     Lock(#[from] journal::LockError),

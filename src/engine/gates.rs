@@ -94,7 +94,7 @@ impl Engine {
         wave: &WaveRow,
     ) -> Result<Vec<String>, EngineError> {
         let mut missing = Vec::new();
-        if wave.number == 1 && file.staff.is_some() && !self.is_staff_told(file).await? {
+        if wave.number == 1 && file.staff.is_some() && !self.is_staff_told(people, file).await? {
             missing.push(STAFF.to_owned());
         }
         if file.gates.is_empty() {
@@ -143,12 +143,19 @@ impl Engine {
         Ok(Some((words, by.operator.name.clone(), found.passed_at)))
     }
 
-    /// The staff campaign has sent everything it can.
-    async fn is_staff_told(&self, file: &CampaignFile) -> Result<bool, EngineError> {
+    /// The staff campaign has sent everything it can, in the same world: one that was rehearsed has told
+    /// nobody who lives.
+    async fn is_staff_told(
+        &self,
+        people: &People,
+        file: &CampaignFile,
+    ) -> Result<bool, EngineError> {
         let Some(staff) = &file.staff else { return Ok(true) };
         let row = self.store.campaign(&staff.campaign).await?;
         let is_over = |state| matches!(state, NoticeState::SendingFinished | NoticeState::Closed);
-        Ok(row.is_some_and(|row| is_over(row.control.notice)))
+        Ok(row.is_some_and(|row| {
+            row.environment == people.environment && is_over(row.control.notice)
+        }))
     }
 
     /// Refuses a staff campaign that cannot open anything.
@@ -168,15 +175,29 @@ impl Engine {
             )));
         }
         let sealed = self.store.campaign(staff).await?;
-        let written = self.workspace.campaign_file(staff).0.exists();
-        if sealed.is_none() && !written {
+        if sealed.is_none() && !self.workspace.campaign_file(staff).0.exists() {
             return Err(EngineError::refused(format!(
                 "`{name}` waits for the staff campaign `{staff}`, which does not exist; hint: \
                  `forthwith campaign new {staff} --incident {}`",
                 file.incident
             )));
         }
-        if written && self.campaign_file(staff)?.notice.mode != Mode::None {
+        // What was approved of it counts, whatever its file says by now.
+        let (environment, mode) = if let Some(row) = sealed {
+            let (row, people) = self.people(&row.name).await?;
+            (row.environment, self.file_in_force(&row, &people).await?.notice.mode)
+        } else {
+            let file = self.campaign_file(staff)?;
+            (file.environment, file.notice.mode)
+        };
+        if environment != file.environment {
+            return Err(EngineError::refused(format!(
+                "`{name}` is {}, and the staff campaign `{staff}` it waits for is {environment}: it \
+                 tells other people; hint: `staff.campaign` names one whose `environment` is the same",
+                file.environment
+            )));
+        }
+        if mode != Mode::None {
             return Err(EngineError::refused(format!(
                 "the staff campaign `{staff}` speaks of new passwords; hint: `mode = \"none\"` in its \
                  [notice], since staff are told what happened, not what to do as customers"
@@ -207,7 +228,7 @@ impl Engine {
         if let Some(gate) = file.staff_gate() {
             views.push(GateView {
                 wave: wave(&gate),
-                passed: self.is_staff_told(file).await?,
+                passed: self.is_staff_told(people, file).await?,
                 name: gate.name,
                 text: gate.text,
                 evidence: None,

@@ -36,9 +36,13 @@ impl std::str::FromStr for Typed {
 }
 
 impl Engine {
-    /// The approved tracks of a live campaign that nobody has let loose yet, with the head count that
-    /// has to be typed; nothing for a rehearsal.
-    pub async fn unlaunched(&self, name: &str) -> Result<(Vec<Track>, u64), EngineError> {
+    /// Those of these tracks of a live campaign that are approved and that nobody has let loose yet, with
+    /// the head count that has to be typed; nothing for a rehearsal.
+    pub async fn unlaunched(
+        &self,
+        name: &str,
+        among: &[Track],
+    ) -> Result<(Vec<Track>, u64), EngineError> {
         let row = self.campaign(name).await?;
         if row.environment == Environment::Rehearsal {
             return Ok((Vec::new(), 0));
@@ -49,7 +53,8 @@ impl Engine {
             row.containment_digest.map(|_| Track::Containment),
             row.notice_digest.map(|_| Track::Notice),
         ];
-        let tracks = approved.into_iter().flatten().filter(waits).collect();
+        let is_asked = |track: &Track| among.contains(track);
+        let tracks = approved.into_iter().flatten().filter(is_asked).filter(waits).collect();
         Ok((tracks, self.head_count(&row).await?))
     }
 

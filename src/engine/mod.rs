@@ -35,6 +35,7 @@ pub mod secure;
 pub mod tracks;
 pub mod wall;
 pub mod waves;
+pub mod whom;
 pub mod worklist;
 pub mod workspace;
 
@@ -86,6 +87,8 @@ pub struct Engine {
     pub high_water: Arc<HighWaterKeeper>,
     /// Templates that ship with the program, by name, for those a workspace does not override.
     pub shipped_templates: &'static [(&'static str, &'static str)],
+    /// The notice that was compiled last.
+    pub last_notice: Arc<notice::LastNotice>,
 }
 
 impl std::fmt::Debug for Engine {

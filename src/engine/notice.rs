@@ -1,6 +1,7 @@
 //! One person's notice: from the approved parts and their row to the exact bytes of a message.
 
 mod compiled;
+mod facing;
 mod test_message;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use self::compiled::compiled;
+pub use self::compiled::LastNotice;
+pub use self::facing::{Classes, Facing};
 use super::campaign_file::{CampaignFile, Mode};
 use super::link::{Links, Minted};
 use super::locale::Locales;
@@ -20,7 +22,6 @@ use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::field::{FieldType, Name};
 use crate::domain::incident::Incident;
 use crate::domain::recipient::Recipient;
-use crate::domain::variant::Variant;
 use crate::mail::address::Mailbox;
 use crate::mail::message::{Draft, Party};
 use crate::render::{
@@ -49,47 +50,6 @@ pub struct NoticeWriter {
     reply_to: Option<Mailbox>,
     people: People,
     keys: Arc<Keyring>,
-}
-
-/// Classes by kind, as read back from the directory.
-pub type Classes = BTreeMap<CredentialKind, CredentialClass>;
-
-/// What a notice depends on besides its sealed row: who reads it, and what became of the credentials of
-/// all accounts it stands for.
-#[derive(Debug, Clone)]
-pub struct Facing {
-    /// Whom it speaks to, and who else may read it.
-    pub variant: Variant,
-    /// It goes to a second, newer address of somebody.
-    pub is_copy: bool,
-    /// The classes of the recipient's own account.
-    pub classes: Classes,
-    /// Those of each account it stands for besides.
-    pub carried: Vec<Classes>,
-}
-
-impl Facing {
-    /// As a loaded row says.
-    pub fn of(row: &LoadedRow, recipient: &Recipient) -> Self {
-        let is_role = is_role(recipient);
-        let carried = row.carried.len() as u64;
-        Self {
-            variant: Variant::of(recipient.addressee, is_role, row.at_address, carried),
-            is_copy: row.copy_of.is_some(),
-            classes: classes(&row.credentials),
-            carried: row.carried.iter().map(classes).collect(),
-        }
-    }
-
-    /// As if no other account used the address.
-    pub fn alone(recipient: &Recipient, classes: Classes) -> Self {
-        let variant = Variant::of(recipient.addressee, is_role(recipient), 1, 0);
-        Self { variant, is_copy: false, classes, carried: Vec::new() }
-    }
-}
-
-fn is_role(recipient: &Recipient) -> bool {
-    recipient.address.as_ref().is_some_and(crate::domain::address::EmailAddress::is_role)
 }
 
 /// A message with the address it goes to.
@@ -123,12 +83,9 @@ impl NoticeWriter {
             languages: Some(&languages),
             fields: file.audience.fields(),
         };
-        let templates = compiled(spec, &templates)?;
         let (_, name) = engine.workspace.campaign_file(&people.name);
         let links = Links::of(&file, &name, &incident, &incident_name)?;
-        if links.is_some() {
-            templates.check_links()?;
-        }
+        let templates = engine.last_notice.compiled(spec, &templates, links.is_some())?;
         let locales = Locales::of(&file.notice, &name, &templates, &incident, &incident_name)?;
         Ok(Self {
             prepared: templates.prepare(&incident)?,
@@ -362,15 +319,6 @@ fn kinds(file: &CampaignFile, incident: &Incident) -> Vec<CredentialKind> {
         Mode::None => Vec::new(),
         Mode::Site | Mode::Link => incident.exposed().credentials.clone(),
     }
-}
-
-fn classes(words: &BTreeMap<String, String>) -> Classes {
-    words
-        .iter()
-        .filter_map(|(kind, class)| {
-            Some((CredentialKind::parse(kind)?, CredentialClass::parse(class)?))
-        })
-        .collect()
 }
 
 /// The approved campaign file alone, for who neither renders nor sends.

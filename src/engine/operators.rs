@@ -151,11 +151,13 @@ impl Engine {
     pub async fn vouch(&self, name: &str, signer: &Signer) -> Result<(), EngineError> {
         let found = self.operator(name).await?;
         if found.operator.id == signer.row.operator.id {
-            return Err(EngineError::refused("nobody vouches for themselves"));
+            return Err(EngineError::refused(
+                "nobody vouches for themselves; hint: another operator has to",
+            ));
         }
         if found.operator.is_founder || found.operator.added_by.contains(&signer.row.operator.id) {
             return Err(EngineError::refused(format!(
-                "`{name}` needs no further word from `{}`",
+                "`{name}` needs no further word from `{}`; hint: `forthwith operator list`",
                 signer.row.operator.name
             )));
         }

@@ -50,7 +50,10 @@ impl Engine {
     pub async fn people(&self, name: &str) -> Result<(CampaignRow, People), EngineError> {
         let row = self.campaign(name).await?;
         let wrapped = row.wrapped_key.as_ref().ok_or_else(|| {
-            EngineError::refused(format!("campaign `{name}` was erased: its key is destroyed; hint: `forthwith campaign list`"))
+            EngineError::refused(format!(
+                "campaign `{name}` was erased: its key is destroyed; hint: what remains is in the \
+                 ledger"
+            ))
         })?;
         let people = People {
             campaign: row.id,

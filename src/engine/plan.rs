@@ -56,6 +56,16 @@ pub fn snapshot_of(parts: &Parts) -> Snapshot {
     Snapshot(parts.iter().map(|(name, bytes)| (name.clone(), sha256(bytes).to_string())).collect())
 }
 
+/// A notice to be planned or looked at.
+pub(super) struct NoticeDraft {
+    /// The parts of its snapshot.
+    pub parts: Parts,
+    /// What they were read from.
+    pub files: Files,
+    /// What writes it.
+    pub writer: NoticeWriter,
+}
+
 /// A campaign's files as they are now.
 pub(super) struct Files {
     pub campaign: CampaignFile,
@@ -100,32 +110,56 @@ impl Engine {
         Ok(self.workspace.own_text(path, name)?)
     }
 
+    /// The files of a campaign, where they are of the world its people were sealed for.
+    fn files_of(&self, row: &CampaignRow) -> Result<Files, EngineError> {
+        let files = self.files(&row.name)?;
+        if files.campaign.environment != row.environment {
+            return Err(EngineError::refused(format!(
+                "`{}` says environment {}, but its people were sealed for {}; hint: a campaign \
+                 keeps its world, write another file",
+                files.campaign_name, files.campaign.environment, row.environment
+            )));
+        }
+        Ok(files)
+    }
+
     /// The parts of a plan as the files are now; samples are rendered for a notice.
     pub(super) async fn parts(
         &self,
         row: &CampaignRow,
         people: &People,
         track: Track,
-    ) -> Result<(Parts, Files), EngineError> {
-        let files = self.files(&row.name)?;
-        if files.campaign.environment != row.environment {
-            return Err(EngineError::refused(format!(
-                "`{}` says environment {}, but its people were sealed for {}; hint: a campaign keeps its \
-                 world, write another file",
-                files.campaign_name, files.campaign.environment, row.environment
-            )));
+    ) -> Result<Parts, EngineError> {
+        match track {
+            Track::Containment => containment_parts(row, &self.files_of(row)?),
+            Track::Notice => Ok(self.notice_plan(row, people).await?.parts),
         }
-        let mut parts = match track {
-            Track::Containment => containment_parts(&files)?,
-            Track::Notice => self.notice_parts(&files)?,
-        };
+    }
+
+    /// A notice as the files are now, without its samples.
+    pub(super) fn notice_draft(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+    ) -> Result<NoticeDraft, EngineError> {
+        let files = self.files_of(row)?;
+        let mut parts = self.notice_parts(&files)?;
         parts.insert("environment".into(), row.environment.word().into());
-        if track == Track::Notice {
-            self.check_expectation(row, &files.campaign).await?;
-            let samples = self.samples(row, people, &parts).await?;
-            parts.insert("samples".into(), samples);
-        }
-        Ok((parts, files))
+        let writer = NoticeWriter::new(self, people, &parts)?;
+        Ok(NoticeDraft { parts, files, writer })
+    }
+
+    /// The same, complete.
+    async fn notice_plan(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+    ) -> Result<NoticeDraft, EngineError> {
+        let mut draft = self.notice_draft(row, people)?;
+        self.check_expectation(row, &draft.files.campaign).await?;
+        let samples = self.samples(row, people, &draft.writer).await?;
+        draft.parts.insert("samples".into(), samples);
+        Ok(draft)
     }
 
     fn notice_parts(&self, files: &Files) -> Result<Parts, EngineError> {
@@ -177,23 +211,26 @@ impl Engine {
     ) -> Result<Plan, EngineError> {
         let (row, people) = self.people(name).await?;
         let seal = self.store.live_seal(row.id).await?.ok_or_else(|| not_sealed(name))?;
-        let (parts, files) = self.parts(&row, &people, track).await?;
-        let mut notes = Vec::new();
-        if track == Track::Containment {
-            let section = files.campaign.directory.as_ref();
-            notes.extend(section.into_iter().flat_map(|it| Self::statement_notes(it, &files)));
-            let reports = self.check_statements(&row, &people, &files).await?;
-            let exposed = &files.incident.exposed().credentials;
-            Self::check_trial(exposed, files.campaign.directory.as_ref(), &reports)?;
-        } else {
-            self.check_staff(name, &files.campaign).await?;
-        }
-        let census = match progress.filter(|_| track == Track::Notice) {
-            Some(progress) => {
-                let writer = NoticeWriter::new(self, &people, &parts)?;
-                Some(self.census(&people, &writer, seal.totals.sealed, progress).await?)
+        let (mut notes, mut census) = (Vec::new(), None);
+        let (parts, files) = match track {
+            Track::Containment => {
+                let files = self.files_of(&row)?;
+                let section = files.campaign.directory.as_ref();
+                notes.extend(section.into_iter().flat_map(|it| Self::statement_notes(it, &files)));
+                let parts = containment_parts(&row, &files)?;
+                let reports = self.check_statements(&row, &people, &files).await?;
+                Self::check_trial(&files.incident.exposed().credentials, section, &reports)?;
+                (parts, files)
             }
-            None => None,
+            Track::Notice => {
+                let NoticeDraft { parts, files, writer } = self.notice_plan(&row, &people).await?;
+                self.check_staff(name, &files.campaign).await?;
+                if let Some(progress) = progress {
+                    let heads = seal.totals.sealed;
+                    census = Some(self.census(&people, &writer, heads, progress).await?);
+                }
+                (parts, files)
+            }
         };
         let snapshot = snapshot_of(&parts);
         let digest = digest_of(&snapshot);
@@ -267,7 +304,7 @@ pub(super) fn not_sealed(name: &str) -> EngineError {
     ))
 }
 
-fn containment_parts(files: &Files) -> Result<Parts, EngineError> {
+fn containment_parts(row: &CampaignRow, files: &Files) -> Result<Parts, EngineError> {
     if files.incident.exposed().credentials.is_empty() {
         return Err(EngineError::refused(format!(
             "`{}` names no exposed credentials, so there is nothing to contain; \
@@ -295,6 +332,7 @@ fn containment_parts(files: &Files) -> Result<Parts, EngineError> {
             format!("{} [exposed.credentials, window]", files.incident_name),
             exposed.to_string().into_bytes(),
         ),
+        ("environment".into(), row.environment.word().into()),
     ]))
 }
 

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::notice::{Facing, NoticeWriter};
+use super::notice::{Classes, Facing, NoticeWriter};
 use super::notify::outcome::of_transaction;
 use super::people::People;
 use super::{Engine, EngineError};
 use crate::domain::address::{AddressReason, EmailAddress};
-use crate::domain::credential::{CredentialClass, CredentialKind};
-use crate::domain::delivery::{AttemptResult, Outcome};
+use crate::domain::credential::CredentialClass;
+use crate::domain::delivery::{AttemptResult, DeliveryClass, Outcome};
 use crate::domain::field::Name;
 use crate::domain::recipient::{AccountRef, Addressee, Recipient};
-use crate::domain::track::{Environment, Track};
+use crate::domain::track::Environment;
+use crate::domain::variant::{Readership, Variant};
 use crate::mail::connection::Connection;
 use crate::mail::envelope::{Envelope, ReportRequest};
 use crate::mail::relay::Relay;
@@ -34,7 +35,48 @@ pub enum Subject {
         locale: Option<String>,
         /// Whom the notice speaks to.
         addressee: Addressee,
+        /// What their address is like.
+        address: AddressKind,
     },
+}
+
+/// What an invented person's address is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AddressKind {
+    /// Theirs alone, as far as anybody knows.
+    #[default]
+    Own,
+    /// A role's mailbox, or one that a few accounts use.
+    Shared,
+    /// One that so many accounts use that one notice stands for all, theirs included.
+    Combined {
+        /// Accounts; at least 2.
+        accounts: u64,
+    },
+    /// Theirs, but changed since the incident began.
+    Suspect,
+    /// Theirs, but not confirmed for long.
+    Dormant,
+    /// A second, newer address of somebody whose notice goes to the one before.
+    Copy,
+}
+
+impl AddressKind {
+    fn readership(self) -> Readership {
+        match self {
+            Self::Own | Self::Suspect | Self::Dormant | Self::Copy => Readership::Own,
+            Self::Shared => Readership::Shared,
+            Self::Combined { accounts } => Readership::Combined { accounts },
+        }
+    }
+
+    fn reason(self) -> AddressReason {
+        match self {
+            Self::Suspect | Self::Copy => AddressReason::Suspect,
+            Self::Dormant => AddressReason::Dormant,
+            Self::Own | Self::Shared | Self::Combined { .. } => AddressReason::Ok,
+        }
+    }
 }
 
 /// A notice to look at.
@@ -46,6 +88,16 @@ pub struct Preview {
     pub locale: String,
     /// Its subject and bodies.
     pub rendered: Rendered,
+    /// What else there is to know of it: that it is another's, or that nothing is mailed as it stands.
+    pub notes: Vec<String>,
+}
+
+/// Who is looked at, with all their notice depends on.
+struct Looked {
+    number: u64,
+    recipient: Recipient,
+    facing: Facing,
+    notes: Vec<String>,
 }
 
 /// A test that was sent.
@@ -58,8 +110,9 @@ pub struct TestSent {
 }
 
 impl Engine {
-    /// Renders one notice from the files as they are now. Where `class` is given, every exposed
-    /// credential stands in it; else a sealed person's are as they are, an invented one's expired.
+    /// Renders one notice from the files as they are now: of a sealed person the very words they would
+    /// get, with a sample in place of their token. Where `class` is given, every exposed credential
+    /// stands in it; else a sealed person's are as they are, an invented one's expired.
     pub async fn preview_one(
         &self,
         name: &str,
@@ -67,8 +120,7 @@ impl Engine {
         class: Option<CredentialClass>,
     ) -> Result<Preview, EngineError> {
         let (row, people) = self.people(name).await?;
-        let (parts, _) = self.parts(&row, &people, Track::Notice).await?;
-        let writer = NoticeWriter::new(self, &people, &parts)?;
+        let writer = self.notice_draft(&row, &people)?.writer;
         self.preview_with(&people, &writer, subject, class).await
     }
 
@@ -79,47 +131,55 @@ impl Engine {
         subject: &Subject,
         class: Option<CredentialClass>,
     ) -> Result<Preview, EngineError> {
-        let (number, recipient, known) = match subject {
-            Subject::Person(number) => {
-                let (recipient, known) = self.sealed_person(people, *number).await?;
-                (Some(*number), recipient, known)
-            }
-            Subject::Variant { locale, addressee } => {
-                (None, invented(locale.clone(), *addressee)?, BTreeMap::new())
+        let (looked, class) = match subject {
+            Subject::Person(number) => (self.sealed_person(people, *number).await?, class),
+            Subject::Variant { locale, addressee, address } => {
+                let class = class.unwrap_or(CredentialClass::Expired);
+                (invented(locale.clone(), *addressee, *address)?, Some(class))
             }
         };
-        let default =
-            if number.is_some() { CredentialClass::Pending } else { CredentialClass::Expired };
-        let classes: BTreeMap<CredentialKind, CredentialClass> = writer
-            .kinds()
-            .iter()
-            .map(|kind| (*kind, class.or_else(|| known.get(kind).copied()).unwrap_or(default)))
-            .collect();
-        let facing = Facing::alone(&recipient, classes);
-        let rendered = writer.render_sample(number.unwrap_or(0), &recipient, &facing, None)?;
-        Ok(Preview { number, locale: writer.locales().choose(&recipient).to_owned(), rendered })
+        let Looked { number, recipient, mut facing, notes } = looked;
+        if let Some(class) = class {
+            facing = facing.all_in(class, writer.kinds());
+        }
+        let rendered = writer.render_sample(number, &recipient, &facing, None)?;
+        let locale = writer.locales().choose(&recipient).to_owned();
+        let number = matches!(subject, Subject::Person(_)).then_some(number);
+        Ok(Preview { number, locale, rendered, notes })
     }
 
-    async fn sealed_person(
-        &self,
-        people: &People,
-        number: u64,
-    ) -> Result<(Recipient, BTreeMap<CredentialKind, CredentialClass>), EngineError> {
-        let listing = self.store.delivery(people.campaign, number).await?.ok_or_else(|| {
-            EngineError::refused(format!(
-                "campaign `{}` has no recipient {number}; hint: `forthwith delivery list {}`",
-                people.name, people.name
-            ))
-        })?;
-        let recipient = people.open(number, &listing.body.unwrap_or_default())?;
-        let before = number.saturating_sub(1);
-        let known = self.store.list_credentials(people.campaign, None, before, 16).await?;
-        let classes = known
-            .into_iter()
-            .filter(|found| found.number == number)
-            .map(|found| (found.kind, found.class))
-            .collect();
-        Ok((recipient, classes))
+    /// A sealed person as a worker would load them; one who is named in another's notice is looked at in
+    /// that one.
+    async fn sealed_person(&self, people: &People, number: u64) -> Result<Looked, EngineError> {
+        let load = async |number| {
+            self.store.load_row(people.campaign, number).await?.ok_or_else(|| {
+                EngineError::refused(format!(
+                    "campaign `{}` has no recipient {number}; hint: `forthwith delivery list {}`",
+                    people.name, people.name
+                ))
+            })
+        };
+        let (mut row, mut notes) = (load(number).await?, Vec::new());
+        if let Some(carrier) = row.carrier {
+            row = load(carrier).await?;
+            notes.push(format!(
+                "recipient {number} is told by the notice of recipient {carrier}, which stands for {} \
+                 accounts at their address; this is that one",
+                row.carried.len() + 1
+            ));
+        }
+        let class = &row.state.class;
+        if !matches!(class, DeliveryClass::Queued | DeliveryClass::Deferred) {
+            notes.push(format!(
+                "recipient {} is {class}: nothing is about to be mailed to them",
+                row.number
+            ));
+        }
+        let mut recipients = [Box::new(people.open(row.number, &row.body)?)];
+        self.amend_loaded(people, std::slice::from_ref(&row), &mut recipients).await?;
+        let [recipient] = recipients;
+        let facing = Facing::of(&row, &recipient);
+        Ok(Looked { number: row.number, recipient: *recipient, facing, notes })
     }
 
     /// Sends a preview to an operator's own address: marked as a test in subject, text and header,
@@ -134,8 +194,7 @@ impl Engine {
     ) -> Result<TestSent, EngineError> {
         self.check_test_address(to)?;
         let (row, people) = self.people(name).await?;
-        let (parts, _) = self.parts(&row, &people, Track::Notice).await?;
-        let writer = NoticeWriter::new(self, &people, &parts)?;
+        let writer = self.notice_draft(&row, &people)?.writer;
         let preview = self.preview_with(&people, &writer, subject, class).await?;
         self.check_relay(row.environment).await?;
         let mut relay = self.relay.clone();
@@ -206,15 +265,19 @@ impl TestSent {
 }
 
 /// A person who does not exist, for looking at a variant.
-fn invented(locale: Option<String>, addressee: Addressee) -> Result<Recipient, EngineError> {
+fn invented(
+    locale: Option<String>,
+    addressee: Addressee,
+    kind: AddressKind,
+) -> Result<Looked, EngineError> {
     let broken = |what: &str| EngineError::Broken(format!("the invented person's {what}"));
-    Ok(Recipient {
+    let recipient = Recipient {
         account: AccountRef::parse("sample").map_err(|_| broken("account"))?,
         address: Some(
             EmailAddress::parse("sample@customers.invalid").map_err(|_| broken("address"))?,
         ),
         address_text: None,
-        reason: AddressReason::Ok,
+        reason: kind.reason(),
         locale,
         region: None,
         addressee,
@@ -226,5 +289,17 @@ fn invented(locale: Option<String>, addressee: Addressee) -> Result<Recipient, E
         address_before: None,
         password_changed_at: None,
         last_verified_on: None,
-    })
+    };
+    let readership = kind.readership();
+    let others = match readership {
+        Readership::Combined { accounts } => accounts.saturating_sub(1),
+        Readership::Own | Readership::Shared => 0,
+    };
+    let facing = Facing {
+        variant: Variant { addressee, readership },
+        is_copy: kind == AddressKind::Copy,
+        classes: Classes::new(),
+        carried: (0..others).map(|_| Classes::new()).collect(),
+    };
+    Ok(Looked { number: 0, recipient, facing, notes: Vec::new() })
 }

@@ -19,7 +19,6 @@ use crate::domain::recipient::Recipient;
 use crate::domain::reply::{ReplyClass, mask_addresses};
 use crate::domain::track::{ContainmentPause, PauseCause, Track};
 use crate::journal::WorkerLock;
-use crate::secret::lookup::{account_digest, address_digest};
 use crate::secret::mail::reference;
 use crate::store::campaigns::CampaignRow;
 use crate::store::deliveries::LaneRow;
@@ -203,34 +202,15 @@ impl Engine {
         Ok((view, recipient, amendments))
     }
 
-    /// Finds people by number, account or address.
-    pub async fn find(&self, name: &str, who: &str) -> Result<Vec<u64>, EngineError> {
-        let (row, people) = self.people(name).await?;
-        let key = self.keys.digest();
-        let account = account_digest(key, &people.directory, who.trim().as_bytes());
-        let mut found = self.store.find_numbers(row.id, &account).await?;
-        if let Ok(address) = EmailAddress::parse(who) {
-            let digest = address_digest(key, &address.canonical());
-            found.extend(self.store.find_numbers(row.id, &digest).await?);
-        }
-        if found.is_empty()
-            && let Ok(number) = who.parse::<u64>()
-            && self.store.delivery(row.id, number).await?.is_some()
-        {
-            found.push(number);
-        }
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
-    }
-
     /// One person's whole story.
     pub async fn story(&self, name: &str, number: u64) -> Result<Story, EngineError> {
         let (row, people) = self.people(name).await?;
         let seal =
             self.store.live_seal(row.id).await?.ok_or_else(|| super::plan::not_sealed(name))?;
         let listing = self.store.delivery(row.id, number).await?.ok_or_else(|| {
-            EngineError::refused(format!("campaign `{name}` has no recipient {number}; hint: `forthwith delivery list {name}`"))
+            EngineError::refused(format!(
+                "campaign `{name}` has no recipient {number}; hint: `forthwith delivery list {name}`"
+            ))
         })?;
         let salt = listing.salt;
         let amended = self.amended_between(&people, number, number).await?;

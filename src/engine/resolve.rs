@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::audience::later::Later;
 use super::campaign_file::Mode;
 use super::link::sent_again;
 use super::notice::approved_file;
@@ -13,6 +14,7 @@ use super::{Engine, EngineError};
 use crate::domain::amendment::waived;
 use crate::domain::delivery::{AttemptKey, AttemptResult, DeliveryClass, Doubt, ToldBy};
 use crate::domain::duration::HumanDuration;
+use crate::domain::operator::may_sign;
 use crate::domain::track::Track;
 use crate::secret::digest::LpBuilder;
 use crate::store::campaigns::CampaignRow;
@@ -46,6 +48,8 @@ struct Settling<'a> {
     reason: &'a str,
     signer: &'a Signer,
     token_for: Option<HumanDuration>,
+    /// Campaigns that were sealed of this one, where somebody would be told again.
+    later: &'a [Later],
 }
 
 impl Verdict {
@@ -97,12 +101,14 @@ impl Engine {
         if reason.trim().is_empty() {
             return Err(EngineError::refused("a doubt is settled with a reason; hint: `--reason`"));
         }
+        may_sign(&signer.row.operator, self.clock.now())?;
         let (row, people) = self.people(name).await?;
-        let token_for = match verdict {
-            Verdict::NotSent => self.token_for(&row, &people).await?,
-            Verdict::Accepted | Verdict::Waive => None,
+        let (token_for, later) = match verdict {
+            Verdict::NotSent => (self.token_for(&row, &people).await?, self.later(row.id).await?),
+            Verdict::Accepted | Verdict::Waive => (None, Vec::new()),
         };
-        let settling = Settling { people: &people, verdict, reason, signer, token_for };
+        let settling =
+            Settling { people: &people, verdict, reason, signer, token_for, later: &later };
         let (mut moves, mut resolutions) = (Vec::new(), Vec::new());
         let mut renewed = HashSet::new();
         let mut settled = HashSet::new();
@@ -144,10 +150,12 @@ impl Engine {
         settling: &Settling<'_>,
         number: u64,
     ) -> Result<(Move, Resolution), EngineError> {
-        let Settling { people, verdict, reason, signer, token_for } = *settling;
+        let Settling { people, verdict, reason, signer, token_for, later } = *settling;
         let (name, now) = (&people.name, self.clock.now());
         let Some(found) = self.store.delivery(people.campaign, number).await? else {
-            return Err(EngineError::refused(format!("there is no recipient {number}")));
+            return Err(EngineError::refused(format!(
+                "there is no recipient {number}; hint: `forthwith delivery list {name} --class in-doubt`"
+            )));
         };
         let doubtful =
             matches!(found.state.class, DeliveryClass::InDoubt(Doubt::Held | Doubt::Due));
@@ -159,6 +167,7 @@ impl Engine {
             )));
         }
         let recipient = people.open(number, &found.body.unwrap_or_default())?;
+        self.check_not_in_later(people, later, number, &recipient.account).await?;
         let (key, dated_at) = self.doubtful_attempt(people.campaign, number).await?;
         let from = found.state.class.clone();
         let to = verdict.class(&from);

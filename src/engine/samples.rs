@@ -7,11 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::notice::{Facing, NoticeWriter};
 use super::people::People;
-use super::plan::Parts;
 use super::{Engine, EngineError};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::recipient::Addressee;
-use crate::domain::track::Track;
 use crate::domain::variant::{Readership, Variant};
 use crate::render::Rendered;
 use crate::secret::digest::{Digest, LpBuilder, sha256};
@@ -141,18 +139,17 @@ impl Engine {
     /// The samples as the files are now: what an approval would show to people.
     pub async fn preview(&self, name: &str) -> Result<Vec<ShownSample>, EngineError> {
         let (row, people) = self.people(name).await?;
-        let (parts, _) = self.parts(&row, &people, Track::Notice).await?;
-        self.shown_samples(&row, &people, &parts).await
+        let draft = self.notice_draft(&row, &people)?;
+        self.shown_samples(&row, &people, &draft.writer).await
     }
 
-    /// Renders the samples of these parts.
+    /// The samples as this writer renders them.
     pub async fn shown_samples(
         &self,
         row: &CampaignRow,
         people: &People,
-        parts: &Parts,
+        writer: &NoticeWriter,
     ) -> Result<Vec<ShownSample>, EngineError> {
-        let writer = NoticeWriter::new(self, people, parts)?;
         let numbers = match row.seal_id {
             Some(seal) => self.store.sample_numbers(seal, SAMPLES).await?,
             None => Vec::new(),
@@ -162,7 +159,7 @@ impl Engine {
         for place in 0..SAMPLES as usize {
             let case = SampleCase::at(place, &numbers, &locales);
             let Some(case) = case else { break };
-            let rendered = self.sample(people, &writer, &case).await?;
+            let rendered = self.sample(people, writer, &case).await?;
             shown.push(ShownSample { case, rendered });
         }
         Ok(shown)
@@ -186,10 +183,10 @@ impl Engine {
         &self,
         row: &CampaignRow,
         people: &People,
-        parts: &Parts,
+        writer: &NoticeWriter,
     ) -> Result<Vec<u8>, EngineError> {
         let samples: Vec<Sample> = self
-            .shown_samples(row, people, parts)
+            .shown_samples(row, people, writer)
             .await?
             .iter()
             .map(|shown| Sample { case: shown.case.clone(), digest: digest_of(&shown.rendered) })

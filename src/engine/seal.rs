@@ -57,7 +57,12 @@ impl Engine {
     pub async fn seal(&self, name: &str, progress: &dyn Progress) -> Result<Sealed, EngineError> {
         let file = self.campaign_file(name)?;
         let people = self.people_to_seal(name, &file).await?;
+        let path = self.workspace.staging(name);
+        // Two loads into one staging file would each count the other's rows as their own.
+        let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         if let Some(live) = self.store.live_seal(people.campaign).await? {
+            // what a crash right behind the flip left
+            remove_staging(&path)?;
             return Err(EngineError::refused(format!(
                 "campaign `{name}` was sealed at {} with {} people, and they are frozen; hint: a further \
                  audience is a further campaign, `forthwith campaign new NAME --incident {}`",
@@ -66,15 +71,15 @@ impl Engine {
                 file.incident
             )));
         }
-        let path = self.workspace.staging(name);
-        // Two loads into one staging file would each count the other's rows as their own.
-        let _lock = WorkerLock::acquire(&path.with_extension("sealing"))?;
         let mut staging = self.store.staging(&path).await?;
-        let (rejects, excluded) =
-            self.load(name, &file, &people, staging.as_mut(), progress).await?;
+        // Kept to the end: where earlier campaigns have a part in it, it holds the worker's lock, and none
+        // of them goes on before this seal stands.
+        let (rejects, source) = self.load(name, &file, &people, staging.as_mut(), progress).await?;
         self.keep_duplicates(name, staging.as_mut()).await?;
         name_groups(&people, staging.as_mut()).await?;
+        let excluded = source.excluded();
         let row = self.publish(&file, &people, staging.as_mut(), excluded, progress).await?;
+        drop(source);
         drop(staging);
         remove_staging(&path)?;
         Ok(Sealed { row, rejects })
@@ -125,7 +130,7 @@ impl Engine {
         people: &People,
         staging: &mut dyn Staging,
         progress: &dyn Progress,
-    ) -> Result<(RejectSummary, Excluded), EngineError> {
+    ) -> Result<(RejectSummary, Box<dyn Source>), EngineError> {
         // what earlier campaigns take out changes while the source does not: it is read anew
         let may_go_on = file.audience.minus.is_empty() && file.audience.intersect.is_empty();
         let as_of = self.clock.now();
@@ -137,16 +142,18 @@ impl Engine {
             if digest != Digest::from_bytes(loaded.digest) {
                 progress.note("the source changed since; loading it anew");
             } else if rules.provenance != loaded.rules {
-                progress.note("the rules people are judged by changed since; loading it anew");
+                progress.note(
+                    "how the source is read or people are judged changed since; loading it anew",
+                );
             } else {
-                return Ok((summary, Excluded::new()));
+                return Ok((summary, source));
             }
         }
         staging.restart().await?;
         let mut source = self.open_audience(name, file, progress).await?;
         let loading = Loading { name, file, people, rules, as_of };
         let rejects = self.load_from(source.as_mut(), loading, staging, progress).await?;
-        Ok((rejects, source.excluded()))
+        Ok((rejects, source))
     }
 
     /// Stages everything that a source has.
@@ -189,6 +196,9 @@ impl Engine {
             progress.at(source.progress().done);
         }
         progress.end();
+        if let Some(warning) = source.warning() {
+            progress.note(&warning);
+        }
         loader.finish(staging, as_of).await
     }
 
@@ -306,6 +316,7 @@ impl Engine {
             root: *root.as_bytes(),
             chunk_roots,
             excluded,
+            readings: self.readings(file).await?,
         };
         progress.begin("Freezing", Some(totals.sealed + copies), "rows");
         let line = entry.line(self.clock.now());
@@ -318,11 +329,11 @@ impl Engine {
 /// Tells the store how the ledger knows the people of a group: they move with their carrier without being
 /// opened again. The few of them alone.
 async fn name_groups(people: &People, staging: &mut dyn Staging) -> Result<(), EngineError> {
+    let mut after = 0;
     loop {
-        let unnamed = staging.unnamed(1_000).await?;
-        if unnamed.is_empty() {
-            return Ok(());
-        }
+        let unnamed = staging.unnamed(after, 1_000).await?;
+        let Some(last) = unnamed.last() else { return Ok(()) };
+        after = last.number;
         let mut named = Vec::with_capacity(unnamed.len());
         for one in unnamed {
             let recipient = people.open(one.number, &one.body)?;

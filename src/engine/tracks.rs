@@ -6,6 +6,8 @@ mod moves;
 use gate::Gate;
 pub use gate::Patience;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -100,7 +102,7 @@ impl Engine {
         let mut missing = Vec::new();
         if row.containment_digest.is_some() {
             let report = self.secure_for_run(name, progress, soft).await?;
-            let failed: u64 = count(&report, "failed");
+            let failed = count(&report.totals, "failed");
             if failed > 0 && !report.gave_up {
                 notes.push(format!(
                     "{failed} credentials could not be expired; their notices are held; hint: \
@@ -117,9 +119,10 @@ impl Engine {
                  {name}`, then two `forthwith campaign approve {name}`"
             ));
         } else if !soft.is_cancelled() && paused.is_none() {
-            let _rechecks = self.keep_rechecking(name, progress, soft).await?;
-            let writer = self.ready_to_notify(&row, &people, secured.as_ref(), progress).await?;
-            missing = self.notify(&row, &people, &writer, patience, progress, soft).await?;
+            missing = self.tell(&row, &people, secured.as_ref(), patience, progress, soft).await?;
+            if let Some(report) = &secured {
+                notes.extend(self.came_back(&row, report).await?);
+            }
         }
         notes.extend(paused.map(|note| {
             format!(
@@ -140,6 +143,49 @@ impl Engine {
         })
     }
 
+    /// Tells people while what was expired is re-checked; gives back what is missing where a gate ended it.
+    async fn tell(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+        secured: Option<&SecureReport>,
+        patience: Patience,
+        progress: &dyn Progress,
+        soft: &CancellationToken,
+    ) -> Result<Vec<String>, EngineError> {
+        let gave_up = secured.is_some_and(|report| report.gave_up);
+        let rechecks = self.keep_rechecking(&row.name, gave_up, progress, soft).await?;
+        let writer = self.ready_to_notify(row, people, secured, progress).await?;
+        let missing = self.notify(row, people, &writer, patience, progress, soft).await?;
+        if soft.is_cancelled() || !missing.is_empty() {
+            return Ok(missing);
+        }
+        rechecks.end().await;
+        if self.notices_left(row.id).await? == 0 {
+            return Ok(missing);
+        }
+        // Whom the last re-check held and let go again.
+        self.notify(row, people, &writer, patience, progress, soft).await
+    }
+
+    /// What is said of credentials that came back and could not be expired again.
+    async fn came_back(
+        &self,
+        row: &CampaignRow,
+        secured: &SecureReport,
+    ) -> Result<Option<String>, EngineError> {
+        let totals = self.store.credential_totals(row.id, &[]).await?;
+        let regressed = count(&totals, "regressed");
+        Ok((regressed > 0 && !secured.gave_up).then(|| {
+            format!(
+                "{regressed} expired credentials came back and could not be expired again; who is not \
+                 told yet is held; hint: `forthwith credential list {name} --class regressed`, then \
+                 `forthwith secure recheck {name}`",
+                name = row.name
+            )
+        }))
+    }
+
     /// `forthwith secure run`: the kill alone.
     pub async fn secure_alone(
         &self,
@@ -149,6 +195,7 @@ impl Engine {
         soft: &CancellationToken,
     ) -> Result<SecureReport, EngineError> {
         let _lock = self.take_over(progress).await?;
+        check_not_over(&self.campaign(name).await?)?;
         self.secure(name, pick, progress, soft).await
     }
 
@@ -177,6 +224,7 @@ impl Engine {
                 row.name
             )));
         }
+        self.check_no_later(row).await?;
         Ok(writer)
     }
 
@@ -237,8 +285,8 @@ impl Engine {
         self.pause_itself(people, cause.kind, &cause.words).await?;
         let told = self.store.delivery_totals(row.id).await?.told;
         Err(EngineError::refused(format!(
-            "the notice of `{name}` has paused itself, {told} told so far: {}; once that is \
-             mended: `forthwith campaign resume {name}`, then `forthwith campaign run {name}`",
+            "the notice of `{name}` has paused itself, {told} told so far: {}; hint: once that is \
+             mended, `forthwith campaign resume {name}`, then `forthwith campaign run {name}`",
             cause.words,
             name = row.name
         )))
@@ -270,7 +318,7 @@ impl Engine {
 }
 
 /// A campaign that came to its end begins nothing any more.
-fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
+pub(super) fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
     match row.control.notice {
         NoticeState::Cancelled | NoticeState::Closed => Err(EngineError::refused(format!(
             "campaign `{name}` is {state}, so nothing is begun any more; hint: `forthwith campaign \
@@ -282,9 +330,10 @@ fn check_not_over(row: &CampaignRow) -> Result<(), EngineError> {
     }
 }
 
-fn count(report: &SecureReport, class: &str) -> u64 {
+/// Credentials of every kind that stand in a class.
+fn count(totals: &BTreeMap<String, u64>, class: &str) -> u64 {
     let ending = format!("/{class}");
-    report.totals.iter().filter(|(key, _)| key.ends_with(&ending)).map(|(_, count)| count).sum()
+    totals.iter().filter(|(key, _)| key.ends_with(&ending)).map(|(_, count)| count).sum()
 }
 
 /// Nobody is told before everybody's credential has a class (protocol §1, barrier `audience`).
@@ -301,7 +350,7 @@ fn check_barrier(
         Some(report) => Err(EngineError::refused(format!(
             "{} credentials of `{}` are still pending, and nobody is told before they are \
              settled; hint: run `forthwith campaign run {}` again",
-            count(report, "pending"),
+            count(&report.totals, "pending"),
             row.name,
             row.name
         ))),

@@ -167,11 +167,15 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Closed>, EngineError> {
         let none = WaveSums::default();
-        let rule = before.map(|row| Before {
-            is_open: row.opened_at.is_some(),
-            is_going,
-            people: &sums.get(&row.number).unwrap_or(&none).people,
-            first_permit_at: row.first_permit_at,
+        let rule = before.map(|row| {
+            let its = sums.get(&row.number).unwrap_or(&none);
+            Before {
+                is_open: row.opened_at.is_some(),
+                is_going,
+                people: &its.people,
+                carried: its.carried(),
+                first_permit_at: row.first_permit_at,
+            }
         });
         let gates = self.gates_without_evidence(people, file, wave).await?;
         let needs_go = before.is_some_and(|row| row.is_canary)

@@ -348,7 +348,6 @@ async fn resolve(
 }
 
 #[cfg(test)]
-#[path = "connection_tests.rs"]
 mod tests;
 
 #[cfg(test)]

@@ -261,4 +261,21 @@ impl RenderError {
             _ => None,
         }
     }
+
+    /// The file it is in, where no place within it is known, and words near which it may be mended.
+    pub fn near(&self) -> Option<(&str, &'static str)> {
+        match self {
+            Self::MissingBlock { template, .. } | Self::ClassUntold { template, .. } => {
+                Some((template, "{{#each credentials}}"))
+            }
+            Self::LinkUntold { template, .. } => Some((template, "{{person.link}}")),
+            Self::MissingPart { template }
+            | Self::StrayFile { template }
+            | Self::Encoding { template, .. }
+            | Self::MissingVariant { template, .. }
+            | Self::EmptySubject { template, .. }
+            | Self::Render { template, .. } => Some((template, "")),
+            _ => None,
+        }
+    }
 }

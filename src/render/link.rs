@@ -24,10 +24,11 @@ pub(super) struct Fault {
     pub(super) hint: &'static str,
 }
 
-/// The first thing wrong with how `link` is shown.
-pub(super) fn fault(rendered: &Rendered, link: &str) -> Option<Fault> {
+/// What is wrong with how `link` is shown: one fault of each part.
+pub(super) fn faults(rendered: &Rendered, link: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
     if rendered.subject.contains(link) {
-        return Some(Fault {
+        faults.push(Fault {
             part: Part::Subject,
             how: "nowhere in the subject",
             hint: "subjects are shown on locked screens",
@@ -35,7 +36,7 @@ pub(super) fn fault(rendered: &Rendered, link: &str) -> Option<Fault> {
     }
     let lines = rendered.text.lines().filter(|line| line.trim_end() == link).count();
     if (lines, rendered.text.matches(link).count()) != (1, 1) {
-        return Some(Fault {
+        faults.push(Fault {
             part: Part::Text,
             how: "once, on a line of its own",
             hint: "a line `{{person.link}}` inside {{#if reset.link}}",
@@ -45,13 +46,13 @@ pub(super) fn fault(rendered: &Rendered, link: &str) -> Option<Fault> {
     let opening = format!("<a href=\"{escaped}\"");
     if (rendered.html.matches(&opening).count(), rendered.html.matches(&escaped).count()) != (1, 1)
     {
-        return Some(Fault {
+        faults.push(Fault {
             part: Part::Html,
             how: "once, as the href of an <a>",
             hint: "<a href=\"{{person.link}}\">what it does</a> inside {{#if reset.link}}",
         });
     }
-    None
+    faults
 }
 
 #[cfg(test)]
@@ -65,7 +66,7 @@ mod tests {
     }
 
     fn part(text: &str, html: &str) -> Option<Part> {
-        fault(&rendered(text, html), LINK).map(|fault| fault.part)
+        faults(&rendered(text, html), LINK).first().map(|fault| fault.part)
     }
 
     #[test]
@@ -92,6 +93,6 @@ mod tests {
             assert_eq!(part(&text, &bad), Some(Part::Html), "{bad}");
         }
         let shown = Rendered { subject: LINK.into(), ..rendered(&text, &html) };
-        assert_eq!(fault(&shown, LINK).map(|fault| fault.part), Some(Part::Subject));
+        assert_eq!(faults(&shown, LINK)[0].part, Part::Subject);
     }
 }

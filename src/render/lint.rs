@@ -2,7 +2,8 @@
 //! handlebars lets pass: misspelt conditions, unescaped output, unknown helpers, empty prints.
 //!
 //! Knows templates and JSON only. A path must exist in *every* sample; what is printed must not be
-//! empty in any sample that comes to that point.
+//! empty in any sample that comes to that point. A fault does not end the walk: it goes on behind the
+//! element it stands in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,7 @@ pub(super) struct Lint<'l> {
     trail: Vec<String>,
     /// The path noted last, and under which prefix.
     noted: Option<(String, String)>,
+    faults: Vec<RenderError>,
 }
 
 /// What the walk through a template came to.
@@ -41,6 +43,8 @@ pub(super) struct Looked {
     pub(super) paths: BTreeSet<String>,
     /// The flag of a class it is silent about, and the sample.
     pub(super) untold: Option<(&'static str, String)>,
+    /// All that is wrong, in the order of the template.
+    pub(super) faults: Vec<RenderError>,
 }
 
 /// Walks the template `name`, whose words are written in `language`. `html` forbids unescaped output.
@@ -50,9 +54,10 @@ pub(super) fn check(
     html: bool,
     language: Language,
     samples: &[(String, Value)],
-) -> Result<Looked, RenderError> {
+) -> Looked {
     let Some(template) = parsed.get(name) else {
-        return Err(RenderError::MissingPart { template: name.to_owned() });
+        let faults = vec![RenderError::MissingPart { template: name.to_owned() }];
+        return Looked { paths: BTreeSet::new(), untold: None, faults };
     };
     let mut lint = Lint {
         parsed,
@@ -62,25 +67,22 @@ pub(super) fn check(
         spoken_of: BTreeSet::new(),
         trail: vec![name.to_owned()],
         noted: None,
+        faults: Vec::new(),
     };
-    lint.template(template, &Scope::of(samples), (1, 1))?;
+    lint.template(template, &Scope::of(samples), (1, 1));
     let untold = lint.untold(samples);
-    Ok(Looked { paths: lint.paths, untold })
+    Looked { paths: lint.paths, untold, faults: lint.faults }
 }
 
 impl Lint<'_> {
-    fn template(
-        &mut self,
-        template: &Template,
-        scope: &Scope<'_>,
-        outer: (usize, usize),
-    ) -> Result<(), RenderError> {
+    fn template(&mut self, template: &Template, scope: &Scope<'_>, outer: (usize, usize)) {
         for (at, element) in template.elements.iter().enumerate() {
             // The branches of `else if` carry no position of their own.
             let position = template.mapping.get(at).map_or(outer, |place| (place.0, place.1));
-            self.element(element, scope, position)?;
+            if let Err(fault) = self.element(element, scope, position) {
+                self.faults.push(fault);
+            }
         }
-        Ok(())
     }
 
     fn element(
@@ -143,7 +145,7 @@ impl Lint<'_> {
             });
         }
         self.trail.push(file);
-        self.template(template, scope, (1, 1))?;
+        self.template(template, scope, (1, 1));
         self.trail.pop();
         Ok(())
     }
@@ -242,7 +244,7 @@ impl Lint<'_> {
         };
         for (template, scope) in [(&block.template, body), (&block.inverse, otherwise)] {
             if let Some(template) = template {
-                self.template(template, &scope, at)?;
+                self.template(template, &scope, at);
             }
         }
         Ok(())

@@ -42,6 +42,11 @@ pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Template, RenderError> {
     })
 }
 
+/// Whether a file of a notice, named from its folder on, is a part of one of its languages.
+pub(super) fn is_part(rest: &str) -> bool {
+    rest.split_once('/').is_some_and(|(_, part)| PARTS.iter().any(|(known, _)| *known == part))
+}
+
 /// The languages among the notice's files; a file that is no part of one is refused.
 pub(super) fn locale_names(
     files: &BTreeMap<String, Vec<u8>>,
@@ -53,12 +58,8 @@ pub(super) fn locale_names(
             continue;
         };
         match rest.split_once('/') {
-            Some((locale, part)) if PARTS.iter().any(|(known, _)| *known == part) => {
-                names.push(locale.to_owned());
-            }
-            _ => {
-                return Err(RenderError::StrayFile { template: file.clone() });
-            }
+            Some((locale, _)) if is_part(rest) => names.push(locale.to_owned()),
+            _ => return Err(RenderError::StrayFile { template: file.clone() }),
         }
     }
     names.dedup();

@@ -44,14 +44,21 @@ impl NoticeContext {
     /// empty for whoever has no name.
     ///
     /// Named `<person>/<mode>`, and `<person>/<mode>/<variant>` for whoever is not simply the person at an
-    /// address of their own. Persons are named as the class of their password; then `other-secrets` (every
-    /// kind but a password), `nothing` (no credential exposed, unsubscribed), `no-name` and, where one
-    /// notice stands for several accounts, `mixed`. `bare-…` are campaigns in which nothing optional is
-    /// known.
+    /// address of their own. Persons are named as the class of their password, in variants of all they
+    /// have; then `other-secrets-<class>` (every kind but a password), `nothing` (no credential exposed,
+    /// unsubscribed), `no-name` and, where one notice stands for several accounts, `mixed`. `bare-…` are
+    /// campaigns in which nothing optional is known.
     pub fn samples(fields: &Fields) -> Vec<(String, Self)> {
         let mut samples = Vec::new();
         for (mode, reset) in modes() {
-            for (name, person) in people(CredentialClass::ALL, &reset, fields) {
+            // the modes differ in few words only, and the words for a class may differ by kind
+            let few = [CredentialClass::Expired];
+            let classes = if mode == "site" { SENTENCES.as_slice() } else { &few };
+            let alone = |class: &CredentialClass| (class.to_string(), vec![password(*class)]);
+            let others =
+                |class: &CredentialClass| (format!("other-secrets-{class}"), all_others_in(*class));
+            let plain = CredentialClass::ALL.iter().map(alone).chain(classes.iter().map(others));
+            for (name, person) in people(plain, &reset, fields) {
                 samples.extend(with_campaigns(&name, mode, None, &person));
             }
             for (variant, trust, word) in variants() {
@@ -60,10 +67,12 @@ impl NoticeContext {
                 if mode == "link" && !is_own {
                     continue;
                 }
-                // the modes differ in few words only
-                let few = [CredentialClass::Expired];
-                let classes = if mode == "site" { SENTENCES.as_slice() } else { &few };
-                for (name, person) in people(classes, &reset, fields) {
+                let all = |class: &CredentialClass| {
+                    let every = [vec![password(*class)], all_others_in(*class)].concat();
+                    (class.to_string(), every)
+                };
+                let varied = classes.iter().map(all).chain(few.iter().map(others));
+                for (name, person) in people(varied, &reset, fields) {
                     let person = RecipientFacts { variant, trust, ..person };
                     samples.extend(with_campaigns(&name, mode, Some(&word), &person));
                 }
@@ -157,15 +166,19 @@ fn person(fields: &Fields, credentials: Vec<CredentialContext>, reset: &Reset) -
     }
 }
 
-/// A person for each of these classes, and the three besides.
-fn people(classes: &[CredentialClass], reset: &Reset, fields: &Fields) -> Vec<(String, Person)> {
-    let mut people: Vec<_> = classes
-        .iter()
-        .map(|class| (class.to_string(), person(fields, vec![password(*class)], reset)))
-        .collect();
-    let expired = |kind| CredentialContext { kind, class: CredentialClass::Expired };
-    let others = OTHER_KINDS.map(expired).to_vec();
-    people.push(("other-secrets".to_owned(), person(fields, others, reset)));
+/// Every kind but a password, in this class.
+fn all_others_in(class: CredentialClass) -> Vec<CredentialContext> {
+    OTHER_KINDS.map(|kind| CredentialContext { kind, class }).to_vec()
+}
+
+/// Whoever has these credentials, by name, and the two besides.
+fn people(
+    holding: impl Iterator<Item = (String, Vec<CredentialContext>)>,
+    reset: &Reset,
+    fields: &Fields,
+) -> Vec<(String, Person)> {
+    let mut people: Vec<_> =
+        holding.map(|(name, credentials)| (name, person(fields, credentials, reset))).collect();
     let nothing = RecipientFacts { unsubscribed: true, ..person(fields, Vec::new(), reset) };
     people.push(("nothing".to_owned(), nothing));
     let plain = person(fields, vec![password(CredentialClass::Expired)], reset);

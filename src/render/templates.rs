@@ -98,25 +98,35 @@ impl Templates {
         spec: NoticeSpec<'_>,
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, RenderError> {
+        Self::checked(spec, files).map_err(|mut faults| faults.swap_remove(0))
+    }
+
+    /// The same, refused with all that is wrong; never with nothing.
+    pub(super) fn checked(
+        spec: NoticeSpec<'_>,
+        files: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self, Vec<RenderError>> {
         let own = format!("mail/{}/", spec.notice);
-        let names = locale_names(files, &own)?;
+        let names = locale_names(files, &own).map_err(|fault| vec![fault])?;
         if names.is_empty() {
-            return Err(RenderError::UnknownNotice { notice: spec.notice.to_owned() });
+            return Err(vec![RenderError::UnknownNotice { notice: spec.notice.to_owned() }]);
         }
         let is_wanted = |name: &str| spec.languages.is_none_or(|wanted| wanted.contains(&name));
         let unwanted: Vec<_> = names.iter().filter(|name| !is_wanted(name)).collect();
-        let parsed = parse_all(files, &own, &unwanted)?;
+        let parsed = parse_all(files, &own, &unwanted).map_err(|fault| vec![fault])?;
         let samples = NoticeContext::samples(spec.fields);
-        let values = sample_values(&samples)?;
-        let mut locales = BTreeMap::new();
+        let values = sample_values(&samples).map_err(|fault| vec![fault])?;
+        let (mut locales, mut faults) = (BTreeMap::new(), Vec::new());
         for name in names.iter().filter(|name| is_wanted(name)) {
-            let locale = Locale::of(name, &format!("{own}{name}/"), &parsed, &values)?;
-            locales.insert(name.clone(), locale);
+            match Locale::of(name, &format!("{own}{name}/"), &parsed, &values) {
+                Ok(locale) => drop(locales.insert(name.clone(), locale)),
+                Err(found) => faults.extend(found),
+            }
         }
         let compiled =
             Compiled { notice: spec.notice.to_owned(), written: names, locales, samples };
-        compiled.render_samples(values)?;
-        Ok(Self(Arc::new(compiled)))
+        faults.extend(compiled.render_samples(values));
+        if faults.is_empty() { Ok(Self(Arc::new(compiled))) } else { Err(faults) }
     }
 
     /// Refuses a language whose text or HTML part has no words for one of these flags, see
@@ -146,30 +156,39 @@ impl Templates {
     /// Refuses a notice that cannot be sent in mode `link`: in every language, whoever has a link must
     /// see it, once in the text and once in the HTML, as it must be written there.
     pub fn check_links(&self) -> Result<(), RenderError> {
-        let compiled = &self.0;
-        for (variant, notice) in &compiled.samples {
+        self.link_faults().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The same, with all that is wrong: of each part the first variant that shows it.
+    pub(super) fn link_faults(&self) -> Vec<RenderError> {
+        let (mut faults, mut told) = (Vec::new(), BTreeSet::new());
+        for (variant, notice) in &self.0.samples {
             let Some(personal) = notice.recipient.link() else { continue };
-            let value = serde_json::to_value(notice).map_err(RenderError::Context)?;
+            let value = match serde_json::to_value(notice) {
+                Ok(value) => value,
+                Err(why) => return vec![RenderError::Context(why)],
+            };
             let context = Context::from(value);
-            for locale in compiled.locales.values() {
+            for locale in self.0.locales.values() {
                 // as written: filling lines would hide that a link shares its line with words
-                let written = locale.unfilled(&context)?;
-                if let Some(fault) = link::fault(&written, personal.expose()) {
-                    let template = match fault.part {
+                let written = match locale.unfilled(&context) {
+                    Ok(written) => written,
+                    Err(fault) => return vec![fault],
+                };
+                for link::Fault { part, how, hint } in link::faults(&written, personal.expose()) {
+                    let template = match part {
                         link::Part::Subject => &locale.subject,
                         link::Part::Text => &locale.text,
                         link::Part::Html => &locale.html,
                     };
-                    return Err(RenderError::LinkUntold {
-                        template: template.clone(),
-                        how: fault.how,
-                        variant: variant.clone(),
-                        hint: fault.hint,
-                    });
+                    if told.insert(template) {
+                        let (template, variant) = (template.clone(), variant.clone());
+                        faults.push(RenderError::LinkUntold { template, how, variant, hint });
+                    }
                 }
             }
         }
-        Ok(())
+        faults
     }
 
     /// Whether there are templates in a language, compiled or not.
@@ -237,54 +256,71 @@ impl Compiled {
         RenderError::UnknownLocale { notice: self.notice.clone(), locale: locale.to_owned() }
     }
 
-    fn render_samples(&self, samples: Vec<(String, Value)>) -> Result<(), RenderError> {
+    /// What goes wrong when the samples are rendered: one fault of each language.
+    fn render_samples(&self, samples: Vec<(String, Value)>) -> Vec<RenderError> {
+        let mut faults = BTreeMap::new();
         for (variant, value) in samples {
             let context = Context::from(value);
-            for locale in self.locales.values() {
-                if locale.unfilled(&context)?.subject.is_empty() {
-                    return Err(RenderError::EmptySubject {
-                        template: locale.subject.clone(),
-                        variant,
-                    });
-                }
+            for (name, locale) in &self.locales {
+                let fault = match locale.unfilled(&context) {
+                    Ok(written) if !written.subject.is_empty() => continue,
+                    Ok(_) => {
+                        let (template, variant) = (locale.subject.clone(), variant.clone());
+                        RenderError::EmptySubject { template, variant }
+                    }
+                    Err(fault) => fault,
+                };
+                faults.entry(name).or_insert(fault);
             }
         }
-        Ok(())
+        faults.into_values().collect()
     }
 }
 
 impl Locale {
-    /// Checks and registers one language.
+    /// Checks and registers one language; refused with all that is wrong with it.
     fn of(
         name: &str,
         folder: &str,
         parsed: &BTreeMap<String, Template>,
         samples: &[(String, Value)],
-    ) -> Result<Self, RenderError> {
+    ) -> Result<Self, Vec<RenderError>> {
         let language = Language::of(name);
         let (mut escaping, mut plain) = (registry(language), registry(language));
         plain.register_escape_fn(no_escape);
         let mut looked = Vec::new();
         for (part, is_html) in PARTS {
             let name = format!("{folder}{part}");
-            looked.push(lint::check(&name, parsed, is_html, language, samples)?);
-            if let Some(template) = parsed.get(&name) {
+            looked.push(lint::check(&name, parsed, is_html, language, samples));
+            // what the lint refused may not even end: a partial that includes itself
+            let is_sound = looked.last().is_some_and(|part| part.faults.is_empty());
+            if let Some(template) = parsed.get(&name).filter(|_| is_sound) {
                 let registry = if is_html { &mut escaping } else { &mut plain };
                 registry.register_template(&name, with_partials(template, parsed));
             }
         }
         let [subject, text, html] = PARTS.map(|(part, _)| format!("{folder}{part}"));
+        let mut faults: Vec<_> =
+            looked.iter_mut().flat_map(|part| std::mem::take(&mut part.faults)).collect();
+        if !faults.is_empty() {
+            // what a part says cannot be judged while half of it is not understood
+            return Err(faults);
+        }
         let bodies = [&text, &html].into_iter().zip(&looked[1..]);
         let tells_credentials = looked[1..].iter().any(|body| body.paths.contains("credentials"));
         // Both bodies must, or people with and without HTML would learn different things.
         for (template, body) in bodies.filter(|_| tells_credentials) {
             let untested = |flag: &&str| !body.paths.contains(&format!("credentials[].{flag}"));
-            if let Some(flag) = CLASS_FLAGS.into_iter().find(untested) {
-                return Err(RenderError::MissingBlock { template: template.clone(), flag });
+            let before = faults.len();
+            for flag in CLASS_FLAGS.into_iter().filter(untested) {
+                faults.push(RenderError::MissingBlock { template: template.clone(), flag });
             }
-            if let Some((flag, variant)) = body.untold.clone() {
-                return Err(RenderError::ClassUntold { template: template.clone(), flag, variant });
+            if let Some((flag, variant)) = body.untold.clone().filter(|_| faults.len() == before) {
+                faults.push(RenderError::ClassUntold { template: template.clone(), flag, variant });
             }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
         }
         let mut paths = looked.into_iter().skip(1).map(|body| body.paths);
         let paths = [paths.next().unwrap_or_default(), paths.next().unwrap_or_default()];

@@ -162,7 +162,7 @@ fn an_expired_password_and_the_site_mode_tell_the_whole_story() {
 fn an_account_without_a_password_is_not_told_to_make_one() {
     for part in [variant("no-password/site").text, variant("no-password/site").html] {
         says(&part, "This account has no password with us, because you sign in another way.");
-        says(&part, "We have ended its signed-in sessions");
+        says(&part, "You may be asked to sign in again.");
         for phrase in ["expired", "Create a new password", "your password", "same or a similar"] {
             silent(&part, phrase);
         }
@@ -304,7 +304,7 @@ fn without_exposed_credentials_no_password_is_spoken_of() {
 
 #[test]
 fn every_other_kind_is_named() {
-    let text = variant("other-secrets/site").text;
+    let text = variant("other-secrets-expired/site").text;
     says(&text, "We have already ended every signed-in session of your account");
     assert!(text.contains("- your recovery code\n- your security answer\n"), "{text}");
     for kind in [

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{CsvSettings, NdjsonSettings, SourceSettings, SqlSettings};
 use crate::domain::class_selector::ClassSelector;
@@ -24,7 +25,8 @@ pub struct AudienceSettings {
 }
 
 /// Where the rows come from; exactly one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AudienceOrigin {
     /// A file or a query.
     Source(Box<SourceSettings>),
@@ -33,7 +35,7 @@ pub enum AudienceOrigin {
 }
 
 /// Some of the sealed people of an earlier campaign, by where their notices stand.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "PeopleTable")]
 pub struct PeopleOf {
     /// The campaign.
@@ -42,10 +44,17 @@ pub struct PeopleOf {
     pub classes: Vec<ClassSelector>,
 }
 
+impl PeopleOf {
+    /// `told, in-doubt`.
+    pub fn classes_in_words(&self) -> String {
+        let classes: Vec<String> = self.classes.iter().map(ToString::to_string).collect();
+        classes.join(", ")
+    }
+}
+
 impl std::fmt::Display for PeopleOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let classes: Vec<String> = self.classes.iter().map(ToString::to_string).collect();
-        write!(f, "{} ({})", self.campaign, classes.join(", "))
+        write!(f, "{} ({})", self.campaign, self.classes_in_words())
     }
 }
 
@@ -58,6 +67,13 @@ impl AudienceSettings {
         }
     }
 
+    /// What decides which rows are read and as what, as canonical JSON: all of the table but `expect`.
+    /// Equal words make the same people of the same bytes.
+    pub fn reading(&self) -> String {
+        let Self { origin, minus, intersect, expect: _ } = self;
+        json!({ "origin": origin, "minus": minus, "intersect": intersect }).to_string()
+    }
+
     /// The merge fields it brings, with their types; an earlier campaign's people bring none.
     pub fn fields(&self) -> &BTreeMap<String, FieldType> {
         static NONE: BTreeMap<String, FieldType> = BTreeMap::new();
@@ -67,13 +83,16 @@ impl AudienceSettings {
         }
     }
 
-    /// Every campaign whose people it takes, leaves out or keeps.
-    pub fn campaigns(&self) -> impl Iterator<Item = &PeopleOf> {
+    /// Every campaign whose people it takes (`from`), keeps (`intersect`) or leaves out (`minus`), with
+    /// the word for which.
+    pub fn campaigns(&self) -> impl Iterator<Item = (&'static str, &PeopleOf)> {
         let origin = match &self.origin {
             AudienceOrigin::Campaign(people) => Some(people),
             AudienceOrigin::Source(_) => None,
         };
-        origin.into_iter().chain(&self.intersect).chain(&self.minus)
+        let kept = self.intersect.iter().map(|people| ("intersect", people));
+        let left_out = self.minus.iter().map(|people| ("minus", people));
+        origin.map(|people| ("from", people)).into_iter().chain(kept).chain(left_out)
     }
 }
 
@@ -165,14 +184,44 @@ mod tests {
         );
         let audience = parse(&text).unwrap();
         assert_eq!(audience.provenance(), ("csv", "p".into()));
-        let named: Vec<String> = audience.campaigns().map(ToString::to_string).collect();
-        assert_eq!(named, ["all (fallback/bounced)", "first (told, in-doubt)"]);
+        let named: Vec<String> =
+            audience.campaigns().map(|(step, part)| format!("{step} {part}")).collect();
+        assert_eq!(named, ["intersect all (fallback/bounced)", "minus first (told, in-doubt)"]);
         assert_eq!(audience.expect.rows, Some(10));
         let campaign = parse("campaign = { name = \"first\", classes = [\"told\"] }").unwrap();
         assert_eq!(campaign.provenance(), ("campaign", "first (told)".into()));
         // the approved form of a file is JSON
         let json = serde_json::to_string(&toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
         assert_eq!(serde_json::from_str::<AudienceSettings>(&json).unwrap(), audience);
+    }
+
+    #[test]
+    fn whatever_decides_what_is_read_is_in_the_words_of_the_reading_and_a_sum_is_not() {
+        let reading = |text: &str| parse(text).unwrap().reading();
+        let with = |more: &str| format!("csv = {{ path = \"p\", {more} }}\n");
+        let columns = "columns = { account = \"id\" }";
+        let plain = reading(CSV);
+        assert_eq!(plain, reading(&format!("{CSV}expect = {{ rows = 10 }}")));
+        assert_eq!(plain, reading(&with(&format!("encoding = \"utf-8\", {columns}"))));
+        let others = [
+            with("columns = { account = \"no\" }"),
+            with("columns = { account = \"id\", address = \"mail\" }"),
+            with("columns = { account = \"id\", fields = { a = \"text\" } }"),
+            with("columns = { account = \"id\", fields = { a = \"date\" } }"),
+            with(&format!("delimiter = \";\", {columns}")),
+            with(&format!("encoding = \"windows-1252\", {columns}")),
+            CSV.replace("\"p\"", "\"q\""),
+            CSV.replace("csv", "ndjson"),
+            format!("{CSV}minus = [{{ campaign = \"a\", classes = [\"told\"] }}]"),
+            format!("{CSV}intersect = [{{ campaign = \"a\", classes = [\"told\"] }}]"),
+            "campaign = { name = \"a\", classes = [\"told\"] }".into(),
+            "campaign = { name = \"a\", classes = [\"told/accepted\"] }".into(),
+        ];
+        let mut seen: Vec<String> = others.iter().map(|text| reading(text)).collect();
+        seen.push(plain);
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), others.len() + 1, "{seen:#?}");
     }
 
     #[test]

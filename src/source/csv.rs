@@ -10,7 +10,7 @@ use csv::{ByteRecord, ReaderBuilder, Terminator};
 use super::header::{self, failed};
 use super::mapping::{Mapping, Refusal};
 use super::record::Records;
-use super::{CsvSettings, Progress, Reject, Row, Source, SourceError, Tap, Unit};
+use super::{BATCH_BYTES, CsvSettings, Progress, Row, Source, SourceError, Tap, Unit};
 
 /// A CSV file being read.
 pub struct CsvSource {
@@ -68,12 +68,7 @@ impl CsvSource {
                 .map_err(|source| failed(&self.origin, line, source.into()))
                 .map(|values| self.mapping.read(values))?,
         };
-        Ok(Some(match read {
-            Ok(recipient) => Row::Good { line, recipient: Box::new(recipient) },
-            Err(Refusal { column, reason }) => {
-                Row::Rejected(Reject { line, column, reason, raw: self.records.raw().to_vec() })
-            }
-        }))
+        Ok(Some(Row::of(line, read, || self.records.raw().to_vec())))
     }
 }
 
@@ -84,12 +79,11 @@ impl Source for CsvSource {
         if !self.opening.is_empty() {
             tap(&std::mem::take(&mut self.opening));
         }
-        let mut rows = Vec::new();
-        while rows.len() < max.max(1) {
-            match self.next_row(tap)? {
-                Some(row) => rows.push(row),
-                None => break,
-            }
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < max.max(1) && bytes < BATCH_BYTES {
+            let Some(row) = self.next_row(tap)? else { break };
+            rows.push(row);
+            bytes += self.records.raw().len();
         }
         Ok(rows)
     }
@@ -170,7 +164,7 @@ mod tests {
     use rand::rngs::SmallRng;
     use rand::{RngExt, SeedableRng};
 
-    use super::super::Encoding;
+    use super::super::{Encoding, Reject};
     use super::*;
     use crate::domain::address::AddressReason;
     use crate::domain::recipient::Recipient;

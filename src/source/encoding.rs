@@ -3,10 +3,10 @@
 //! The byte order mark decides where there is one; a mark that contradicts the setting is an error,
 //! since text read by the wrong table would be mailed as it was read.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How a text file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 pub enum Encoding {
     /// With or without a byte order mark.
     #[default]
@@ -145,13 +145,53 @@ fn push(out: &mut Vec<u8>, letter: char) {
     out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
+/// Whether text that is said to be something else would be UTF-8 as well, piece by piece: letters beyond
+/// ASCII stand in it, and all of them are. By chance that is next to impossible.
+#[derive(Debug, Default)]
+pub(super) struct Utf8Watch {
+    /// Letters beyond ASCII were seen.
+    has_letters: bool,
+    /// Bytes were seen that no UTF-8 has in their place.
+    is_other: bool,
+    /// The first bytes of a letter whose others come with the next piece.
+    cut: Vec<u8>,
+}
+
+impl Utf8Watch {
+    /// Looks at the next bytes of the text.
+    pub(super) fn see(&mut self, piece: &[u8]) {
+        if self.is_other {
+            return;
+        }
+        let whole = (!self.cut.is_empty()).then(|| [&self.cut[..], piece].concat());
+        let bytes = whole.as_deref().unwrap_or(piece);
+        let valid = match std::str::from_utf8(bytes) {
+            Ok(_) => bytes.len(),
+            Err(error) => {
+                self.is_other = error.error_len().is_some();
+                error.valid_up_to()
+            }
+        };
+        self.has_letters |= !bytes[..valid].is_ascii();
+        self.cut = bytes[valid..].to_vec();
+    }
+
+    /// Whether what was seen is UTF-8; the last letter may be cut short.
+    pub(super) fn is_utf8_so_far(&self) -> bool {
+        self.has_letters && !self.is_other
+    }
+
+    /// Whether all of the text was UTF-8.
+    pub(super) fn is_utf8(&self) -> bool {
+        self.is_utf8_so_far() && self.cut.is_empty()
+    }
+}
+
 /// Whether there are letters beyond ASCII, and all of them are UTF-8; the last may be cut short.
 fn is_utf8(first: &[u8]) -> bool {
-    let (valid, is_cut) = match std::str::from_utf8(first) {
-        Ok(_) => (first.len(), true),
-        Err(error) => (error.valid_up_to(), error.error_len().is_none()),
-    };
-    is_cut && !first[..valid].is_ascii()
+    let mut watch = Utf8Watch::default();
+    watch.see(first);
+    watch.is_utf8_so_far()
 }
 
 #[cfg(test)]
@@ -190,6 +230,26 @@ mod tests {
                 assert_eq!(out, letters.as_bytes(), "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn utf_8_is_known_wherever_it_is_cut_and_one_other_letter_is_enough_against_it() {
+        let seen = |pieces: &[&[u8]]| {
+            let mut watch = Utf8Watch::default();
+            for piece in pieces {
+                watch.see(piece);
+            }
+            watch.is_utf8()
+        };
+        let letters = "Straße, 🎁 and more".as_bytes();
+        for cut in 0..=letters.len() {
+            assert!(seen(&[&letters[..cut], &letters[cut..]]), "cut at {cut}");
+            assert!(!seen(&[&letters[..cut], b"\xE9", &letters[cut..]]), "cut at {cut}");
+        }
+        assert!(!seen(&[b"plain", b"text"]) && !seen(&[]));
+        assert!(!seen(&[letters, b"caf\xC3"]), "half a letter at the end is none");
+        let one_by_one: Vec<&[u8]> = letters.chunks(1).collect();
+        assert!(seen(&one_by_one));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::Tap;
-use super::encoding::{Decoder, Encoding, EncodingFault};
+use super::encoding::{Decoder, Encoding, EncodingFault, Utf8Watch};
 
 /// How much is read at a time, in bytes.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
@@ -43,6 +43,9 @@ pub(super) struct Input<R> {
     marks: Vec<(u64, u64)>,
     /// How much of the next piece lies before the offset gone back to.
     skip: usize,
+    /// Whether a file that is said to be Windows-1252 is UTF-8 all the same: its first letters beyond ASCII
+    /// may stand millions of rows into it.
+    watch: Option<Utf8Watch>,
 }
 
 impl<R: Read + Seek> Input<R> {
@@ -59,6 +62,7 @@ impl<R: Read + Seek> Input<R> {
             text: 0,
             marks: Vec::new(),
             skip: 0,
+            watch: (encoding == Encoding::Windows1252).then(Utf8Watch::default),
         }
     }
 
@@ -88,6 +92,9 @@ impl<R: Read + Seek> Input<R> {
                 let known = Decoder::of(self.encoding, &raw).map_err(InputError::Encoding)?;
                 self.decoder = Some(known);
             }
+            if is_end && self.watch.as_ref().is_some_and(Utf8Watch::is_utf8) {
+                return Err(InputError::Encoding(EncodingFault::LooksLikeUtf8));
+            }
             let decoder = self.decoder.unwrap_or(Decoder::Utf8);
             let taken = decoder.decode(&raw, is_end, piece);
             self.carried = raw.len() - taken;
@@ -112,7 +119,11 @@ impl<R: Read + Seek> Input<R> {
         let end = self.position + read as u64;
         if end > self.tapped {
             let seen = usize::try_from(self.tapped.saturating_sub(self.position));
-            tap(&raw[before + seen.unwrap_or(read)..]);
+            let news = &raw[before + seen.unwrap_or(read)..];
+            tap(news);
+            if let Some(watch) = &mut self.watch {
+                watch.see(news);
+            }
             self.tapped = end;
         }
         self.position = end;

@@ -26,6 +26,8 @@ use async_trait::async_trait;
 use crate::database::DatabaseError;
 use crate::domain::recipient::Recipient;
 
+use self::mapping::Refusal;
+
 pub use self::audience::{AudienceOrigin, AudienceSettings, PeopleOf};
 pub use self::csv::CsvSource;
 pub use self::encoding::{Encoding, EncodingFault};
@@ -52,6 +54,21 @@ pub enum Row {
     Rejected(Reject),
 }
 
+impl Row {
+    /// What a row that was read comes to; `raw` gives its bytes where it is to be kept.
+    fn of(line: u64, read: Result<Recipient, Refusal>, raw: impl FnOnce() -> Vec<u8>) -> Self {
+        match read {
+            Ok(recipient) => Self::Good { line, recipient: Box::new(recipient) },
+            Err(Refusal { column, reason }) => {
+                Self::Rejected(Reject { line, column, reason, raw: raw() })
+            }
+        }
+    }
+}
+/// How many bytes of rows end a batch, however few rows they are: a reject keeps up to a megabyte of its
+/// row, and a thousand of them would be a gigabyte at once.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
 /// How far a source has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -75,8 +92,8 @@ pub enum Unit {
 /// A stream of rows that takes no more memory however long it is.
 #[async_trait]
 pub trait Source: Send {
-    /// The next rows, at least one and at most `max` (0 counts as 1); none at the end. After an
-    /// error the source is spent.
+    /// The next rows, at least one and at most `max` (0 counts as 1), fewer where they are long; none at
+    /// the end. After an error the source is spent.
     async fn next_batch(&mut self, max: usize, tap: Tap<'_>) -> Result<Vec<Row>, SourceError>;
 
     /// How far it has been read.
@@ -89,6 +106,11 @@ pub trait Source: Send {
     /// what [`Source::next_batch`] gave.
     fn excluded(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()
+    }
+
+    /// What an operator should know of the rows given so far, as a sentence.
+    fn warning(&self) -> Option<String> {
+        None
     }
 }
 
@@ -107,7 +129,10 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The file cannot be read on.
-    #[error("{origin}: reading stopped at line {line}")]
+    #[error(
+        "{origin}: reading stopped at line {line}; hint: run the same command again once the file can \
+         be read to its end"
+    )]
     Read {
         /// The source.
         origin: String,

@@ -15,7 +15,7 @@ use super::header::failed;
 use super::json::{Fault, Keys};
 use super::mapping::{Mapping, Refusal};
 use super::record::Records;
-use super::{Encoding, NdjsonSettings, Progress, Reject, Row, Source, SourceError, Tap, Unit};
+use super::{BATCH_BYTES, Encoding, NdjsonSettings, Progress, Row, Source, SourceError, Tap, Unit};
 
 /// Objects looked at for the mapped keys before the first row is given.
 const LOOK_OBJECTS: usize = 1_000;
@@ -142,12 +142,7 @@ impl NdjsonSource {
                 Err(Refusal { column, reason })
             }
         };
-        match read {
-            Ok(recipient) => Row::Good { line, recipient: Box::new(recipient) },
-            Err(Refusal { column, reason }) => {
-                Row::Rejected(Reject { line, column, reason, raw: self.lines.raw().to_vec() })
-            }
-        }
+        Row::of(line, read, || self.lines.raw().to_vec())
     }
 }
 
@@ -158,16 +153,15 @@ impl Source for NdjsonSource {
         if !self.opening.is_empty() {
             tap(&std::mem::take(&mut self.opening));
         }
-        let mut rows = Vec::new();
-        while rows.len() < max.max(1) {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < max.max(1) && bytes < BATCH_BYTES {
             if let Some(row) = self.ahead.pop_front() {
                 rows.push(row);
                 continue;
             }
-            match self.next_values(tap)? {
-                Some((line, read)) => rows.push(self.row(line, read)),
-                None => break,
-            }
+            let Some((line, read)) = self.next_values(tap)? else { break };
+            rows.push(self.row(line, read));
+            bytes += self.lines.raw().len();
         }
         Ok(rows)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{CsvSource, Encoding, NdjsonSource, Source, SourceError, SqlSource};
 use crate::database::DatabaseSettings;
@@ -11,7 +11,8 @@ use crate::domain::database::DatabaseTls;
 use crate::domain::field::FieldType;
 
 /// A file or a query that an audience comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SourceSettings {
     /// `[audience.csv]`
     Csv(CsvSettings),
@@ -22,7 +23,7 @@ pub enum SourceSettings {
 }
 
 /// A CSV file with a header.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsvSettings {
     /// The file; a relative path starts at the workspace.
@@ -37,7 +38,7 @@ pub struct CsvSettings {
 }
 
 /// A file with one JSON object a line, in UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NdjsonSettings {
     /// The file; a relative path starts at the workspace.
@@ -47,7 +48,7 @@ pub struct NdjsonSettings {
 }
 
 /// One SELECT over a database, which is opened for reading only.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SqlSettings {
     /// `sqlite:shop.db`, a relative path starts at the workspace; `postgres://host:5432/name`;
@@ -72,7 +73,7 @@ pub struct SqlSettings {
 }
 
 /// Which column holds what. A column that is not named here is read past.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Columns {
     /// The account reference.

@@ -16,11 +16,11 @@ use tokio::task::JoinHandle;
 use self::rows::{Fault, Reader};
 use self::select::one_select;
 use super::mapping::Mapping;
-use super::{Progress, Reject, Row, Source, SourceError, SqlSettings, Tap, Unit};
+use super::{BATCH_BYTES, Progress, Row, Source, SourceError, SqlSettings, Tap, Unit};
 use crate::database::{Database, Table};
 
-/// Rows read ahead of whoever takes them.
-const READ_AHEAD: usize = 256;
+/// Rows read ahead of whoever takes them: a row is as long as its values are, so they are few.
+const READ_AHEAD: usize = 32;
 
 /// A query being read.
 pub struct SqlSource {
@@ -79,18 +79,15 @@ impl SqlSource {
     }
 
     fn row(&self, values: &ByteRecord, tap: Tap<'_>) -> Row {
-        let line = self.read;
-        match self.mapping.read(values) {
-            Ok(recipient) => {
-                tap(&recipient.canonical());
-                Row::Good { line, recipient: Box::new(recipient) }
-            }
-            Err(refusal) => {
-                let raw = as_csv(values);
-                tap(&raw);
-                Row::Rejected(Reject { line, column: refusal.column, reason: refusal.reason, raw })
-            }
+        let read = self.mapping.read(values);
+        if let Ok(recipient) = &read {
+            tap(&recipient.canonical());
         }
+        Row::of(self.read, read, || {
+            let raw = as_csv(values);
+            tap(&raw);
+            raw
+        })
     }
 }
 
@@ -109,11 +106,12 @@ impl Source for SqlSource {
             self.tapped = true;
             tap(self.query.as_bytes());
         }
-        let mut rows = Vec::new();
-        while rows.len() < max.max(1) {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while rows.len() < max.max(1) && bytes < BATCH_BYTES {
             match self.rows.recv().await {
                 Some(Ok(values)) => {
                     self.read += 1;
+                    bytes += values.as_slice().len();
                     rows.push(self.row(&values, tap));
                 }
                 Some(Err(source)) => {

@@ -16,10 +16,55 @@ pub struct SealedPerson {
     pub number: u64,
     /// The canonical row under the campaign's key; `None` after a purge.
     pub body: Option<Vec<u8>>,
+    /// The notice to the address in force stands in one of the classes asked for; where that is told or in
+    /// doubt, by this address.
+    pub is_meant: bool,
+    /// The row of their second address.
+    pub copy: Option<SealedCopy>,
+    /// Their address was replaced by these amendments, in their order.
+    pub replaced: Vec<Replaced>,
+}
+
+/// The second address of a person of a live seal.
+#[derive(Debug, Clone)]
+pub struct SealedCopy {
+    /// Its number.
+    pub number: u64,
+    /// The canonical row under the campaign's key; `None` after a purge.
+    pub body: Option<Vec<u8>>,
+    /// Its notice stands in one of the classes asked for.
+    pub is_meant: bool,
+}
+
+/// An amendment that replaced a person's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// Which of the person's amendments.
+    pub n: u32,
+    /// The notice to the address before it was told or in doubt, and that class is asked for.
+    pub left_told: bool,
 }
 
 /// Where a person's notice stands: class word and reason word.
 pub type Standing = (String, String);
+
+/// A sealed campaign that was made of an earlier one's classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaterCampaign {
+    /// Its name.
+    pub name: String,
+    /// How it was made, in words: `minus first-wave (told)`.
+    pub made_of: String,
+}
+
+/// People who are sealed in two campaigns, a page of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedPage {
+    /// Where their notices stand in the one and in the other, and how many stand so.
+    pub people: Vec<(Standing, Standing, u64)>,
+    /// The digest of the last account looked at; none after the last page.
+    pub last: Option<[u8; 16]>,
+}
 
 /// Which of two audiences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +132,9 @@ pub trait Comparison: Send {
 #[async_trait]
 pub trait Audiences {
     /// People whose notices stand in one of `classes` (any class where there are none) after `after`,
-    /// by number; second addresses are no people of their own. Whoever waits for a second copy, the
-    /// first one's fate unknown, stands in doubt.
+    /// by number. Second addresses and those that were replaced are no people of their own, but whoever
+    /// was told there, or may have been, was told. Whoever waits for a second copy of a notice, the first
+    /// one's fate unknown, stands in doubt.
     async fn sealed_people(
         &self,
         campaign: i64,
@@ -103,6 +149,19 @@ pub trait Audiences {
         campaign: i64,
         accounts: &[[u8; 16]],
     ) -> Result<HashMap<[u8; 16], Standing>, StoreError>;
+
+    /// The sealed campaigns that were made of this one's classes, by name.
+    async fn later_campaigns(&self, campaign: i64) -> Result<Vec<LaterCampaign>, StoreError>;
+
+    /// The people of the campaign `one` who are sealed in the campaign `other` too, `limit` accounts of
+    /// `one` after `after` in digest order.
+    async fn shared_people(
+        &self,
+        one: i64,
+        other: i64,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<SharedPage, StoreError>;
 
     /// An empty comparison in a new file at `path`.
     async fn comparison(&self, path: &Path) -> Result<Box<dyn Comparison>, StoreError>;

@@ -78,7 +78,7 @@ pub struct CredentialListing {
 pub enum Pick {
     /// Those without a class yet.
     Pending,
-    /// Those that failed before.
+    /// Those that failed before, or came back and could not be expired again.
     Failed,
     /// Those that were ever expired, whatever became of them since: what a re-check reads.
     Expired,

@@ -318,6 +318,9 @@ pub trait Deliveries {
     /// The people of a leased chunk, whatever their class (their leaves are re-hashed by the caller).
     async fn load(&self, campaign: i64, lease: &Lease) -> Result<Vec<LoadedRow>, StoreError>;
 
+    /// One recipient as [`load`](Self::load) gives them, without any lease: to be looked at, not sent.
+    async fn load_row(&self, campaign: i64, number: u64) -> Result<Option<LoadedRow>, StoreError>;
+
     /// Renews all leases of a worker in one statement; tells how many there are.
     async fn renew(&self, claimant: &Claimant) -> Result<u64, StoreError>;
 

@@ -70,10 +70,14 @@ pub trait Plans {
 
     /// Adds a signature; with `settles`, the track becomes approved in the same transaction, and with
     /// `waves` the chunks go into theirs.
+    ///
+    /// Errors: `Conflict` where the snapshot has other than `beside` signatures by now: whether this one
+    /// settles the track was judged without them.
     async fn add_approval(
         &self,
         campaign: i64,
         approval: ApprovalRow,
+        beside: usize,
         settles: bool,
         waves: Option<WavePlan>,
         lines: Vec<String>,

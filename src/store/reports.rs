@@ -35,6 +35,8 @@ pub struct DeliveryListing {
     pub state: DeliveryState,
     /// An intent without outcome is open.
     pub is_in_flight: bool,
+    /// What its attempts came to, those at an earlier address too.
+    pub reached: Reached,
     /// When it got this class; `None` while nothing happened.
     pub changed_at: Option<Timestamp>,
     /// How many sealed accounts are told at its address, this one included.
@@ -43,6 +45,17 @@ pub struct DeliveryListing {
     pub carrier: Option<u64>,
     /// The recipient of whom this row is a second address.
     pub copy_of: Option<u64>,
+}
+
+/// Whether a notice ever left for good, wherever the delivery stands now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// None did.
+    No,
+    /// One may have: its answer was lost, and nobody knows that it was not sent.
+    Perhaps,
+    /// One was accepted.
+    Yes,
 }
 
 /// One attempt of a person's story.

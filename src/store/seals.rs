@@ -159,6 +159,19 @@ pub struct Publication {
     pub chunk_roots: BTreeMap<u64, [u8; 32]>,
     /// Rows read and left out on purpose, by the step that left them out.
     pub excluded: BTreeMap<String, u64>,
+    /// The earlier campaigns it was made of.
+    pub readings: Vec<Reading>,
+}
+
+/// What a seal read of an earlier campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The earlier campaign's row.
+    pub campaign: i64,
+    /// `from`, `intersect` or `minus`.
+    pub step: &'static str,
+    /// The classes meant, as its file names them: `told, in-doubt`.
+    pub classes: String,
 }
 
 /// A seal under construction: a file of its own on SQLite, so that the database's writer stays free.
@@ -182,8 +195,8 @@ pub trait Staging: Send {
         limits: SharedLimits,
     ) -> Result<(), StoreError>;
 
-    /// Rows of groups without a name for the ledger, a page of them.
-    async fn unnamed(&mut self, limit: u32) -> Result<Vec<Unnamed>, StoreError>;
+    /// Rows of groups after `after` without a name for the ledger, by number, a page of them.
+    async fn unnamed(&mut self, after: u64, limit: u32) -> Result<Vec<Unnamed>, StoreError>;
 
     /// Keeps how the ledger knows these rows.
     async fn name(&mut self, named: Vec<(u64, String)>) -> Result<(), StoreError>;

@@ -32,6 +32,10 @@ pub struct WaveSums {
     pub people: DeliveryTotals,
     /// The second addresses of some of them.
     pub copies: DeliveryTotals,
+    /// Its people who are queued until another's notice names them.
+    pub carried_queued: u64,
+    /// The same of those deferred.
+    pub carried_deferred: u64,
 }
 
 impl WaveSums {
@@ -40,10 +44,15 @@ impl WaveSums {
         self.people.machine_open() + self.copies.machine_open()
     }
 
-    /// Notices that are queued or on their way.
+    /// Notices that are queued or on their way; who is carried has none of their own.
     pub fn going(&self) -> u64 {
         let of = |totals: &DeliveryTotals| totals.queued + totals.in_flight;
-        of(&self.people) + of(&self.copies)
+        (of(&self.people) + of(&self.copies)).saturating_sub(self.carried_queued)
+    }
+
+    /// Its people who wait for another's notice, which may be of a later wave.
+    pub fn carried(&self) -> u64 {
+        self.carried_queued + self.carried_deferred
     }
 }
 

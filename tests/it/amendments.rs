@@ -2,8 +2,10 @@
 //! program's back changes nobody.
 
 mod bulk;
+mod cancelled;
 mod groups;
 mod race;
+mod whom;
 
 use forthwith::domain::amendment::{Change, Channel};
 use forthwith::domain::track::Track;
@@ -13,6 +15,7 @@ use forthwith::store::reports::DeliveryFilter;
 use crate::end_to_end::files_under;
 use crate::harness::amending::{EVIDENCE, REASON};
 use crate::harness::snapshot::Told;
+use crate::harness::running::{begun, finished, until};
 use crate::harness::tampering::{hours, query, standing_clock};
 use crate::harness::{ANN, BOB, CAMPAIGN, House, Plan, campaign_file, link, person};
 
@@ -361,22 +364,13 @@ async fn a_server_that_blames_us_for_ever_keeps_no_campaign_open_once_it_is_waiv
         ..Plan::default()
     };
     let house = ready(plan).await;
-    let (engine, soft) = (house.engine.clone(), tokio_util::sync::CancellationToken::new());
-    let run = {
-        let soft = soft.clone();
-        tokio::spawn(async move {
-            engine.run(CAMPAIGN, &forthwith::engine::progress::Silent, &soft).await
-        })
-    };
-    while house.status().await.deliveries.deferred < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let (run, _soft) = begun(&house, 1).await;
+    until("both are deferred", async || house.status().await.deliveries.deferred == 2).await;
     // while the worker waits beside it
     house.amended("C0000005", Change::Waive).await;
     house.amended("C0000006", to("felicia@new.example")).await;
-    let report = tokio::time::timeout(std::time::Duration::from_secs(30), run).await;
-    let report = report.expect("it goes on at once").unwrap().unwrap();
-    assert!(report.is_finished, "{report:?}");
+    // an hour before their next turn
+    assert!(finished(run).await.is_finished);
     assert_eq!(house.delivery_of("C0000005").await, ("waived", "deferred".into()));
     assert_eq!(mails_to(&house, "felicia@new.example"), 1);
     assert_eq!(house.status().await.notice, "sending-finished");

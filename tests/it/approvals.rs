@@ -1,10 +1,12 @@
 //! Signed or nothing: who may approve, and what a plan that was touched comes to.
 
+use forthwith::domain::credential::CredentialKind;
 use forthwith::domain::track::Track;
 use forthwith::engine::EngineError;
+use forthwith::engine::resolve::Verdict;
 
 use crate::harness::tampering::{Notes, hours, standing_clock};
-use crate::harness::{ANN, BOB, CAMPAIGN, House, Plan, person};
+use crate::harness::{ANN, BOB, CAMPAIGN, House, Plan, campaign_file, person};
 
 const BODY: &str = "templates/mail/account-breach/en/body.txt.hbs";
 const INCIDENT: &str = "incidents/cold-night/incident.toml";
@@ -52,6 +54,21 @@ async fn the_same_operator_twice_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_sign_in_the_same_moment_approve_together() {
+    let house = planned(Track::Notice).await;
+    let (ann, bob) = (house.sign(Track::Notice, ANN), house.sign(Track::Notice, BOB));
+    let (ann, bob) = tokio::join!(ann, bob);
+    for (signed, who) in [(ann, ANN), (bob, BOB)] {
+        if let Err(refused) = signed {
+            let told = refused.to_string();
+            assert!(told.contains("signed the notice plan in the same moment"), "{told}");
+            assert!(house.sign(Track::Notice, who).await.unwrap(), "again, it is enough");
+        }
+    }
+    assert_eq!(house.status().await.notice, "approved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_signs_nothing() {
     let house = planned(Track::Notice).await;
     let mut thief = person(ANN);
@@ -78,6 +95,39 @@ async fn an_operator_added_an_hour_ago_waits_a_day_and_never_signs_with_the_adde
     let refused = words(house.sign(Track::Containment, ANN).await);
     assert!(refused.contains("`eve` was added by `ann` alone"), "{refused}");
     assert!(house.sign(Track::Containment, BOB).await.unwrap(), "with the other founder they may");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_on_probation_exempts_nobody_and_settles_no_doubt() {
+    let clock = standing_clock();
+    let campaign = campaign_file("[in_doubt]\nthen = \"hold\"");
+    let faults = vec!["drop-after-dot"];
+    let house =
+        House::ready(Plan { clock: clock.clone(), campaign, faults, ..Plan::default() }).await;
+    let ann = house.engine.signer(person(ANN)).await.unwrap();
+    house.engine.add_operator(person("eve"), vec![ann]).await.unwrap();
+    let eve = house.engine.signer(person("eve")).await.unwrap();
+    let number = house.number("C0000011").await;
+    let kind = CredentialKind::Password;
+    let exempt = async || house.engine.exempt(CAMPAIGN, &[number], kind, "asked", &eve).await;
+    let refused = words(exempt().await);
+    assert!(refused.contains("`eve` was added with one signature"), "{refused}");
+    hours(&clock, 24);
+    assert_eq!(exempt().await.unwrap(), 1);
+
+    house.run().await.unwrap();
+    let doubts = house.engine.doubts(CAMPAIGN).await.unwrap();
+    let ann = house.engine.signer(person(ANN)).await.unwrap();
+    house.engine.add_operator(person("fay"), vec![ann]).await.unwrap();
+    let fay = house.engine.signer(person("fay")).await.unwrap();
+    let resolve = async || {
+        let doubt = &doubts[..1];
+        house.engine.resolve(CAMPAIGN, doubt, Verdict::Accepted, "relay log", &fay).await
+    };
+    let refused = words(resolve().await);
+    assert!(refused.contains("`fay` was added with one signature"), "{refused}");
+    hours(&clock, 24);
+    assert_eq!(resolve().await.unwrap().moved, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

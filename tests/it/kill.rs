@@ -9,7 +9,9 @@ use forthwith::store::credentials::Pick;
 
 use crate::harness::snapshot::Told;
 use crate::harness::tampering::{Notes, execute, query};
-use crate::harness::{ANN, BOB, CAMPAIGN, House, Plan, campaign_file};
+use crate::harness::{
+    ANN, BOB, CAMPAIGN, House, Plan, campaign_file, over_view, view_that_updates,
+};
 
 /// Sealed, with the containment approved and whatever `first` did to the shop before.
 async fn contained(plan: Plan, first: &str) -> House {
@@ -74,28 +76,13 @@ async fn every_account_is_expired_by_read_back_and_keeps_a_well_formed_hash() {
 }
 
 /// A view over the customers that says it took an update and, for some, did not.
-fn view_file() -> String {
-    campaign_file("")
-        .replace("JOIN customer AS c", "JOIN login AS c")
-        .replace("UPDATE customer SET", "UPDATE login SET")
-        .replace("customer.id =", "login.id =")
-        .replace("customer.password_hash =", "login.password_hash =")
-}
-
 fn view(only_where: &str) -> String {
-    format!(
-        "DROP VIEW IF EXISTS login;
-         CREATE VIEW login AS SELECT id, password_hash FROM customer;
-         CREATE TRIGGER take INSTEAD OF UPDATE ON login BEGIN
-             UPDATE customer SET password_hash = NEW.password_hash
-             WHERE id = NEW.id AND ({only_where});
-         END;"
-    )
+    view_that_updates(&format!("id = NEW.id AND ({only_where})"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_that_claims_success_but_changes_nothing_is_caught_and_can_be_mended() {
-    let plan = Plan { campaign: view_file(), ..Plan::default() };
+    let plan = Plan { campaign: over_view(&campaign_file("")), ..Plan::default() };
     let house = contained(plan, &view("NEW.id <> 'C0000030'")).await;
     house.approve(Track::Notice).await;
     let before = house.hash_of("C0000030").await;
@@ -127,7 +114,7 @@ async fn a_directory_that_claims_success_but_changes_nothing_is_caught_and_can_b
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_that_do_nothing_are_refused_at_plan() {
-    let plan = Plan { campaign: view_file(), ..Plan::default() };
+    let plan = Plan { campaign: over_view(&campaign_file("")), ..Plan::default() };
     let house = House::furnished(plan).await;
     execute(&house.shop, &view("0")).await;
     house.seal().await;

@@ -144,6 +144,51 @@ async fn an_account_with_several_values_is_spared_failed_or_without_any_as_a_who
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_was_spared_outlives_every_re_check() {
+    let first = "
+        DELETE FROM secret WHERE customer_id = 'C0000001' AND kind = 'api-key' AND id <>
+            (SELECT MAX(id) FROM secret WHERE customer_id = 'C0000001' AND kind = 'api-key');
+        UPDATE secret SET made_at = '2012-02-01T00:00:00Z' WHERE customer_id = 'C0000001'";
+    let stolen = "pk 0123456789abcdef0123456789abcdef";
+    let exposes = format!(
+        "INSERT INTO secret (customer_id, kind, value, made_at)
+         VALUES ('C0000001', 'api-key', '{stolen}', '2011-01-01T00:00:00Z')"
+    );
+    let first = format!("{first}; {exposes}");
+    let exposed = "SELECT value FROM secret WHERE customer_id = 'C0000001' AND kind = 'api-key'
+        AND made_at < '2012-01-01'";
+    let live = "SELECT value FROM secret WHERE customer_id = 'C0000001' AND kind = 'api-key'
+        AND made_at > '2012-01-01'";
+    for write in [replaced("api-key"), deleted("api-key")] {
+        let house = house_with(&["api-key"], &write, "policy = \"respect\"", &first).await;
+        let spared: Vec<(String,)> = query(&house.shop, live).await;
+        assert_eq!(spared.len(), 1);
+        house.secure(Pick::Pending, &Silent).await.unwrap();
+        assert_eq!(house.credential_of("C0000001").await.0, "expired", "one was exposed");
+        let stop = tokio_util::sync::CancellationToken::new();
+        let recheck = async || house.engine.recheck(CAMPAIGN, &Silent, &stop).await.unwrap().counts;
+        let counts = recheck().await;
+        assert_eq!((counts.regressed, counts.fine), (0, counts.checked), "{counts:?}");
+        assert_eq!(
+            query::<(String,)>(&house.shop, live).await,
+            spared,
+            "no alarm, and still in use"
+        );
+
+        // the exposed one comes back beside it: that one is expired again, and that one alone
+        let gone = "DELETE FROM secret WHERE customer_id = 'C0000001' AND made_at < '2012-01-01'";
+        execute(&house.shop, &format!("{gone}; {exposes}")).await;
+        let counts = recheck().await;
+        assert_eq!((counts.regressed, counts.mended), (1, 1), "{counts:?}");
+        assert_eq!(house.credential_of("C0000001").await.0, "expired");
+        assert_eq!(query::<(String,)>(&house.shop, live).await, spared);
+        let left: Vec<(String,)> = query(&house.shop, exposed).await;
+        assert!(left.iter().all(|(value,)| value != stolen), "{left:?}");
+        assert_eq!(recheck().await.regressed, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_resets_through_us_and_the_class_says_so() {
     let house = House::ready(Plan::default()).await;
     house.secure(Pick::Pending, &Silent).await.unwrap();

@@ -12,13 +12,20 @@ use forthwith::domain::totals::DeliveryTotals;
 use forthwith::domain::track::Track;
 use forthwith::engine::cancel::Cancelled;
 use forthwith::engine::launch::Typed;
-use forthwith::engine::preview::Subject;
+use forthwith::engine::preview::{AddressKind, Subject};
 use forthwith::engine::progress::Silent;
+use forthwith::store::credentials::Pick;
 use forthwith::store::reports::DeliveryFilter;
 use tokio_util::sync::CancellationToken;
 
+use crate::crash::write_settings;
 use crate::harness::snapshot::Told;
-use crate::harness::{ANN, CAMPAIGN, House, INCIDENT, Plan, campaign_file, person, write};
+use crate::harness::tampering::execute;
+use crate::harness::{
+    ANN, BOB, CAMPAIGN, House, INCIDENT, Plan, binary, campaign_file, person, write,
+};
+
+const BOTH: [Track; 2] = [Track::Containment, Track::Notice];
 
 /// A house whose audience is so many people without a fault, and whose incident exposed no credential.
 async fn plain(people: u32, faults: Vec<&'static str>, dot_delay: Duration) -> House {
@@ -56,7 +63,7 @@ async fn a_live_campaign_begins_only_when_its_name_and_head_count_were_typed() {
     house.approve(Track::Notice).await;
     let mut told = Told::of("launch");
     told.error("nothing typed", house.run().await.unwrap_err());
-    let (tracks, heads) = house.engine.unlaunched(CAMPAIGN).await.unwrap();
+    let (tracks, heads) = house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap();
     assert_eq!(tracks, [Track::Notice]);
     for (input, wrong) in
         [("another head count", typed("thaw", heads + 1)), ("another name", typed("spring", heads))]
@@ -68,9 +75,71 @@ async fn a_live_campaign_begins_only_when_its_name_and_head_count_were_typed() {
     assert!(house.run().await.is_err());
     assert!(house.taken().is_empty());
     house.engine.launch(CAMPAIGN, &tracks, &typed("thaw", heads), "os:ann").await.unwrap();
-    assert!(house.engine.unlaunched(CAMPAIGN).await.unwrap().0.is_empty());
+    assert!(house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap().0.is_empty());
     assert!(house.run().await.unwrap().totals.told > 0);
     assert!(house.ledger_lines().await.iter().any(|line| line.contains(r#""kind":"launched""#)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_let_the_kill_loose_lets_no_notice_loose() {
+    let live = campaign_file("")
+        .replace("environment = \"rehearsal\"", "environment = \"live\"")
+        .replace("name = \"shop\"\n", "name = \"shop\"\ncontrol_accounts = [\"K1\"]\n");
+    let house = House::furnished(Plan { campaign: live, marker: false, ..Plan::default() }).await;
+    let control =
+        "INSERT INTO customer SELECT 'K1', name, email, password_hash, password_changed_at
+        FROM customer WHERE id = 'C0000001'";
+    execute(&house.shop, control).await;
+    house.seal().await;
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
+    let (tracks, heads) = house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap();
+    assert_eq!(tracks, BOTH);
+    write_settings(&house);
+    let done = binary()
+        .arg("--workspace")
+        .arg(house.dir.path())
+        .args(["secure", "run", CAMPAIGN, "--launch", &format!("{CAMPAIGN} {heads}")])
+        .env("XDG_STATE_HOME", house.path("xdg-state"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    let loose = format!("`thaw` is let loose, live, for {heads} people: expire credentials.");
+    assert!(said.contains(&loose), "{said}");
+    let (tracks, _) = house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap();
+    assert_eq!(tracks, [Track::Notice], "nobody agreed to tell anybody");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_campaign_expires_nothing_more() {
+    let house = House::furnished(Plan::default()).await;
+    house.seal().await;
+    house.engine.plan(CAMPAIGN, Track::Containment, false).await.unwrap();
+    house.sign(Track::Containment, ANN).await.unwrap();
+    cancel(&house).await;
+    let refused = house.sign(Track::Containment, BOB).await.unwrap_err().to_string();
+    assert!(refused.contains("is cancelled") && refused.contains("hint:"), "{refused}");
+
+    let house = House::ready(Plan::default()).await;
+    cancel(&house).await;
+    assert_eq!(house.engine.status(CAMPAIGN).await.unwrap().containment, "paused");
+    let resumed = house.engine.resume(CAMPAIGN, Track::Containment, "os:ann").await;
+    let refused = resumed.unwrap_err().to_string();
+    assert!(refused.contains("is cancelled, so nothing is begun any more"), "{refused}");
+    // and were it running all the same
+    house.tamper("UPDATE campaign SET containment_state = 'running'").await;
+    let stop = CancellationToken::new();
+    let pass = house.engine.secure_alone(CAMPAIGN, Pick::Pending, &Silent, &stop).await;
+    let refused = pass.unwrap_err().to_string();
+    assert!(refused.contains("is cancelled"), "{refused}");
+    assert!(!house.status().await.credentials.contains_key("password/expired"));
+}
+
+/// Nobody, at an address of their own.
+fn invented() -> Subject {
+    let addressee = Addressee::SelfPerson;
+    Subject::Variant { locale: None, addressee, address: AddressKind::Own }
 }
 
 #[tokio::test]
@@ -88,7 +157,7 @@ async fn a_preview_shows_a_sealed_person_or_an_invented_one() {
         shown.rendered.text
     );
     let class = Some(CredentialClass::NoPassword);
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let shown = house.engine.preview_one(CAMPAIGN, &subject, class).await.unwrap();
     assert!(shown.rendered.text.contains("Dear Alex Sample"), "{}", shown.rendered.text);
     assert!(shown.rendered.text.contains("has no password with us"));
@@ -100,7 +169,7 @@ async fn a_preview_shows_a_sealed_person_or_an_invented_one() {
 async fn a_test_goes_to_operators_alone_is_marked_and_counts_for_nobody() {
     let mut house = House::furnished(Plan::default()).await;
     house.seal().await;
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let own: EmailAddress = "ops@northwind.example".parse().unwrap();
     let refused =
         house.engine.send_test(CAMPAIGN, &subject, None, &own, "os:ann").await.unwrap_err();
@@ -130,7 +199,7 @@ async fn a_test_that_is_refused_is_told_and_recorded() {
     house.seal().await;
     let own: EmailAddress = "ops@northwind.example".parse().unwrap();
     house.engine.test_addresses = Arc::new([own.clone()]);
-    let subject = Subject::Variant { locale: None, addressee: Addressee::SelfPerson };
+    let subject = invented();
     let sent = house.engine.send_test(CAMPAIGN, &subject, None, &own, "os:ann").await.unwrap();
     assert!(!sent.is_accepted());
     let campaign = house.engine.campaign(CAMPAIGN).await.unwrap().id;
@@ -198,11 +267,7 @@ async fn a_doubt_is_possibly_told_and_is_not_sent_again() {
 async fn who_was_secured_and_not_told_is_counted() {
     let house = House::ready(Plan::default()).await;
     let stop = CancellationToken::new();
-    house
-        .engine
-        .secure_alone(CAMPAIGN, forthwith::store::credentials::Pick::Pending, &Silent, &stop)
-        .await
-        .unwrap();
+    house.engine.secure_alone(CAMPAIGN, Pick::Pending, &Silent, &stop).await.unwrap();
     let expired = house.engine.standing(CAMPAIGN).await.unwrap().credentials["password/expired"];
     let cancelled = cancel(&house).await;
     assert_eq!(cancelled.told, 0);

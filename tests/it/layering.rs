@@ -409,12 +409,13 @@ fn own_lines(text: &str) -> usize {
     own
 }
 
-fn is_test_file(file: &Path) -> bool {
+pub fn is_test_file(file: &Path) -> bool {
     let stem = file.file_stem().unwrap().to_string_lossy();
-    stem == "tests" || stem.ends_with("_tests")
+    let in_folder = file.components().any(|part| part.as_os_str() == "tests");
+    stem == "tests" || stem.ends_with("_tests") || in_folder
 }
 
-fn sources() -> Vec<PathBuf> {
+pub fn sources() -> Vec<PathBuf> {
     files_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
         .into_iter()
         .map(|file| file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_owned())

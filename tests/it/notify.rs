@@ -13,6 +13,7 @@ use forthwith::store::reports::DeliveryFilter;
 use mail_parser::MessageParser;
 use tokio_util::sync::CancellationToken;
 
+use crate::harness::running::{begun, finished};
 use crate::harness::{CAMPAIGN, House, Plan, campaign_file, engine};
 
 /// A house whose campaign sends so many a second.
@@ -25,12 +26,7 @@ fn paced(per_second: u32, customers: u32) -> Plan {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pause_means_now_and_resume_goes_on() {
     let house = House::ready(paced(40, 200)).await;
-    let (running, soft) = (house.engine.clone(), CancellationToken::new());
-    let stop = soft.clone();
-    let run = tokio::spawn(async move { running.run(CAMPAIGN, &Silent, &stop).await });
-    while house.taken().len() < 20 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let (run, _soft) = begun(&house, 20).await;
     house.engine.pause(CAMPAIGN, Track::Notice, "test").await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let after_a_second = house.taken().len();
@@ -41,8 +37,7 @@ async fn pause_means_now_and_resume_goes_on() {
     assert_eq!((status.notice, status.deliveries.in_flight), ("paused", 0));
     assert!(status.deliveries.balances());
     house.engine.resume(CAMPAIGN, Track::Notice, "test").await.unwrap();
-    let report = tokio::time::timeout(Duration::from_secs(30), run).await.unwrap().unwrap();
-    assert!(report.unwrap().is_finished);
+    assert!(finished(run).await.is_finished);
     assert_eq!(
         house.taken().len() as u64,
         house.engine.status(CAMPAIGN).await.unwrap().deliveries.told
@@ -52,14 +47,9 @@ async fn pause_means_now_and_resume_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_graceful_stop_leaves_nothing_in_doubt_and_the_next_run_finishes() {
     let house = House::ready(paced(100, 200)).await;
-    let soft = CancellationToken::new();
-    let (running, stop) = (house.engine.clone(), soft.clone());
-    let run = tokio::spawn(async move { running.run(CAMPAIGN, &Silent, &stop).await });
-    while house.taken().len() < 30 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (run, soft) = begun(&house, 30).await;
     soft.cancel();
-    let report = run.await.unwrap().unwrap();
+    let report = finished(run).await;
     assert!(!report.is_finished);
     assert_eq!((report.totals.in_doubt, report.totals.in_flight), (0, 0), "{report:?}");
     assert_eq!(report.totals.told, house.taken().len() as u64);

@@ -6,34 +6,16 @@ use std::time::Duration;
 use forthwith::domain::clock::ManualClock;
 use forthwith::domain::pace::PaceSetting;
 use forthwith::domain::track::Track;
-use forthwith::engine::progress::Silent;
-use forthwith::engine::tracks::RunReport;
-use forthwith::engine::{Engine, EngineError};
+use forthwith::engine::Engine;
+use forthwith::engine::tracks::Patience;
 use jiff::SignedDuration;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::harness::running::{self, Running, finished, until};
 use crate::harness::{CAMPAIGN, House, Plan, campaign_file};
 
-/// How long anything here may take.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-fn run(engine: &Engine, soft: &CancellationToken) -> JoinHandle<Result<RunReport, EngineError>> {
-    let (engine, soft) = (engine.clone(), soft.clone());
-    tokio::spawn(async move { engine.run(CAMPAIGN, &Silent, &soft).await })
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(PATIENCE, async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    assert!(waited.await.is_ok(), "it never came to this: {what}");
-}
-
-async fn finished(run: JoinHandle<Result<RunReport, EngineError>>) -> RunReport {
-    tokio::time::timeout(PATIENCE, run).await.expect("the run never ends").unwrap().unwrap()
+fn run(engine: &Engine, soft: &CancellationToken) -> Running {
+    running::run(engine, Patience::Ends, soft)
 }
 
 fn rate(per_second: f64) -> PaceSetting {

@@ -1,6 +1,9 @@
 //! Re-checks: a restored backup brings stolen passwords back; each is seen, said and expired again, and
 //! whoever set a new one is let be.
 
+mod holds;
+mod trouble;
+
 use std::time::Duration;
 
 use forthwith::directory::shop;
@@ -156,21 +159,6 @@ async fn sessions_that_came_back_are_ended_again_unless_told_otherwise() {
     execute(&house.shop, back).await;
     assert_eq!(recheck(&house).await.unwrap().counts.regressed, 0);
     assert_eq!(shop::sessions(&house.shop).await.unwrap(), 3);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_expired_again_stays_regressed_and_is_told_truthfully() {
-    let house = secured(Plan { campaign: dated(""), ..Plan::default() }).await;
-    restore(&house);
-    let sql = "UPDATE customer SET password_hash = 'legacy(3):0xUNKNOWN' WHERE id = 'C0000020'";
-    execute(&house.shop, sql).await;
-    let counts = recheck(&house).await.unwrap().counts;
-    assert_eq!(counts.regressed, counts.mended + 1, "{counts:?}");
-    assert_eq!(house.credential_of("C0000020").await.0, "regressed");
-    assert!(house.run().await.unwrap().is_finished);
-    let mail = house.mails().into_iter().find(|mail| mail.contains("customer20@")).unwrap();
-    assert!(mail.replace("=\r\n", "").contains("We have not yet been able to make sure"), "{mail}");
-    assert!(house.status().await.deliveries.balances());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

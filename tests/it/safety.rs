@@ -1,5 +1,7 @@
 //! A wrong statement, a wrong list, a wrong moment: what stops a pass before it does harm.
 
+mod anew;
+
 use forthwith::domain::track::Track;
 use forthwith::engine::EngineError;
 use forthwith::engine::launch::Typed;
@@ -9,7 +11,7 @@ use forthwith::store::credentials::Pick;
 
 use crate::harness::snapshot::Told;
 use crate::harness::tampering::{Notes, execute, query};
-use crate::harness::{BOB, CAMPAIGN, House, Plan, campaign_file};
+use crate::harness::{BOB, CAMPAIGN, House, Plan, campaign_file, over_view, view_that_updates};
 
 /// Two accounts nobody sealed, with a password and sessions.
 const CONTROLS: &str = "
@@ -23,25 +25,6 @@ const NAMED: &str = "control_accounts = [\"KC0000001\", \"KC0000002\"]";
 /// The campaign with more keys in `[directory]`.
 fn file_with(more: &str) -> String {
     campaign_file("").replace("name = \"shop\"\n", &format!("name = \"shop\"\n{more}\n"))
-}
-
-/// The same over a view of the customers, so that a trigger decides what an update really does.
-fn over_view(more: &str) -> String {
-    file_with(more)
-        .replace("JOIN customer AS c", "JOIN login AS c")
-        .replace("UPDATE customer SET", "UPDATE login SET")
-        .replace("customer.id =", "login.id =")
-        .replace("customer.password_hash =", "login.password_hash =")
-}
-
-fn view(updates: &str) -> String {
-    format!(
-        "DROP VIEW IF EXISTS login;
-         CREATE VIEW login AS SELECT id, password_hash FROM customer;
-         CREATE TRIGGER take INSTEAD OF UPDATE ON login BEGIN
-             UPDATE customer SET password_hash = NEW.password_hash WHERE {updates};
-         END;"
-    )
 }
 
 async fn furnished(campaign: String, first: &str) -> House {
@@ -137,10 +120,10 @@ async fn a_where_without_its_bind_is_refused_with_the_statements_key() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pass_that_would_hit_all_accounts_is_rolled_back_by_its_control_accounts() {
-    let house = furnished(over_view(NAMED), &view("id = NEW.id")).await;
+    let house = furnished(over_view(&file_with(NAMED)), &view_that_updates("id = NEW.id")).await;
     house.approve(Track::Containment).await;
     // after the approval the directory does something else than it was tried with
-    execute(&house.shop, &view("1 = 1 OR id = NEW.id")).await;
+    execute(&house.shop, &view_that_updates("1 = 1 OR id = NEW.id")).await;
     let before = hashes(&house).await;
     let mut told = Told::of("control-account-changed");
     let refused = told.error("by the statement itself", pass(&house).await.unwrap_err());
@@ -152,7 +135,7 @@ async fn a_pass_that_would_hit_all_accounts_is_rolled_back_by_its_control_accoun
 
     told.error("and again while it is paused", pass(&house).await.unwrap_err());
     told.same();
-    execute(&house.shop, &view("id = NEW.id")).await;
+    execute(&house.shop, &view_that_updates("id = NEW.id")).await;
     house.engine.resume(CAMPAIGN, Track::Containment, BOB).await.unwrap();
     let report = pass(&house).await.unwrap();
     assert!(report.is_done, "{report:?}");
@@ -165,9 +148,9 @@ async fn a_pass_that_would_hit_all_accounts_is_rolled_back_by_its_control_accoun
 async fn a_where_that_hits_others_in_equal_number_stops_in_the_first_batch() {
     // account n's replacement goes to account n + 30; no control account among them
     let other = "id = printf('C%07d', 1 + (CAST(substr(NEW.id, 2) AS INTEGER) + 29) % 60)";
-    let house = furnished(over_view(NAMED), &view("id = NEW.id")).await;
+    let house = furnished(over_view(&file_with(NAMED)), &view_that_updates("id = NEW.id")).await;
     house.approve(Track::Containment).await;
-    execute(&house.shop, &view(other)).await;
+    execute(&house.shop, &view_that_updates(other)).await;
     let before = hashes(&house).await;
     let mut told = Told::of("where-that-hits-others");
     told.error("as many others as were meant", pass(&house).await.unwrap_err());

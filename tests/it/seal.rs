@@ -1,6 +1,8 @@
 //! Sealing: every source row is accounted for, a seal that dies is finished or begun anew, and nobody
 //! sees it before it is whole.
 
+mod again;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -3,5 +3,8 @@
 
 mod bad_input;
 mod controls;
+mod copies;
 mod earlier;
 mod encodings;
+mod later;
+mod long_rows;

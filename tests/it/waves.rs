@@ -2,6 +2,7 @@
 
 mod brakes;
 mod gates;
+mod reach;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,17 +10,12 @@ use std::time::Duration;
 
 use forthwith::domain::clock::{Clock, ManualClock, SystemClock};
 use forthwith::domain::track::Track;
-use forthwith::engine::EngineError;
-use forthwith::engine::progress::Silent;
-use forthwith::engine::tracks::{Patience, RunReport};
+use forthwith::engine::tracks::Patience;
 use jiff::SignedDuration;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::harness::running::{self, Running, finished as ended, until};
 use crate::harness::{CAMPAIGN, House, INCIDENT, Plan, campaign_file, person, write};
-
-/// How long anything here may take.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One provider a domain, so that each has chunks of its own.
 const PROVIDERS: &str = "
@@ -110,28 +106,12 @@ impl Launch<'_> {
     }
 }
 
-fn run(house: &House, patience: Patience) -> (JoinHandle<Result<RunReport, EngineError>>, Stop) {
-    let (engine, soft) = (house.engine.clone(), CancellationToken::new());
-    let stop = soft.clone();
-    let running =
-        tokio::spawn(async move { engine.run_with(CAMPAIGN, patience, &Silent, &stop).await });
-    (running, soft)
+fn run(house: &House, patience: Patience) -> (Running, Stop) {
+    let soft = CancellationToken::new();
+    (running::run(&house.engine, patience, &soft), soft)
 }
 
 type Stop = CancellationToken;
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(PATIENCE, async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    assert!(waited.await.is_ok(), "it never came to this: {what}");
-}
-
-async fn ended(run: JoinHandle<Result<RunReport, EngineError>>) -> RunReport {
-    tokio::time::timeout(PATIENCE, run).await.expect("the run never ends").unwrap().unwrap()
-}
 
 /// The domains of what arrived, in order, each run of the same ones counted.
 fn arrivals(house: &House) -> Vec<(String, usize)> {

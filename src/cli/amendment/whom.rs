@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::cli::CliError;
 use crate::cli::context::Context;
+use crate::cli::delivery::find_to_act;
 use crate::engine::Engine;
 use crate::store::reports::DeliveryFilter;
 
@@ -19,7 +20,7 @@ const TOLD: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Whom {
-    /// Numbers, accounts or addresses; `-` asks for one
+    /// Numbers, accounts or addresses (`number:N` where a text could be both); `-` asks for one
     #[arg(value_name = "WHO", required_unless_present_any = ["all", "from"],
           conflicts_with_all = ["all", "from"])]
     who: Vec<String>,
@@ -29,7 +30,7 @@ pub(super) struct Whom {
     /// Everybody in the class
     #[arg(long, requires = "class", conflicts_with = "from")]
     all: bool,
-    /// A file with one account a line; lines that name nobody are kept and listed
+    /// A file with one account a line, nothing else; lines that name nobody are kept and listed
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
@@ -60,14 +61,7 @@ impl Whom {
         }
         for who in &self.who {
             let who = context.who(who)?;
-            let named = engine.find(campaign, &who).await?;
-            if named.is_empty() {
-                return Err(CliError::refused(format!(
-                    "nobody of campaign `{campaign}` has that number, account or address; hint: \
-                     `forthwith delivery list {campaign}`"
-                )));
-            }
-            numbers.extend(named);
+            numbers.extend(find_to_act(engine, campaign, &who).await?);
         }
         found.numbers = numbers.into_iter().collect();
         Ok(found)
@@ -129,7 +123,7 @@ async fn from_file(
         if account.is_empty() {
             continue;
         }
-        let named = engine.find(campaign, account).await?;
+        let named = engine.find_account(campaign, account).await?;
         if named.is_empty() {
             found.unmatched += 1;
             if found.told.len() < TOLD {

@@ -104,12 +104,20 @@ pub(super) async fn reconcile(args: ReconcileArgs, context: &Context<'_>) -> Res
             Ok(engine.reconcile(campaign, list, &bars).await?)
         })
         .await?;
-    context.printer.data(&facts(&[
-        ("in both", count(found.totals.same)),
-        ("only here", count(found.totals.only_a)),
-        ("only there", count(found.totals.only_b)),
-        ("rejected there", count(found.rejected)),
-    ]))?;
+    if args.json {
+        context.printer.json_line(&serde_json::json!({
+            "campaign": campaign, "same": found.totals.same, "only_here": found.totals.only_a,
+            "only_there": found.totals.only_b, "rejected_there": found.rejected,
+            "files": found.files,
+        }))?;
+    } else {
+        context.printer.data(&facts(&[
+            ("in both", count(found.totals.same)),
+            ("only here", count(found.totals.only_a)),
+            ("only there", count(found.totals.only_b)),
+            ("rejected there", count(found.rejected)),
+        ]))?;
+    }
     for file in &found.files {
         context.printer.say(&format!("Written: {}", file.display()));
     }

@@ -4,7 +4,7 @@ use super::signed::statement;
 use super::{Act, SignedAmendment};
 use crate::domain::address::AddressReason;
 use crate::domain::amendment::{Amendment, AmendmentKind, BodyError, Change, Standing};
-use crate::domain::delivery::DeliveryClass;
+use crate::domain::delivery::{DeliveryClass, HeldReason};
 use crate::domain::ledger::Entry;
 use crate::domain::recipient::Recipient;
 use crate::engine::{Engine, EngineError};
@@ -15,7 +15,7 @@ use crate::store::deliveries::{DeliveryState, Move, Resolution};
 
 impl Engine {
     /// The amendment of one person, or a refusal that says why it cannot be.
-    pub(super) fn plan_amendment(
+    pub(super) async fn plan_amendment(
         &self,
         act: &Act<'_>,
         person: &Amendable,
@@ -32,6 +32,10 @@ impl Engine {
             EngineError::refused(format!("recipient {} is {from}: {why}", person.number))
         })?;
         check_address(change, &recipient, &before)?;
+        if matches!(to, DeliveryClass::Queued | DeliveryClass::Held(HeldReason::Credential)) {
+            let account = &recipient.account;
+            self.check_not_in_later(act.people, act.later, person.number, account).await?;
+        }
         let amendment = drawn(act, &from)?;
         let row = self.row(act, person, leaf.as_bytes(), &amendment, &from, &to);
         let line = Entry::Amended {
@@ -102,10 +106,12 @@ impl Engine {
 }
 
 fn opened(act: &Act<'_>, person: &Amendable) -> Result<Recipient, EngineError> {
-    let body = person
-        .body
-        .as_ref()
-        .ok_or_else(|| EngineError::refused(format!("recipient {} was erased", person.number)))?;
+    let body = person.body.as_ref().ok_or_else(|| {
+        EngineError::refused(format!(
+            "recipient {} was erased; hint: what remains is in the ledger",
+            person.number
+        ))
+    })?;
     act.people.open(person.number, body)
 }
 

@@ -83,6 +83,10 @@ impl Source for Census {
     fn excluded(&self) -> BTreeMap<String, u64> {
         self.inner.excluded()
     }
+
+    fn warning(&self) -> Option<String> {
+        self.inner.warning()
+    }
 }
 
 #[cfg(test)]

@@ -121,4 +121,8 @@ impl Source for Selected {
     fn excluded(&self) -> BTreeMap<String, u64> {
         self.excluded.clone()
     }
+
+    fn warning(&self) -> Option<String> {
+        self.inner.warning()
+    }
 }

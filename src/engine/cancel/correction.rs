@@ -3,11 +3,24 @@
 
 use std::path::PathBuf;
 
+use crate::domain::class_selector::ClassSelector;
 use crate::engine::campaign_file::CampaignFile;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
 
+/// Whom a correction is for.
+const CLASSES: [&str; 2] = ["told", "in-doubt"];
+
 impl Engine {
+    /// Whether anybody was told or may have been, at whichever of their addresses: the sums count people
+    /// by the address that is surely theirs.
+    pub(super) async fn was_anybody_told(&self, people: &People) -> Result<bool, EngineError> {
+        let classes: Result<Vec<ClassSelector>, _> =
+            CLASSES.iter().map(|word| word.parse()).collect();
+        let classes = classes.map_err(|error| EngineError::Broken(error.to_string()))?;
+        Ok(!self.store.sealed_people(people.campaign, &classes, 0, 1).await?.is_empty())
+    }
+
     /// Writes `campaigns/NAME-correction.toml`, unless there is one: an operator may have begun to edit
     /// it.
     pub(super) fn draft_correction(&self, people: &People) -> Result<PathBuf, EngineError> {
@@ -56,13 +69,14 @@ fn draft(people: &People, file: &CampaignFile) -> String {
     };
     format!(
         "# Drafted when `{name}` was cancelled: tells those who were told, or may have been told, that it\n\
-         # was a mistake. Read it, look at `templates/mail/correction`, then seal, plan and approve it.\n\
+         # was a mistake, at each address where they were. Read it, look at `templates/mail/correction`, then\n\
+         # seal, plan and approve it.\n\
          incident = {incident}\n\
          environment = {environment}\n\
          {directory}\n\
          [audience.campaign]\n\
          name = {quoted_name}\n\
-         classes = [\"told\", \"in-doubt\"]\n\n\
+         classes = {classes:?}\n\n\
          # Speaks of no credential and leads nowhere.\n\
          [notice]\n\
          template = \"correction\"\n\
@@ -73,6 +87,7 @@ fn draft(people: &People, file: &CampaignFile) -> String {
          {reply_to}{bounce_domain}",
         name = people.name,
         quoted_name = quoted(&people.name),
+        classes = CLASSES,
         incident = quoted(&file.incident),
         environment = quoted(people.environment.word()),
         locale = quoted(&notice.locale),

@@ -113,8 +113,8 @@ impl Engine {
 }
 
 impl AddressRules<'_> {
-    /// The rules without the instant of reading: the same words mean the same people from the same
-    /// source, but for what a later day makes dormant.
+    /// The rules without the instant of reading, and how the source is read: the same words mean the same
+    /// people from the same bytes, but for what a later day makes dormant.
     fn in_words(&self, file: &CampaignFile) -> String {
         let digest = |parts: &mut dyn Iterator<Item = &[u8]>| {
             sha256(&parts.fold(LpBuilder::new(), LpBuilder::lp).finish()).to_string()
@@ -122,6 +122,7 @@ impl AddressRules<'_> {
         let dead = self.dead.entries();
         let cohorts: Vec<_> = file.cohorts.iter().map(|one| (&one.name, &one.regions)).collect();
         json!({
+            "audience_sha256": sha256(file.audience.reading().as_bytes()).to_string(),
             "window_from": self.window_from.to_string(),
             "own_domains": self.own.entries(),
             "dead_domains": dead.len(),
@@ -149,10 +150,13 @@ impl AddressRules<'_> {
         }
         let is_new = row.address_changed_at.is_some_and(|at| at >= self.window_from);
         let read = row.reason;
+        // an earlier campaign's people bring what they were sealed as
+        let is_suspect = is_new || read == AddressReason::Suspect;
         row.reason = match &row.address {
             Some(address) => {
                 let is_old = self.is_old(&row);
-                AddressReason::judge(read, AddressFacts { is_new, is_old, ..self.facts(address) })
+                let facts = AddressFacts { is_new: is_suspect, is_old, ..self.facts(address) };
+                AddressReason::judge(read, facts)
             }
             None => read,
         };

@@ -189,7 +189,7 @@ impl Batch<'_> {
         }
         if let Some(why) = account.unknown.take() {
             account.verdict = Some((CredentialClass::Failed, why));
-        } else if spared > 0 && ours == 0 {
+        } else if spared > 0 && ours == 0 && !self.is_rest(account) {
             account.verdict = Some((CredentialClass::ChangedSince, String::new()));
         } else {
             work.end_sessions.push(account.reference.clone());
@@ -231,9 +231,14 @@ impl Batch<'_> {
         match (ours, held) {
             _ if self.kind() == CredentialKind::Session => CredentialClass::Expired,
             (0, 0) if !was_written => CredentialClass::NoPassword,
-            (0, held) if held > 0 => CredentialClass::ChangedSince,
+            (0, held) if held > 0 && !self.is_rest(account) => CredentialClass::ChangedSince,
             _ => CredentialClass::Expired,
         }
+    }
+
+    /// Whether what is spared is what a statement left that takes the exposed ones of several away.
+    fn is_rest(&self, account: &Account) -> bool {
+        self.kind().has_several() && !account.sealed.planned.is_empty()
     }
 
     async fn settle(&self, accounts: &[Account], tally: &mut Tally) -> Result<(), EngineError> {

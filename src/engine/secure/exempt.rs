@@ -2,6 +2,7 @@
 
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::ledger::Entry;
+use crate::domain::operator::may_sign;
 use crate::engine::operators::Signer;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
@@ -26,6 +27,7 @@ impl Engine {
                 "an exemption needs its reason; hint: `--reason`, kept with your signature",
             ));
         }
+        may_sign(&signer.row.operator, self.clock.now())?;
         let _lock = self.worker_lock().await?;
         let (row, people) = self.people(name).await?;
         let exposed = self.files(name)?.incident.exposed().credentials.clone();

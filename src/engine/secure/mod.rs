@@ -1,6 +1,7 @@
 //! The kill: every sealed account's exposed credentials are expired, its sessions ended, and both read
 //! back (protocol §3). Resumable at any instant: what was committed says what is left.
 
+mod anew;
 mod batch;
 mod dry_run;
 mod exempt;
@@ -127,9 +128,24 @@ fn paused(name: &str, control: &Control) -> EngineError {
         (Some(cause), None) => format!(" ({cause})"),
         (None, _) => String::new(),
     };
+    if control.containment == ContainmentState::Approved {
+        return EngineError::refused(format!(
+            "containment of `{name}` was approved anew; hint: `forthwith secure run {name}` goes on by \
+             what was approved"
+        ));
+    }
+    let or = if anew::may_change(control) { or_anew(name) } else { String::new() };
     EngineError::refused(format!(
-        "containment of `{name}` is paused{cause}; hint: `forthwith containment resume {name}`"
+        "containment of `{name}` is paused{cause}; hint: `forthwith containment resume {name}`{or}"
     ))
+}
+
+/// The other way on, where the statements themselves are wrong.
+fn or_anew(name: &str) -> String {
+    format!(
+        ", or, where a statement has to change, `forthwith containment plan {name}` and two `forthwith \
+         containment approve {name}`"
+    )
 }
 
 impl Engine {
@@ -217,9 +233,10 @@ impl Engine {
         let name = &people.name;
         Err(EngineError::refused(format!(
             "containment of `{name}` has paused itself, {settled} credentials settled in this pass: {}; \
-             hint: {hint}; once you know why, `forthwith containment resume {name}`, then \
+             hint: {hint}; once you know why, `forthwith containment resume {name}`{}; then \
              `forthwith secure run {name}`",
-            stop.note
+            stop.note,
+            or_anew(name)
         )))
     }
 
@@ -237,8 +254,10 @@ impl Engine {
         Ok(())
     }
 
-    async fn containment_paused(&self, campaign: i64) -> Result<bool, EngineError> {
-        Ok(self.store.control(campaign).await?.containment == ContainmentState::Paused)
+    /// Whether a pass or re-check under way has to stop: paused, or something else was approved since.
+    async fn is_called_off(&self, campaign: i64) -> Result<bool, EngineError> {
+        let stands = self.store.control(campaign).await?.containment;
+        Ok(!matches!(stands, ContainmentState::Running | ContainmentState::Done))
     }
 
     async fn secure_report(

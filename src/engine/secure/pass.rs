@@ -171,8 +171,10 @@ impl<'a> Pass<'a> {
     ) -> Result<Option<Stop>, EngineError> {
         let (campaign, store) = (self.people.campaign, &self.engine.store);
         let totals = store.credential_totals(campaign, &[kind.word()]).await?;
-        let word = if pick == Pick::Failed { "failed" } else { "pending" };
-        let total = totals.get(&format!("{kind}/{word}")).copied().unwrap_or(0);
+        let words: &[&str] =
+            if pick == Pick::Failed { &["failed", "regressed"] } else { &["pending"] };
+        let of = |word: &&str| totals.get(&format!("{kind}/{word}")).copied().unwrap_or(0);
+        let total = words.iter().map(of).sum();
         self.progress.begin(&format!("Expiring each {kind}"), Some(total), "accounts");
         let batch = self.batch(kind, true);
         let most = self.containment.section.sql.batch;
@@ -209,7 +211,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn is_stopped(&self) -> Result<bool, EngineError> {
-        Ok(self.stop.is_cancelled() || self.engine.containment_paused(self.people.campaign).await?)
+        Ok(self.stop.is_cancelled() || self.engine.is_called_off(self.people.campaign).await?)
     }
 }
 

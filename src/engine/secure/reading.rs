@@ -2,7 +2,7 @@
 
 use super::{Containment, replacement};
 use crate::directory::{Current, Directory, Replacement};
-use crate::domain::credential::{CredentialKind, ExpiryPolicy};
+use crate::domain::credential::{CredentialClass, CredentialKind, ExpiryPolicy};
 use crate::engine::people::People;
 use crate::store::credentials::{OwnWrite, SealedAccount};
 
@@ -13,7 +13,8 @@ pub(super) struct Reader<'a> {
     pub directory: &'a dyn Directory,
     pub containment: &'a Containment,
     pub kind: CredentialKind,
-    /// Whether policy `respect` may spare a value: never after it was once expired.
+    /// Whether policy `respect` may spare an account whole: never after it was once expired. Of several
+    /// values those that were not exposed are spared all the same.
     pub may_spare: bool,
 }
 
@@ -42,7 +43,7 @@ impl Reader<'_> {
         if sealed.planned.contains(&seen) {
             return Some(Standing::Ours);
         }
-        if self.is_spared(current) {
+        if self.is_spared(sealed, seen, current) {
             return Some(Standing::Spared);
         }
         let (key, account) = (&self.people.key, &current.account);
@@ -59,10 +60,16 @@ impl Reader<'_> {
         })
     }
 
+    fn is_spared(&self, sealed: &SealedAccount, seen: [u8; 32], current: &Current) -> bool {
+        // what came back was expired once, whoever asks
+        let is_whole = self.may_spare && sealed.class != CredentialClass::Regressed;
+        let is_one_of_several = self.kind.has_several() && !sealed.seen.contains(&seen);
+        (is_whole || is_one_of_several) && self.is_respected(current)
+    }
+
     /// Policy `respect` spares a value only where the directory's own change time is after the window.
-    fn is_spared(&self, current: &Current) -> bool {
-        self.may_spare
-            && self.containment.section.policy == ExpiryPolicy::Respect
+    pub(super) fn is_respected(&self, current: &Current) -> bool {
+        self.containment.section.policy == ExpiryPolicy::Respect
             && current.changed_at.is_some_and(|changed| changed > self.containment.window_until)
     }
 }

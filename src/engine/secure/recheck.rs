@@ -6,7 +6,7 @@ mod schedule;
 
 use tokio_util::sync::CancellationToken;
 
-use self::page::Page;
+use self::page::{Page, Trial};
 use super::pass::{Pass, Stop};
 use super::{Containment, paused};
 use crate::directory::Directory;
@@ -60,6 +60,11 @@ impl Engine {
         match row.control.containment {
             ContainmentState::Running | ContainmentState::Done => {}
             ContainmentState::Paused => return Err(paused(name, &row.control)),
+            ContainmentState::Approved
+                if self.store.pass_state(row.id).await?.began_at.is_some() =>
+            {
+                return Err(paused(name, &row.control));
+            }
             ContainmentState::None | ContainmentState::Approved => {
                 return Err(EngineError::refused(format!(
                     "nothing of `{name}` is expired yet, so there is nothing to re-check; hint: \
@@ -99,9 +104,7 @@ impl Engine {
         match WorkerLock::acquire(&self.workspace.recheck_lock()) {
             Err(LockError::Held { pid, .. }) => {
                 let holder = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
-                Err(EngineError::refused(format!(
-                    "a re-check is under way{holder}; hint: wait for it, or stop it first"
-                )))
+                Err(EngineError::Rechecking { holder })
             }
             other => Ok(other?),
         }
@@ -162,16 +165,16 @@ impl Engine {
         pass.progress.begin(&format!("Re-checking each {kind}"), total, "accounts");
         let page = Page { batch: pass.batch(kind, false), smallest: pass.smallest() };
         let limit = u32::try_from(pass.containment.section.sql.batch).unwrap_or(u32::MAX);
-        let (mut is_first, mut done) = (true, 0);
+        let (mut trial, mut done) = (Trial::default(), 0);
         let mut stopped = None;
         while !pass.stop.is_cancelled() && stopped.is_none() {
-            if self.containment_paused(campaign).await? {
+            if self.is_called_off(campaign).await? {
                 return Err(paused(&pass.people.name, &self.store.control(campaign).await?));
             }
             let accounts =
                 self.store.next_accounts(campaign, kind, Pick::Expired, stand.after, limit).await?;
             let Some(last) = accounts.last().map(|account| account.number) else { break };
-            let found = page.run(accounts, &mut is_first).await?;
+            let found = page.run(accounts, &mut trial).await?;
             stopped = found.stopped;
             stand.counts.add(found.counts);
             if stopped.is_none() {

@@ -28,7 +28,7 @@ impl Engine {
         let directory = self.open_directory(&containment.section, row.environment).await?;
         let kinds = &containment.kinds;
         let safety = self.safety(&people, &containment.section, &directory, kinds).await?;
-        let refused = |why: &str| {
+        let not_reset = |why: &str| {
             EngineError::refused(format!(
                 "the password of recipient {number} was not reset: {why}; hint: `forthwith delivery \
                  show {name} {number}`"
@@ -36,9 +36,9 @@ impl Engine {
         };
         let found = self.store.accounts_of(row.id, kind, &[number]).await?;
         let account =
-            found.into_iter().next().ok_or_else(|| refused("there is nobody like that"))?;
+            found.into_iter().next().ok_or_else(|| not_reset("there is nobody like that"))?;
         if account.class != CredentialClass::Expired {
-            return Err(refused(&format!("it is {}, not expired", account.class)));
+            return Err(not_reset(&format!("it is {}, not expired", account.class)));
         }
         let recipient = people.open(number, &account.body)?;
         let reference = recipient.account.as_str().to_owned();
@@ -51,10 +51,10 @@ impl Engine {
         };
         let asked = std::slice::from_ref(&reference);
         let now = directory.read(kind, asked).await?.into_iter().next().and_then(|now| now.value);
-        let now = now.ok_or_else(|| refused("the directory has no password for it"))?;
+        let now = now.ok_or_else(|| not_reset("the directory has no password for it"))?;
         let seen = reader.mark(now.expose());
         if !account.planned.contains(&seen) {
-            return Err(refused("the directory holds a value that is not ours; re-check first"));
+            return Err(not_reset("the directory holds a value that is not ours; re-check first"));
         }
         let planned = reader.mark(new.expose());
         let write = OwnWrite { number, planned, seen };
@@ -66,7 +66,7 @@ impl Engine {
             .and_then(|now| now.value)
             .is_some_and(|value| reader.mark(value.expose()) == planned);
         if !is_set {
-            return Err(refused("the read-back shows another value"));
+            return Err(not_reset("the read-back shows another value"));
         }
         let settling = Settling { engine: self, people: &people, kind, gave_up: false };
         let person = people.person(account.salt, &recipient);

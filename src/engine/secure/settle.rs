@@ -47,9 +47,9 @@ impl Settling<'_> {
         })
     }
 
-    /// Who could not be secured is held; who is secured after all is queued again. A regression holds
-    /// nobody: a notice may be on its way, and whoever is still to be told hears the truth of then.
-    fn hold_or_release(
+    /// Who could not be secured, or whose secret came back, is held; who is secured after all is queued
+    /// again. The store leaves an attempt on its way to its end.
+    pub(super) fn hold_or_release(
         &self,
         sealed: &SealedAccount,
         person: &str,
@@ -60,8 +60,10 @@ impl Settling<'_> {
         let now = DeliveryClass::parse(class, reason).ok()?;
         let unsecured = matches!(to, CredentialClass::Failed | CredentialClass::Regressed);
         let (from, to) = match (now, to) {
-            (DeliveryClass::Queued, CredentialClass::Failed) if !self.gave_up => {
-                (DeliveryClass::Queued, held)
+            (now @ (DeliveryClass::Queued | DeliveryClass::Deferred), _)
+                if unsecured && !self.gave_up =>
+            {
+                (now, held)
             }
             (now, _) if now == held && !unsecured => (held, DeliveryClass::Queued),
             _ => return None,

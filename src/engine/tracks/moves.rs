@@ -1,5 +1,6 @@
 //! Moves of both tracks: by the program itself and by operators.
 
+use super::check_not_over;
 use crate::domain::track::{ContainmentPause, ContainmentState, NoticeState, PauseCause, Track};
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
@@ -72,9 +73,13 @@ impl Engine {
     pub async fn resume(&self, name: &str, track: Track, by: &str) -> Result<(), EngineError> {
         let (row, people) = self.people(name).await?;
         if track == Track::Notice {
+            if row.control.notice == NoticeState::Paused {
+                self.check_no_later(&row).await?;
+            }
             let from = [NoticeState::Paused];
             return self.move_notice(&people, &from, NoticeState::Running, None, by).await;
         }
+        check_not_over(&row)?;
         let from = [ContainmentState::Paused];
         self.move_containment(&row, &people, &from, ContainmentState::Running, by).await
     }

@@ -109,7 +109,7 @@ fn a_body_that_forgets_a_class_is_refused() {
     let partial = files.get_mut("mail/partials/en/credential.hbs").unwrap();
     *partial = String::from_utf8(partial.clone())
         .unwrap()
-        .replace("{{#if renewed}}", "{{#if expired}}")
+        .replace("#if renewed}}", "#if expired}}")
         .into_bytes();
     let error = compile(&files).unwrap_err();
     assert!(matches!(&error, RenderError::MissingBlock { flag: "renewed", .. }), "{error}");

@@ -118,7 +118,8 @@ impl Acts for SqliteStore {
         let seal = self.seal_of(campaign).await?;
         let now = row::micros(self.now());
         let mut write = self.write().await?;
-        let busy = in_flight(write.conn(), campaign, &moves).await?;
+        let numbers: Vec<u64> = moves.iter().map(|change| change.number).collect();
+        let busy = in_flight(write.conn(), campaign, &numbers).await?;
         let idle: Vec<&Move> = moves.iter().filter(|one| !busy.contains(&one.number)).collect();
         let mut moved = Moved::default();
         let Lines(lines) = change_rows(write.conn(), campaign, &idle, now, &mut moved).await?;
@@ -157,12 +158,12 @@ impl Acts for SqliteStore {
     }
 }
 
-async fn in_flight(
+/// Those of whom an attempt is open.
+pub(super) async fn in_flight(
     conn: &mut SqliteConnection,
     campaign: i64,
-    moves: &[Move],
+    numbers: &[u64],
 ) -> Result<HashSet<u64>, StoreError> {
-    let numbers: Vec<u64> = moves.iter().map(|change| change.number).collect();
     let busy: Vec<i64> = sqlx::query_scalar(IN_FLIGHT)
         .bind(json!(numbers).to_string())
         .bind(campaign)

@@ -1,5 +1,7 @@
 //! `Audiences` on SQLite.
 
+mod shared;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,40 +11,161 @@ use serde_json::{Value, json};
 use super::comparison::SqliteComparison;
 use super::{SqliteStore, StoreError, row};
 use crate::domain::class_selector::ClassSelector;
-use crate::store::audiences::{Audiences, Comparison, SealedPerson, Standing};
+use crate::store::audiences::{
+    Audiences, Comparison, LaterCampaign, Replaced, SealedCopy, SealedPerson, SharedPage, Standing,
+};
+
+/// Whether an attempt for the row `of` of which this holds may have reached its recipient.
+macro_rules! in_doubt {
+    ($of:literal, $condition:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM outcome AS o
+                     WHERE o.campaign_id = ",
+            $of,
+            ".campaign_id AND o.number = ",
+            $of,
+            ".number
+                       AND o.result = 'in-doubt' AND ",
+            $condition,
+            "
+                       AND NOT EXISTS (
+                               SELECT 1 FROM resolution AS s
+                               WHERE s.campaign_id = o.campaign_id AND s.number = o.number
+                                 AND s.generation = o.generation AND s.n = o.n
+                                 AND s.result = 'not-sent'))"
+        )
+    };
+}
 
 /// The class and reason of `d`. Whoever waits for a second copy, the first one's fate unknown, stands as
 /// queued or deferred but may have been told: here they are in doubt.
 macro_rules! standing {
     () => {
-        "CASE WHEN d.class IN ('queued', 'deferred') AND EXISTS (
-                  SELECT 1 FROM outcome AS o
-                  WHERE o.campaign_id = d.campaign_id AND o.number = d.number
-                    AND o.result = 'in-doubt'
-                    AND NOT EXISTS (
-                            SELECT 1 FROM resolution AS s
-                            WHERE s.campaign_id = o.campaign_id AND s.number = o.number
-                              AND s.generation = o.generation AND s.n = o.n
-                              AND s.result = 'not-sent'))
-              THEN 'in-doubt/due'
-              ELSE COALESCE(d.class, 'queued') || '/' || COALESCE(d.reason, '') END"
+        standing!("d", "'queued', 'deferred'")
+    };
+    ($delivery:literal, $in_doubt:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $delivery,
+            ".class IN (",
+            $in_doubt,
+            ") AND ",
+            in_doubt!($delivery, "TRUE"),
+            " THEN 'in-doubt/due'
+              ELSE COALESCE(",
+            $delivery,
+            ".class, 'queued') || '/' || COALESCE(",
+            $delivery,
+            ".reason, '')
+              END"
+        )
+    };
+}
+
+/// That of the copy `e`, which is let go with its person whatever became of its own notice.
+macro_rules! copy_standing {
+    () => {
+        standing!("e", "'queued', 'deferred', 'withdrawn', 'waived'")
+    };
+}
+
+/// Whether a standing is in one of the classes asked for.
+macro_rules! is_meant {
+    ($standing:literal) => {
+        concat!(
+            "($1 = '[]' OR EXISTS (
+                  SELECT 1 FROM json_each($1) AS j
+                  WHERE ",
+            $standing,
+            " = (j.value ->> 'c') || '/' || (j.value ->> 'r')
+                     OR (j.value ->> 'r' IS NULL
+                         AND substr(",
+            $standing,
+            ", 1, length(j.value ->> 'c') + 1)
+                             = (j.value ->> 'c') || '/')))"
+        )
+    };
+}
+
+/// Whether a standing means that somebody may have read the notice, and is asked for.
+macro_rules! is_told {
+    ($standing:literal) => {
+        concat!(
+            "((",
+            $standing,
+            " LIKE 'told/%' OR ",
+            $standing,
+            " LIKE 'in-doubt/%') AND ",
+            is_meant!($standing),
+            ")"
+        )
+    };
+}
+
+/// How the notice to an address stood that an amendment of `p` replaced.
+macro_rules! replaced {
+    ($columns:expr) => {
+        concat!(
+            "(SELECT ", $columns, " FROM (
+                  SELECT a.n AS n,
+                         CASE WHEN a.was IN ('queued', 'deferred') AND ",
+            in_doubt!("a", "o.ended_at <= a.amended_at"),
+            "                 THEN 'in-doubt/due' ELSE a.was END AS was
+                  FROM amendment AS a
+                  WHERE a.campaign_id = $2 AND a.number = p.number AND a.kind = 'replace-address') AS w)"
+        )
+    };
+}
+
+/// Whether what `p` was told by mail went to the address in force: somebody readdressed since stands as told,
+/// or as in doubt, by the address before.
+macro_rules! is_where_told {
+    () => {
+        "((p.standing NOT IN ('told/accepted', 'told/carrier') AND p.standing NOT LIKE 'in-doubt/%')
+          OR NOT EXISTS (
+                 SELECT 1 FROM amendment AS a
+                 WHERE a.campaign_id = $2 AND a.number = p.number AND a.kind = 'replace-address'
+                   AND NOT EXISTS (
+                           SELECT 1 FROM outcome AS o
+                           WHERE o.campaign_id = $2 AND o.number = p.number
+                             AND o.result IN ('accepted', 'in-doubt') AND o.ended_at >= a.amended_at)))"
     };
 }
 
 const PEOPLE: &str = concat!(
-    "SELECT number, body FROM (
-         SELECT r.number, r.body, ",
+    "SELECT p.number, p.body, ",
+    is_meant!("p.standing"),
+    " AND ",
+    is_where_told!(),
+    " AS is_meant, p.copy, p.copy_body,
+            p.copy IS NOT NULL AND ",
+    is_meant!("p.copy_standing"),
+    " AS copy_is_meant, ",
+    replaced!(concat!("json_group_array(json_array(w.n, ", is_told!("w.was"), "))")),
+    " AS replaced
+     FROM (SELECT r.number AS number, r.body AS body, ",
     standing!(),
-    " AS standing
-         FROM recipient AS r
-         LEFT JOIN delivery AS d ON d.campaign_id = $2 AND d.number = r.number
-         WHERE r.seal_id = $3 AND r.number > $4 AND r.copy_of IS NULL)
-     WHERE $1 = '[]' OR EXISTS (
-               SELECT 1 FROM json_each($1) AS j
-               WHERE standing = (j.value ->> 'c') || '/' || (j.value ->> 'r')
-                  OR (j.value ->> 'r' IS NULL
-                      AND substr(standing, 1, length(j.value ->> 'c') + 1) = (j.value ->> 'c') || '/'))
-     ORDER BY number
+    " AS standing,
+                  f.number AS copy, k.body AS copy_body, ",
+    copy_standing!(),
+    " AS copy_standing
+           FROM recipient AS r
+           LEFT JOIN delivery AS d ON d.campaign_id = $2 AND d.number = r.number
+           LEFT JOIN follower AS f INDEXED BY follower_by_leader
+             ON f.campaign_id = $2 AND f.leader = r.number AND f.kind = 'copy'
+           LEFT JOIN recipient AS k ON k.seal_id = $3 AND k.number = f.number
+           LEFT JOIN delivery AS e ON e.campaign_id = $2 AND e.number = f.number
+           WHERE r.seal_id = $3 AND r.number > $4 AND r.copy_of IS NULL) AS p
+     WHERE ",
+    is_meant!("p.standing"),
+    "
+        OR (p.copy IS NOT NULL AND ",
+    is_told!("p.copy_standing"),
+    ")
+        OR ",
+    replaced!(concat!("COALESCE(MAX(", is_told!("w.was"), "), 0)")),
+    "
+     ORDER BY p.number
      LIMIT $5"
 );
 
@@ -58,6 +181,43 @@ const STANDINGS: &str = concat!(
     WHERE r.copy_of IS NULL"
 );
 
+#[derive(sqlx::FromRow)]
+struct PersonColumns {
+    number: i64,
+    body: Option<Vec<u8>>,
+    is_meant: bool,
+    copy: Option<i64>,
+    copy_body: Option<Vec<u8>>,
+    copy_is_meant: bool,
+    replaced: String,
+}
+
+impl PersonColumns {
+    fn read(self) -> Result<SealedPerson, StoreError> {
+        let corrupt = |_| StoreError::Corrupt {
+            table: "amendment",
+            column: "n",
+            row: self.number.to_string(),
+        };
+        let mut replaced: Vec<(u32, u8)> = serde_json::from_str(&self.replaced).map_err(corrupt)?;
+        replaced.sort_unstable();
+        Ok(SealedPerson {
+            number: row::uint(self.number),
+            body: self.body,
+            is_meant: self.is_meant,
+            copy: self.copy.map(|number| SealedCopy {
+                number: row::uint(number),
+                body: self.copy_body,
+                is_meant: self.copy_is_meant,
+            }),
+            replaced: replaced
+                .into_iter()
+                .map(|(n, left_told)| Replaced { n, left_told: left_told == 1 })
+                .collect(),
+        })
+    }
+}
+
 #[async_trait]
 impl Audiences for SqliteStore {
     async fn sealed_people(
@@ -72,7 +232,7 @@ impl Audiences for SqliteStore {
             .iter()
             .map(|class| json!({ "c": class.class(), "r": class.reason() }))
             .collect();
-        let rows: Vec<(i64, Option<Vec<u8>>)> = sqlx::query_as(PEOPLE)
+        let rows: Vec<PersonColumns> = sqlx::query_as(PEOPLE)
             .bind(json!(classes).to_string())
             .bind(campaign)
             .bind(seal)
@@ -81,8 +241,7 @@ impl Audiences for SqliteStore {
             .fetch_all(&self.reader)
             .await
             .map_err(StoreError::on("read sealed people"))?;
-        let read = |(number, body)| SealedPerson { number: row::uint(number), body };
-        Ok(rows.into_iter().map(read).collect())
+        rows.into_iter().map(PersonColumns::read).collect()
     }
 
     async fn standings(
@@ -108,6 +267,20 @@ impl Audiences for SqliteStore {
             .collect()
     }
 
+    async fn later_campaigns(&self, campaign: i64) -> Result<Vec<LaterCampaign>, StoreError> {
+        shared::later(self, campaign).await
+    }
+
+    async fn shared_people(
+        &self,
+        one: i64,
+        other: i64,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<SharedPage, StoreError> {
+        shared::page(self, one, other, after, limit).await
+    }
+
     async fn comparison(&self, path: &Path) -> Result<Box<dyn Comparison>, StoreError> {
         Ok(Box::new(SqliteComparison::open(path).await?))
     }
@@ -117,6 +290,21 @@ impl Audiences for SqliteStore {
 mod tests {
     use super::*;
     use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn people_are_read_in_their_order_and_what_belongs_to_them_by_key() {
+        let steps = steps(PEOPLE).await;
+        let has = |part: &str| steps.iter().any(|step| step.contains(part));
+        assert!(has("SEARCH r USING PRIMARY KEY (seal_id=? AND number>?)"), "{steps:?}");
+        assert!(has("f USING INDEX follower_by_leader (campaign_id=? AND leader=?)"), "{steps:?}");
+        for table in ["d", "k", "e", "a", "o"] {
+            let by_key = format!("SEARCH {table} USING PRIMARY KEY");
+            assert!(steps.iter().any(|step| step.starts_with(&by_key)), "{table}: {steps:?}");
+        }
+        for costly in ["TEMP B-TREE", "CO-ROUTINE", "MATERIALIZE"] {
+            assert!(!has(costly), "all are read for each page: {steps:?}");
+        }
+    }
 
     #[tokio::test]
     async fn accounts_are_looked_up_by_key_and_never_walked() {

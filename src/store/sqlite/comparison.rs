@@ -18,18 +18,54 @@ const TABLES: &str = "
         label BLOB NOT NULL
     ) STRICT;";
 
-/// An account a row: its fields in each audience, absent where it is not in it. The first row of an
-/// account counts; the index gives them in its order.
-const ACCOUNTS: &str = "
-    CREATE INDEX row_by_account ON row (account, side, id);
-    CREATE VIEW account AS
-    SELECT r.account,
-           MAX(CASE r.side WHEN 0 THEN r.fields END) AS a,
-           MAX(CASE r.side WHEN 1 THEN r.fields END) AS b,
-           MIN(r.label) AS label
-    FROM row AS r
-    WHERE r.id = (SELECT MIN(f.id) FROM row AS f WHERE f.account = r.account AND f.side = r.side)
-    GROUP BY r.account;";
+/// The index that gives accounts in its order, and the first row of each on either side.
+const ACCOUNTS: &str = "CREATE INDEX row_by_account ON row (account, side, id)";
+
+/// Accounts with what `$show` says of their rows: fields in each audience, null where it is not in it. The
+/// first row of an account counts. Grouped, kept and listed in the index's order, so that a page ends where
+/// it is full.
+macro_rules! accounts {
+    ($show:literal, $($which:literal),+) => {
+        concat!(
+            "SELECT ",
+            $show,
+            " FROM row AS r
+              WHERE r.id = (SELECT MIN(f.id) FROM row AS f
+                            WHERE f.account = r.account AND f.side = r.side) ",
+            $($which),+
+        )
+    };
+}
+
+/// Fields in the first audience and in the second.
+macro_rules! page {
+    ($difference:literal) => {
+        accounts!(
+            "r.account, MIN(r.label),
+             MAX(CASE r.side WHEN 0 THEN r.fields END) AS a,
+             MAX(CASE r.side WHEN 1 THEN r.fields END) AS b",
+            "AND r.account > $1 GROUP BY r.account HAVING ",
+            $difference,
+            " ORDER BY r.account LIMIT $2"
+        )
+    };
+}
+
+const ONLY_A: &str = page!("b IS NULL");
+const ONLY_B: &str = page!("a IS NULL");
+const CHANGED: &str = page!("a <> b");
+
+const TOTALS: &str = concat!(
+    "SELECT COUNT(*) FILTER (WHERE b IS NULL), COUNT(*) FILTER (WHERE a IS NULL),
+            COUNT(*) FILTER (WHERE a <> b), COUNT(*) FILTER (WHERE a = b)
+     FROM (",
+    accounts!(
+        "MAX(CASE r.side WHEN 0 THEN r.fields END) AS a,
+         MAX(CASE r.side WHEN 1 THEN r.fields END) AS b",
+        "GROUP BY r.account"
+    ),
+    ")"
+);
 
 /// The file of a comparison.
 pub(super) struct SqliteComparison {
@@ -81,14 +117,10 @@ impl Comparison for SqliteComparison {
             .execute(&self.pool)
             .await
             .map_err(StoreError::on("sort a comparison"))?;
-        let (only_a, only_b, changed, same): (i64, i64, i64, i64) = sqlx::query_as(
-            "SELECT COUNT(*) FILTER (WHERE b IS NULL), COUNT(*) FILTER (WHERE a IS NULL),
-                    COUNT(*) FILTER (WHERE a <> b), COUNT(*) FILTER (WHERE a = b)
-             FROM account",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(StoreError::on("count a comparison"))?;
+        let (only_a, only_b, changed, same): (i64, i64, i64, i64) = sqlx::query_as(TOTALS)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::on("count a comparison"))?;
         Ok(ComparedTotals {
             only_a: row::uint(only_a),
             only_b: row::uint(only_b),
@@ -103,19 +135,11 @@ impl Comparison for SqliteComparison {
         after: [u8; 16],
         limit: u32,
     ) -> Result<Vec<([u8; 16], Vec<u8>)>, StoreError> {
-        let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(match difference {
-            Difference::OnlyA => {
-                "SELECT account, label FROM account WHERE account > $1 AND b IS NULL
-                 ORDER BY account LIMIT $2"
-            }
-            Difference::OnlyB => {
-                "SELECT account, label FROM account WHERE account > $1 AND a IS NULL
-                 ORDER BY account LIMIT $2"
-            }
-            Difference::Changed => {
-                "SELECT account, label FROM account WHERE account > $1 AND a <> b
-                 ORDER BY account LIMIT $2"
-            }
+        type Columns = (Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+        let rows: Vec<Columns> = sqlx::query_as(match difference {
+            Difference::OnlyA => ONLY_A,
+            Difference::OnlyB => ONLY_B,
+            Difference::Changed => CHANGED,
         })
         .bind(&after[..])
         .bind(i64::from(limit))
@@ -123,7 +147,7 @@ impl Comparison for SqliteComparison {
         .await
         .map_err(StoreError::on("list a comparison"))?;
         rows.into_iter()
-            .map(|(account, label)| {
+            .map(|(account, label, ..)| {
                 Ok((row::bytes(&account, "row", "account", "comparison")?, label))
             })
             .collect()
@@ -162,6 +186,19 @@ mod tests {
                 after = listed[0].0;
             }
             assert!(two.list(difference, after, 1).await.unwrap().is_empty(), "{difference:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_ends_where_it_is_full_and_sorts_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut two = SqliteComparison::open(&dir.path().join("two")).await.unwrap();
+        two.totals().await.unwrap();
+        for sql in [ONLY_A, ONLY_B, CHANGED, TOTALS] {
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let steps: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(&two.pool).await.unwrap();
+            assert!(steps.iter().all(|(.., step)| !step.contains("TEMP B-TREE")), "{steps:?}");
         }
     }
 }

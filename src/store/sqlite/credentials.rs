@@ -1,6 +1,7 @@
 //! `Credentials` on SQLite.
 
 mod accounts;
+mod holds;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -9,7 +10,6 @@ use sqlx::SqliteConnection;
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, WriteTx, row};
 use crate::domain::credential::{CredentialClass, CredentialKind};
-use crate::domain::delivery::DeliveryClass;
 use crate::store::credentials::{
     CredentialListing, Credentials, Exemption, OwnWrite, Pick, SealedAccount, Settlement,
 };
@@ -184,7 +184,7 @@ impl SqliteStore {
         let mut moved = Moved::default();
         let changed = change_classes(write.conn(), campaign, kind, settlements, now).await?;
         let mut lines = Vec::new();
-        let mut moves = Vec::new();
+        let mut moves: Vec<&Move> = Vec::new();
         for settled in settlements.iter().filter(|s| changed.contains(&row::int(s.number))) {
             let label = |class: CredentialClass| format!("{kind}/{class}");
             let from = (settled.from != CredentialClass::Pending).then(|| label(settled.from));
@@ -192,7 +192,8 @@ impl SqliteStore {
             lines.push(settled.line.clone());
             moves.extend(settled.delivery.as_ref());
         }
-        keep_held(write.conn(), campaign, &mut moves).await?;
+        let moves = holds::that_apply(write.conn(), campaign, moves).await?;
+        let moves: Vec<&Move> = moves.iter().collect();
         let Lines(held) = change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
         lines.extend(held);
@@ -200,46 +201,6 @@ impl SqliteStore {
         self.log(write, &lines).await?;
         Ok(changed.len() as u64)
     }
-}
-
-/// Takes out releases of people of whom another kind of credential is failed, or of whose group another
-/// account's is: they stay held.
-async fn keep_held(
-    conn: &mut SqliteConnection,
-    campaign: i64,
-    moves: &mut Vec<&Move>,
-) -> Result<(), StoreError> {
-    let released: Vec<u64> = moves
-        .iter()
-        .filter(|change| change.to == DeliveryClass::Queued)
-        .map(|change| change.number)
-        .collect();
-    if released.is_empty() {
-        return Ok(());
-    }
-    let failed: Vec<i64> = sqlx::query_scalar(
-        "SELECT j.value
-         FROM json_each($2) AS j
-         CROSS JOIN credential AS c ON c.campaign_id = $1 AND c.number = j.value
-         WHERE c.class = 'failed'
-         UNION
-         SELECT j.value
-         FROM json_each($2) AS j
-         CROSS JOIN follower AS own ON own.campaign_id = $1 AND own.number = j.value
-         CROSS JOIN follower AS f INDEXED BY follower_by_leader
-           ON f.campaign_id = $1 AND f.leader = own.leader
-         CROSS JOIN credential AS c ON c.campaign_id = $1 AND c.number = f.number
-         WHERE c.class = 'failed' AND f.kind <> 'copy'",
-    )
-    .bind(campaign)
-    .bind(json!(released).to_string())
-    .fetch_all(conn)
-    .await
-    .map_err(StoreError::on("find credentials that failed"))?;
-    moves.retain(|change| {
-        change.to != DeliveryClass::Queued || !failed.contains(&row::int(change.number))
-    });
-    Ok(())
 }
 
 /// Changes the guarded credential rows and returns the numbers that really changed.

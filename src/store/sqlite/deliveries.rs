@@ -9,6 +9,7 @@ use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::followers::leave;
 use super::lanes::LaneColumns;
 use super::{SqliteStore, StoreError, row, tokens};
+use crate::domain::chunk::numbers_of;
 use crate::store::deliveries::{
     Claimant, Deliveries, DueDoubt, Ended, Flush, Flushed, Lane, LaneRow, Lease, LoadedRow, Move,
     Resolution, Slowing, Suspension, Unpaired,
@@ -147,7 +148,13 @@ impl Deliveries for SqliteStore {
     }
 
     async fn load(&self, campaign: i64, lease: &Lease) -> Result<Vec<LoadedRow>, StoreError> {
-        self.load_chunk(campaign, lease).await
+        let (first, last) = numbers_of(lease.chunk);
+        self.load_range(campaign, (row::int(first), row::int(last))).await
+    }
+
+    async fn load_row(&self, campaign: i64, number: u64) -> Result<Option<LoadedRow>, StoreError> {
+        let number = row::int(number);
+        Ok(self.load_range(campaign, (number, number)).await?.pop())
     }
 
     async fn renew(&self, claimant: &Claimant) -> Result<u64, StoreError> {

@@ -215,6 +215,34 @@ async fn keep_late(
     Ok(())
 }
 
+/// An intent a row that may start; guards by key, and by leader: left to itself SQLite would walk all the
+/// followers of the campaign for each intent.
+const INSERT_INTENTS: &str =
+    "INSERT INTO intent (campaign_id, number, generation, n, dated_at, content, from_class, chunk,
+                         epoch, incarnation, worker, segment, relay)
+     SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
+            j.value ->> 'dated_at', unhex(j.value ->> 'content'), j.value ->> 'from',
+            j.value ->> 'chunk', j.value ->> 'epoch', $3, $4, j.value ->> 'segment',
+            j.value ->> 'relay'
+     FROM json_each($1) AS j
+     LEFT JOIN delivery AS d
+       ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'number' AS INTEGER)
+     WHERE COALESCE(d.class, 'queued') = j.value ->> 'from'
+       AND COALESCE(d.generation, 1) = j.value ->> 'generation'
+       AND j.value ->> 'amendments' = COALESCE((
+               SELECT MAX(a.n) FROM amendment AS a
+               WHERE a.campaign_id = $2
+                 AND a.number = CAST(j.value ->> 'number' AS INTEGER)), 0)
+       AND j.value ->> 'carried' = (
+               SELECT COUNT(*) FROM follower AS f INDEXED BY follower_by_leader
+               WHERE f.campaign_id = $2 AND f.kind = 'carried'
+                 AND f.leader = CAST(j.value ->> 'number' AS INTEGER))
+       AND NOT EXISTS (SELECT 1 FROM follower AS f
+                       WHERE f.campaign_id = $2 AND f.kind = 'carried'
+                         AND f.number = CAST(j.value ->> 'number' AS INTEGER))
+     ON CONFLICT DO NOTHING
+     RETURNING number, generation, n";
+
 /// Inserts intents with their tokens; the key is the gate against double sends, and a row that is no
 /// longer in the class and generation it was loaded in, that another carries, or that was amended since
 /// as those it carries were, starts nothing.
@@ -229,39 +257,14 @@ async fn insert_intents(
         return Ok(HashSet::new());
     }
     let rows: Vec<Value> = intents.iter().map(|intent| intent_row(intent)).collect();
-    let inserted: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "INSERT INTO intent (campaign_id, number, generation, n, dated_at, content, from_class, chunk,
-                             epoch, incarnation, worker, segment, relay)
-         SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
-                j.value ->> 'dated_at', unhex(j.value ->> 'content'), j.value ->> 'from',
-                j.value ->> 'chunk', j.value ->> 'epoch', $3, $4, j.value ->> 'segment',
-                j.value ->> 'relay'
-         FROM json_each($1) AS j
-         LEFT JOIN delivery AS d
-           ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'number' AS INTEGER)
-         WHERE COALESCE(d.class, 'queued') = j.value ->> 'from'
-           AND COALESCE(d.generation, 1) = j.value ->> 'generation'
-           AND j.value ->> 'amendments' = COALESCE((
-                   SELECT MAX(a.n) FROM amendment AS a
-                   WHERE a.campaign_id = $2
-                     AND a.number = CAST(j.value ->> 'number' AS INTEGER)), 0)
-           AND j.value ->> 'carried' = (
-                   SELECT COUNT(*) FROM follower AS f
-                   WHERE f.campaign_id = $2 AND f.kind = 'carried'
-                     AND f.leader = CAST(j.value ->> 'number' AS INTEGER))
-           AND NOT EXISTS (SELECT 1 FROM follower AS f
-                           WHERE f.campaign_id = $2 AND f.kind = 'carried'
-                             AND f.number = CAST(j.value ->> 'number' AS INTEGER))
-         ON CONFLICT DO NOTHING
-         RETURNING number, generation, n",
-    )
-    .bind(Value::Array(rows).to_string())
-    .bind(campaign)
-    .bind(row::int(claimant.incarnation))
-    .bind(&claimant.worker)
-    .fetch_all(&mut *conn)
-    .await
-    .map_err(StoreError::on("insert intents"))?;
+    let inserted: Vec<(i64, i64, i64)> = sqlx::query_as(INSERT_INTENTS)
+        .bind(Value::Array(rows).to_string())
+        .bind(campaign)
+        .bind(row::int(claimant.incarnation))
+        .bind(&claimant.worker)
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(StoreError::on("insert intents"))?;
     let started: HashSet<AttemptKey> = inserted.into_iter().map(key).collect();
     let begun = || intents.iter().copied().filter(|intent| started.contains(&intent.key));
     for intent in begun() {
@@ -286,4 +289,18 @@ fn intent_row(intent: &NewIntent) -> Value {
         "amendments": intent.amendments,
         "carried": intent.carried,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn an_intent_is_guarded_by_key_and_never_by_walking_the_campaign() {
+        let steps = steps(INSERT_INTENTS).await;
+        let by_leader = "follower_by_leader (campaign_id=? AND leader=?)";
+        assert!(steps.iter().any(|step| step.contains(by_leader)), "{steps:?}");
+        assert!(steps.iter().all(|step| !step.ends_with("(campaign_id=?)")), "{steps:?}");
+    }
 }

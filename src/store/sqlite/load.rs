@@ -1,15 +1,14 @@
-//! Reads behind `Deliveries`: chunks with their people, unpaired intents, doubts that are due.
+//! Reads behind `Deliveries`: chunks with their people, unpaired intents.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use serde_json::json;
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
 
-use super::classes::Moved;
-use super::{SqliteStore, StoreError, WriteTx, row};
-use crate::domain::chunk::numbers_of;
+use super::{SqliteStore, StoreError, row};
 use crate::domain::delivery::AttemptKey;
-use crate::store::deliveries::{DeliveryState, DueDoubt, Lane, Lease, LoadedRow, Unpaired};
+use crate::store::deliveries::{DeliveryState, Lane, LoadedRow, Unpaired};
 
 /// The columns of a delivery row, absent where there is none.
 #[derive(sqlx::FromRow)]
@@ -69,30 +68,24 @@ struct UnpairedColumns {
     state: StateColumns,
 }
 
-#[derive(sqlx::FromRow)]
-struct DoubtColumns {
-    number: i64,
-    n: i64,
-    dated_at: i64,
-    has_token: i64,
-    salt: Vec<u8>,
-    body: Option<Vec<u8>>,
-    #[sqlx(flatten)]
-    state: StateColumns,
-}
-
 /// Per recipient: generation → (largest n, Date and content of the last attempt in doubt).
 type Tries = HashMap<(i64, i64), (u32, Option<(Timestamp, [u8; 32])>)>;
 
+/// The accounts that carriers of a range stand for, with their credentials.
+const CARRIED_WORDS: &str = "SELECT f.leader, f.number, c.kind, c.class
+     FROM follower AS f INDEXED BY follower_by_leader
+     LEFT JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.number
+     WHERE f.campaign_id = $1 AND f.leader BETWEEN $2 AND $3 AND f.kind = 'carried'
+     ORDER BY f.leader, f.number";
+
 impl SqliteStore {
-    pub(super) async fn load_chunk(
+    /// The recipients with these numbers, first and last, whoever leases their chunk.
+    pub(super) async fn load_range(
         &self,
         campaign: i64,
-        lease: &Lease,
+        range: (i64, i64),
     ) -> Result<Vec<LoadedRow>, StoreError> {
         let seal = self.seal_of(campaign).await?;
-        let (first, last) = numbers_of(lease.chunk);
-        let range = (row::int(first), row::int(last));
         let people: Vec<PersonColumns> = sqlx::query_as(
             "SELECT r.number, r.salt, r.leaf, r.body, r.at_address, r.copy_of, f.leader AS carrier,
                     d.class, d.reason, d.generation, d.doubts, d.attempts, d.first_attempt_at, d.due_at
@@ -142,21 +135,40 @@ impl SqliteStore {
             .collect()
     }
 
+    /// What a statement finds of a campaign's rows from one number to another.
+    pub(super) async fn in_range<T>(
+        &self,
+        sql: &'static str,
+        campaign: i64,
+        (first, last): (i64, i64),
+        doing: &'static str,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        sqlx::query_as(sql)
+            .bind(campaign)
+            .bind(first)
+            .bind(last)
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on(doing))
+    }
+
     async fn tries(&self, campaign: i64, range: (i64, i64)) -> Result<Tries, StoreError> {
         type Columns = (i64, i64, i64, i64, Vec<u8>, Option<String>);
-        let rows: Vec<Columns> = sqlx::query_as(
-            "SELECT i.number, i.generation, i.n, i.dated_at, i.content, o.result
-             FROM intent AS i
-             LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
-             WHERE i.campaign_id = $1 AND i.number BETWEEN $2 AND $3
-             ORDER BY i.number, i.generation, i.n",
-        )
-        .bind(campaign)
-        .bind(range.0)
-        .bind(range.1)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("load a chunk's attempts"))?;
+        let rows: Vec<Columns> = self
+            .in_range(
+                "SELECT i.number, i.generation, i.n, i.dated_at, i.content, o.result
+                 FROM intent AS i
+                 LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
+                 WHERE i.campaign_id = $1 AND i.number BETWEEN $2 AND $3
+                 ORDER BY i.number, i.generation, i.n",
+                campaign,
+                range,
+                "load a chunk's attempts",
+            )
+            .await?;
         let mut tries = Tries::new();
         for (number, generation, n, dated_at, content, result) in rows {
             let entry = tries.entry((number, generation)).or_default();
@@ -175,22 +187,21 @@ impl SqliteStore {
         campaign: i64,
         range: (i64, i64),
     ) -> Result<HashMap<i64, BTreeMap<String, String>>, StoreError> {
-        let rows: Vec<(i64, String, String)> = sqlx::query_as(
-            "SELECT number, kind, class
-             FROM credential
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
-             UNION ALL
-             SELECT f.number, c.kind, c.class
-             FROM follower AS f
-             CROSS JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.leader
-             WHERE f.campaign_id = $1 AND f.number BETWEEN $2 AND $3 AND f.kind = 'copy'",
-        )
-        .bind(campaign)
-        .bind(range.0)
-        .bind(range.1)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("load a chunk's credentials"))?;
+        let rows: Vec<(i64, String, String)> = self
+            .in_range(
+                "SELECT number, kind, class
+                 FROM credential
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
+                 UNION ALL
+                 SELECT f.number, c.kind, c.class
+                 FROM follower AS f
+                 CROSS JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.leader
+                 WHERE f.campaign_id = $1 AND f.number BETWEEN $2 AND $3 AND f.kind = 'copy'",
+                campaign,
+                range,
+                "load a chunk's credentials",
+            )
+            .await?;
         let mut words: HashMap<i64, BTreeMap<String, String>> = HashMap::new();
         for (number, kind, class) in rows {
             words.entry(number).or_default().insert(kind, class);
@@ -204,19 +215,9 @@ impl SqliteStore {
         campaign: i64,
         range: (i64, i64),
     ) -> Result<HashMap<i64, Vec<BTreeMap<String, String>>>, StoreError> {
-        let rows: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
-            "SELECT f.leader, f.number, c.kind, c.class
-             FROM follower AS f
-             LEFT JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.number
-             WHERE f.campaign_id = $1 AND f.leader BETWEEN $2 AND $3 AND f.kind = 'carried'
-             ORDER BY f.leader, f.number",
-        )
-        .bind(campaign)
-        .bind(range.0)
-        .bind(range.1)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("load the accounts that are carried"))?;
+        let rows: Vec<(i64, i64, Option<String>, Option<String>)> = self
+            .in_range(CARRIED_WORDS, campaign, range, "load the accounts that are carried")
+            .await?;
         let mut words: HashMap<i64, Vec<BTreeMap<String, String>>> = HashMap::new();
         let mut last = None;
         for (leader, number, kind, class) in rows {
@@ -280,112 +281,17 @@ impl SqliteStore {
             })
             .collect()
     }
+}
 
-    pub(super) async fn load_due_doubts(
-        &self,
-        campaign: i64,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<DueDoubt>, StoreError> {
-        let seal = self.seal_of(campaign).await?;
-        let rows: Vec<DoubtColumns> = sqlx::query_as(
-            "SELECT d.number, r.salt, r.body, d.class, d.reason, d.generation, d.doubts, d.attempts,
-                    d.first_attempt_at, d.due_at, i.n, i.dated_at,
-                    EXISTS (SELECT 1 FROM reset_token AS t
-                            WHERE t.campaign_id = d.campaign_id AND t.number = d.number
-                              AND t.generation = d.generation) AS has_token
-             FROM chunk AS c
-             CROSS JOIN delivery AS d
-               ON d.campaign_id = $1 AND d.number BETWEEN c.first_number AND c.last_number
-             JOIN recipient AS r ON r.seal_id = c.seal_id AND r.number = d.number
-             JOIN intent AS i
-               ON i.campaign_id = d.campaign_id AND i.number = d.number
-              AND i.generation = d.generation
-              AND i.n = (SELECT MAX(o.n) FROM outcome AS o
-                         WHERE o.campaign_id = d.campaign_id AND o.number = d.number
-                           AND o.generation = d.generation AND o.result = 'in-doubt')
-             WHERE c.seal_id = $2 AND c.in_doubt > 0
-               AND d.class = 'in-doubt' AND d.reason = 'due' AND d.due_at <= $3
-             LIMIT $4",
-        )
-        .bind(campaign)
-        .bind(seal)
-        .bind(row::micros(now))
-        .bind(i64::from(limit))
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("find due doubts"))?;
-        rows.into_iter()
-            .map(|found| {
-                let state = found.state.read(found.number)?;
-                Ok(DueDoubt {
-                    key: AttemptKey {
-                        number: row::uint(found.number),
-                        generation: state.generation,
-                        n: row::small(found.n),
-                    },
-                    dated_at: row::instant(found.dated_at),
-                    has_token: found.has_token == 1,
-                    state,
-                    salt: row::bytes(&found.salt, "recipient", "salt", found.number)?,
-                    body: found.body.unwrap_or_default(),
-                })
-            })
-            .collect()
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::query_plan::steps;
 
-    /// When something can run next: a released chunk, a doubt, or a suspended lane.
-    pub(super) async fn earliest_due(
-        &self,
-        campaign: i64,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let seal = self.seal_of(campaign).await?;
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT MIN(due) FROM (
-                 SELECT MAX(COALESCE(c.due_at, 0), COALESCE(l.suspended_until, 0)) AS due
-                 FROM chunk AS c
-                 LEFT JOIN lane AS l
-                   ON l.campaign_id = $1 AND l.wave = c.wave AND l.provider = c.provider
-                  AND l.send_window = c.send_window
-                 WHERE c.seal_id = $2
-                   AND c.queued + c.deferred > c.carried_queued + c.carried_deferred
-                 UNION ALL
-                 SELECT d.due_at
-                 FROM chunk AS c
-                 CROSS JOIN delivery AS d
-                   ON d.campaign_id = $1 AND d.number BETWEEN c.first_number AND c.last_number
-                 WHERE c.seal_id = $2 AND c.in_doubt > 0
-                   AND d.class = 'in-doubt' AND d.reason = 'due')",
-        )
-        .bind(campaign)
-        .bind(seal)
-        .fetch_one(&self.reader)
-        .await
-        .map_err(StoreError::on("find what is due next"))?;
-        // 0 = a chunk nobody has begun: it is due whenever somebody runs
-        Ok(due.filter(|due| *due > 0).map(row::instant))
-    }
-
-    /// Makes the chunks of rows that were queued again claimable now.
-    pub(super) async fn wake(
-        &self,
-        write: &mut WriteTx,
-        seal: i64,
-        moved: &Moved,
-    ) -> Result<(), StoreError> {
-        if moved.woken.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(
-            "UPDATE chunk
-             SET due_at = NULL
-             WHERE seal_id = $1 AND number IN (SELECT value FROM json_each($2))",
-        )
-        .bind(seal)
-        .bind(json!(moved.woken).to_string())
-        .execute(write.conn())
-        .await
-        .map_err(StoreError::on("wake chunks"))?;
-        Ok(())
+    #[tokio::test]
+    async fn the_accounts_a_chunk_carries_are_found_by_their_carriers() {
+        let steps = steps(CARRIED_WORDS).await;
+        let by_leader = "follower_by_leader (campaign_id=? AND leader>? AND leader<?)";
+        assert!(steps.iter().any(|step| step.contains(by_leader)), "{steps:?}");
     }
 }

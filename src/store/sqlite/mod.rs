@@ -12,6 +12,7 @@ mod comparison;
 mod containments;
 mod credentials;
 mod deliveries;
+mod due;
 mod errands;
 mod flush;
 mod followers;
@@ -41,6 +42,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
 
+use self::waves::reasons::WaveReasons;
 use super::{LedgerMark, OnBatch, Store, StoreError, row};
 use crate::domain::clock::Clock;
 use crate::secret::digest::sha256;
@@ -54,6 +56,8 @@ pub struct SqliteStore {
     clock: Arc<dyn Clock>,
     on_batch: OnBatch,
     writer_name: String,
+    /// What the reasons of a campaign's waves came to when something last moved.
+    wave_reasons: Arc<WaveReasons>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -132,6 +136,7 @@ impl SqliteStore {
             clock,
             on_batch,
             writer_name: writer_name.to_owned(),
+            wave_reasons: Arc::default(),
         };
         store.found().await?;
         Ok(store)

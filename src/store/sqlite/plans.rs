@@ -1,10 +1,12 @@
 //! `Plans` on SQLite.
 
 use async_trait::async_trait;
+use sqlx::SqliteConnection;
 
 use super::waves::moved::arrange;
 use super::{SqliteStore, StoreError, row};
-use crate::domain::{snapshot::Snapshot, track::Track, wave::WavePlan};
+use crate::domain::track::{ContainmentPause, Track};
+use crate::domain::{snapshot::Snapshot, wave::WavePlan};
 use crate::store::plans::{ApprovalRow, Plans, SnapshotRow};
 
 type Found = (Vec<u8>, String, i64);
@@ -135,11 +137,27 @@ impl Plans for SqliteStore {
         &self,
         campaign: i64,
         approval: ApprovalRow,
+        beside: usize,
         settles: bool,
         waves: Option<WavePlan>,
         lines: Vec<String>,
     ) -> Result<(), StoreError> {
         let mut write = self.write().await?;
+        let signed: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM approval WHERE campaign_id = $1 AND kind = $2 AND snapshot = $3",
+        )
+        .bind(campaign)
+        .bind(approval.track.word())
+        .bind(&approval.snapshot[..])
+        .fetch_one(write.conn())
+        .await
+        .map_err(StoreError::on("count signatures"))?;
+        if usize::try_from(signed) != Ok(beside) {
+            return Err(StoreError::Conflict(format!(
+                "somebody else signed the {} plan in the same moment; hint: sign again, and both count",
+                approval.track
+            )));
+        }
         sqlx::query(
             "INSERT INTO approval (campaign_id, kind, snapshot, operator_id, statement, signature,
                                    signed_at)
@@ -156,29 +174,7 @@ impl Plans for SqliteStore {
         .await
         .map_err(StoreError::on("add an approval"))?;
         if settles {
-            let sql = match approval.track {
-                Track::Containment => {
-                    "UPDATE campaign SET containment_state = 'approved', containment_digest = $2
-                     WHERE id = $1 AND containment_state IN ('none', 'approved')"
-                }
-                Track::Notice => {
-                    "UPDATE campaign SET notice_state = 'approved', notice_digest = $2
-                     WHERE id = $1 AND notice_state IN ('draft', 'approved')"
-                }
-            };
-            let changed = sqlx::query(sql)
-                .bind(campaign)
-                .bind(&approval.snapshot[..])
-                .execute(write.conn())
-                .await
-                .map_err(StoreError::on("approve a track"))?
-                .rows_affected();
-            if changed != 1 {
-                return Err(StoreError::Conflict(format!(
-                    "the {} track has begun; what runs was approved before and stays as it is",
-                    approval.track
-                )));
-            }
+            approve_track(write.conn(), campaign, &approval).await?;
         }
         if let Some(plan) = waves {
             arrange(write.conn(), campaign, &plan).await?;
@@ -186,4 +182,46 @@ impl Plans for SqliteStore {
         self.log(&mut write, &lines).await?;
         self.commit(write).await
     }
+}
+
+/// The signature that completes two: the track is approved, where it has not begun or stands still.
+async fn approve_track(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    approval: &ApprovalRow,
+) -> Result<(), StoreError> {
+    let (sql, hint) = match approval.track {
+        // Approved anew after a pause: what the new statements do is looked at from the start.
+        Track::Containment => (
+            "UPDATE campaign
+             SET containment_state = 'approved', containment_digest = $2,
+                 containment_cause = NULL, containment_note = NULL,
+                 first_batch_at = CASE containment_state WHEN 'paused' THEN NULL
+                                                         ELSE first_batch_at END
+             WHERE id = $1 AND notice_state NOT IN ('cancelled', 'closed')
+               AND (containment_state IN ('none', 'approved')
+                    OR containment_state = 'paused' AND containment_digest <> $2
+                   AND containment_cause IN (SELECT value FROM json_each($3)))",
+            "a pass that has paused itself may be planned and approved anew",
+        ),
+        Track::Notice => (
+            "UPDATE campaign SET notice_state = 'approved', notice_digest = $2
+             WHERE id = $1 AND notice_state IN ('draft', 'approved')",
+            "see `forthwith campaign status`",
+        ),
+    };
+    let mut update = sqlx::query(sql).bind(campaign).bind(&approval.snapshot[..]);
+    if approval.track == Track::Containment {
+        let causes = ContainmentPause::BY_ITSELF.map(ContainmentPause::word);
+        update = update.bind(serde_json::to_string(&causes).unwrap_or_default());
+    }
+    let changed =
+        update.execute(conn).await.map_err(StoreError::on("approve a track"))?.rows_affected();
+    if changed == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "the {} track has begun; what runs was approved before and stays as it is; hint: {hint}",
+        approval.track
+    )))
 }

@@ -93,6 +93,7 @@ impl Publisher<'_> {
         lines: Vec<String>,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<(SealRow, Option<LedgerMark>), StoreError> {
+        self.refuse_sealed(conn).await?;
         self.bury_others(conn).await?;
         let seal = self.begin(conn).await?;
         let mut copied = 0;
@@ -104,6 +105,17 @@ impl Publisher<'_> {
         while self.slice_of_lookups(conn, seal, Lookup::Address).await? {}
         self.chunks(conn, seal).await?;
         self.flip(conn, seal, lines).await
+    }
+
+    /// Refuses before the first slice: what is written for a campaign whose people are sealed would stand
+    /// among the living rows.
+    async fn refuse_sealed(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        let live: Option<i64> = sqlx::query_scalar("SELECT seal_id FROM campaign WHERE id = $1")
+            .bind(self.publication.campaign)
+            .fetch_one(conn)
+            .await
+            .map_err(StoreError::on("look for a live seal"))?;
+        live.map_or(Ok(()), |_| Err(sealed_already()))
     }
 
     /// Deletes the slices of copies that will never go live, by keyset.
@@ -266,6 +278,29 @@ impl Publisher<'_> {
         Ok(true)
     }
 
+    /// Of which earlier campaigns it was made: from the flip on they may not tell its people as well.
+    async fn keep_readings(
+        &self,
+        conn: &mut SqliteConnection,
+        seal: i64,
+    ) -> Result<(), StoreError> {
+        for reading in &self.publication.readings {
+            sqlx::query(
+                "INSERT INTO seal_reading (seal_id, campaign_id, step, classes)
+                 VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(seal)
+            .bind(reading.campaign)
+            .bind(reading.step)
+            .bind(&reading.classes)
+            .execute(&mut *conn)
+            .await
+            .map_err(StoreError::on("keep what a seal was made of"))?;
+        }
+        Ok(())
+    }
+
     /// One row decides: before it nobody sees the seal, after it everybody does.
     async fn flip(
         &self,
@@ -283,7 +318,7 @@ impl Publisher<'_> {
                 .map_err(StoreError::on("flip the seal"))?
                 .rows_affected();
         if flipped != 1 {
-            return Err(StoreError::Conflict("this campaign's people are sealed already".into()));
+            return Err(sealed_already());
         }
         sqlx::query("UPDATE seal SET state = 'live', sealed_at = $2 WHERE id = $1")
             .bind(seal)
@@ -291,6 +326,7 @@ impl Publisher<'_> {
             .execute(&mut *tx)
             .await
             .map_err(StoreError::on("flip the seal"))?;
+        self.keep_readings(&mut tx, seal).await?;
         let mark = super::append_batch(
             &mut tx,
             &self.store.writer_name,
@@ -306,6 +342,10 @@ impl Publisher<'_> {
         tx.commit().await.map_err(StoreError::on("commit the flip"))?;
         Ok((found.read()?, mark))
     }
+}
+
+fn sealed_already() -> StoreError {
+    StoreError::Conflict("this campaign's people are sealed already".into())
 }
 
 async fn begin_immediate(
@@ -324,3 +364,6 @@ async fn execute(
     let done = sqlx::query(sql).bind(bind).execute(conn).await.map_err(StoreError::on(what))?;
     Ok(done.rows_affected())
 }
+
+#[cfg(test)]
+mod tests;

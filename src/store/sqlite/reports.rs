@@ -10,7 +10,7 @@ use crate::domain::delivery::{AttemptKey, AttemptResult};
 use crate::domain::reply::ReplyClass;
 use crate::domain::totals::{CopyTotals, DeliveryTotals};
 use crate::store::deliveries::LaneRow;
-use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing, Reports};
+use crate::store::reports::{AttemptListing, DeliveryFilter, DeliveryListing, Reached, Reports};
 
 /// The counters of some chunks, summed.
 #[derive(sqlx::FromRow)]
@@ -63,6 +63,7 @@ struct ListingColumns {
     salt: Vec<u8>,
     body: Option<Vec<u8>>,
     in_flight: i64,
+    reached: i64,
     changed_at: Option<i64>,
     at_address: i64,
     carrier: Option<i64>,
@@ -98,6 +99,11 @@ impl ListingColumns {
             body: self.body,
             state: self.state.read(self.number)?,
             is_in_flight: self.in_flight == 1,
+            reached: match self.reached {
+                0 => Reached::No,
+                1 => Reached::Perhaps,
+                _ => Reached::Yes,
+            },
             at_address: row::uint(self.at_address),
             carrier: self.carrier.map(row::uint),
             copy_of: self.copy_of.map(row::uint),
@@ -208,7 +214,16 @@ impl Reports for SqliteStore {
                     EXISTS (SELECT 1 FROM intent AS i
                             LEFT JOIN outcome AS o USING (campaign_id, number, generation, n)
                             WHERE i.campaign_id = $1 AND i.number = r.number
-                              AND o.number IS NULL) AS in_flight
+                              AND o.number IS NULL) AS in_flight,
+                    COALESCE((SELECT MAX(CASE o.result WHEN 'accepted' THEN 2 ELSE 1 END)
+                              FROM outcome AS o
+                              LEFT JOIN resolution AS s
+                                ON s.campaign_id = o.campaign_id AND s.number = o.number
+                               AND s.generation = o.generation AND s.n = o.n
+                               AND s.result = 'not-sent'
+                              WHERE o.campaign_id = $1 AND o.number = r.number
+                                AND o.result IN ('accepted', 'in-doubt') AND s.number IS NULL),
+                             0) AS reached
              FROM recipient AS r
              LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
              LEFT JOIN follower AS f

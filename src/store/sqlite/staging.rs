@@ -20,7 +20,7 @@ use crate::store::seals::{
 /// Rows a statement: SQLite takes 32,766 binds and a row has eleven.
 const ROWS_A_STATEMENT: usize = 1_000;
 /// The shape of a staging file; one of another version is emptied, and loaded anew.
-const SHAPE: i64 = 2;
+const SHAPE: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS row (
@@ -125,7 +125,9 @@ impl SqliteStaging {
                  DROP TABLE IF EXISTS chunk;
                  DROP TABLE IF EXISTS duplicate;
                  DROP TABLE IF EXISTS source;
-                 PRAGMA user_version = 2;",
+                 DROP TABLE IF EXISTS follower;
+                 DROP TABLE IF EXISTS place;
+                 PRAGMA user_version = 3;",
             )
             .await?;
         }
@@ -334,8 +336,8 @@ impl Staging for SqliteStaging {
         groups::births(&self.pool).await
     }
 
-    async fn unnamed(&mut self, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
-        groups::unnamed(&self.pool, limit).await
+    async fn unnamed(&mut self, after: u64, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
+        groups::unnamed(&self.pool, after, limit).await
     }
 
     async fn name(&mut self, named: Vec<(u64, String)>) -> Result<(), StoreError> {

@@ -120,17 +120,16 @@ impl SqliteStore {
         range: (i64, i64),
     ) -> Result<HashMap<(i64, i64), StoredToken>, StoreError> {
         type Columns = (i64, i64, Vec<u8>, Option<Vec<u8>>);
-        let rows: Vec<Columns> = sqlx::query_as(
-            "SELECT number, generation, salt, digest
-             FROM reset_token
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3",
-        )
-        .bind(campaign)
-        .bind(range.0)
-        .bind(range.1)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("load a chunk's tokens"))?;
+        let rows: Vec<Columns> = self
+            .in_range(
+                "SELECT number, generation, salt, digest
+                 FROM reset_token
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3",
+                campaign,
+                range,
+                "load a chunk's tokens",
+            )
+            .await?;
         rows.into_iter()
             .map(|(number, generation, salt, digest)| {
                 let token = StoredToken {

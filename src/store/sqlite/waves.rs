@@ -1,6 +1,7 @@
 //! `Waves` on SQLite.
 
 pub(super) mod moved;
+pub(super) mod reasons;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,8 @@ type WaveColumns = (i64, String, i64, Option<i64>, Option<i64>, Option<i64>);
 struct SumColumns {
     wave: i64,
     is_copy: i64,
+    carried_queued: i64,
+    carried_deferred: i64,
     #[sqlx(flatten)]
     totals: TotalColumns,
 }
@@ -103,7 +106,9 @@ impl Waves for SqliteStore {
                     SUM(deferred) AS deferred, SUM(in_doubt) AS in_doubt, SUM(held) AS held,
                     SUM(fallback) AS fallback, SUM(told) AS told, SUM(withdrawn) AS withdrawn,
                     SUM(waived) AS waived, SUM(in_flight_queued) AS in_flight_queued,
-                    SUM(in_flight_deferred) AS in_flight_deferred
+                    SUM(in_flight_deferred) AS in_flight_deferred,
+                    SUM(carried_queued) AS carried_queued,
+                    SUM(carried_deferred) AS carried_deferred
              FROM chunk
              WHERE seal_id = $1
              GROUP BY wave, is_copy",
@@ -112,25 +117,14 @@ impl Waves for SqliteStore {
         .fetch_all(&mut *tx)
         .await
         .map_err(StoreError::on("sum the chunks by wave"))?;
-        let reasons: Vec<(i64, i64, String, i64)> = sqlx::query_as(
-            "SELECT c.wave, c.is_copy, j.key, SUM(j.value)
-             FROM chunk AS c, json_each(c.reasons) AS j
-             WHERE c.seal_id = $1
-             GROUP BY 1, 2, 3",
-        )
-        .bind(seal)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(StoreError::on("sum the reasons by wave"))?;
+        let by_place = self.wave_reasons.read(&mut tx, seal).await?;
         tx.commit().await.map_err(StoreError::on("end a report"))?;
-        let mut by_place: BTreeMap<(i64, i64), BTreeMap<String, u64>> = BTreeMap::new();
-        for (wave, is_copy, reason, count) in reasons {
-            by_place.entry((wave, is_copy)).or_default().insert(reason, row::uint(count));
-        }
         let mut waves: BTreeMap<u32, WaveSums> = BTreeMap::new();
-        for SumColumns { wave, is_copy, totals } in sums {
-            let reasons = by_place.remove(&(wave, is_copy)).unwrap_or_default();
+        for SumColumns { wave, is_copy, carried_queued, carried_deferred, totals } in sums {
+            let reasons = by_place.get(&(wave, is_copy)).cloned().unwrap_or_default();
             let sums = waves.entry(row::small(wave)).or_default();
+            sums.carried_queued += row::uint(carried_queued);
+            sums.carried_deferred += row::uint(carried_deferred);
             let place = if is_copy == 1 { &mut sums.copies } else { &mut sums.people };
             *place = totals.read(reasons);
         }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use forthwith::domain::amendment::{Change, Channel};
 use forthwith::engine::amend::Request;
-use forthwith::engine::progress::Silent;
-use tokio_util::sync::CancellationToken;
 
 use super::{mails_to, ready, sums_hold};
 use crate::harness::amending::{EVIDENCE, REASON};
+use crate::harness::running::{begun, finished};
 use crate::harness::{ANN, BOB, CAMPAIGN, House, Plan, campaign_file, person};
 
 const PEOPLE: u32 = 400;
@@ -46,14 +45,7 @@ struct Done {
 async fn a_chunk_that_is_open_starts_nothing_that_was_amended() {
     let house = slow().await;
     let addresses = addresses(&house).await;
-    let running = house.engine.clone();
-    let run =
-        tokio::spawn(
-            async move { running.run(CAMPAIGN, &Silent, &CancellationToken::new()).await },
-        );
-    while house.taken().len() < 10 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (run, _soft) = begun(&house, 10).await;
     let mut both = Vec::new();
     for who in [ANN, BOB] {
         both.push(house.engine.signer(person(who)).await.unwrap());
@@ -72,8 +64,7 @@ async fn a_chunk_that_is_open_starts_nothing_that_was_amended() {
         }
     }
     assert!(!run.is_finished(), "the worker is at work throughout");
-    let report = tokio::time::timeout(Duration::from_mins(1), run).await.unwrap().unwrap();
-    assert!(report.unwrap().is_finished);
+    assert!(finished(run).await.is_finished);
     check(&house, &addresses, &done).await;
 }
 
@@ -119,14 +110,7 @@ async fn addresses(house: &House) -> BTreeMap<u64, String> {
 async fn who_is_held_and_released_again_while_their_chunk_is_open_is_told_once() {
     let house = slow().await;
     let addresses = addresses(&house).await;
-    let running = house.engine.clone();
-    let run =
-        tokio::spawn(
-            async move { running.run(CAMPAIGN, &Silent, &CancellationToken::new()).await },
-        );
-    while house.taken().len() < 10 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (run, _soft) = begun(&house, 10).await;
     let last: Vec<u64> = addresses.keys().rev().take(60).copied().collect();
     let held = house.amend(&last, Change::Hold).await;
     assert!(held.done.len() > 50, "{held:?}");
@@ -134,8 +118,7 @@ async fn who_is_held_and_released_again_while_their_chunk_is_open_is_told_once()
     tokio::time::sleep(Duration::from_millis(500)).await;
     let released = house.amend(&numbers, Change::Release).await;
     assert_eq!(released.left, Vec::new());
-    let report = tokio::time::timeout(Duration::from_mins(1), run).await.unwrap().unwrap();
-    assert!(report.unwrap().is_finished);
+    assert!(finished(run).await.is_finished);
     for number in numbers {
         assert_eq!(mails_to(&house, &addresses[&number]), 1, "{number}");
     }

@@ -1,8 +1,11 @@
 //! MariaDB's tables outside transactions, which a rollback leaves as they are.
 
 use forthwith::directory::{Controls, DirectoryError};
+use forthwith::domain::track::Track;
+use forthwith::engine::progress::Silent;
+use forthwith::store::credentials::Pick;
 
-use super::{directory, open};
+use super::{directory, house, open};
 use crate::harness::database::{Database, Kind};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,4 +91,39 @@ async fn a_trigger_that_nobody_shows_us_is_seen_by_the_rollbacks_own_warning() {
         .await
         .unwrap_err();
     assert!(matches!(error, DirectoryError::NotRolledBack), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_was_not_taken_back_pauses_the_pass() {
+    let database = Database::start(Kind::MariaDb, None).await;
+    let house = house(&database).await;
+    let named = "name = \"shop\"\ncontrol_accounts = [\"K1\"]\n";
+    house.edit("campaigns/thaw.toml", "name = \"shop\"\n", named);
+    house.seal().await;
+    let mut admin = database.admin().await;
+    admin
+        .execute(
+            "INSERT INTO customer (id, password_hash) \
+             SELECT 'K1', password_hash FROM customer WHERE id = 'C0000001'; \
+             INSERT INTO session (customer_id) VALUES ('K1')",
+        )
+        .await;
+    house.approve(Track::Containment).await;
+    // after the approval: it ends everybody's sessions, and notes it where no rollback reaches
+    admin.execute("CREATE TABLE audit (what TEXT) ENGINE = MyISAM").await;
+    admin
+        .execute(
+            "CREATE TRIGGER noted AFTER UPDATE ON customer FOR EACH ROW \
+             BEGIN INSERT INTO audit VALUES (new.id); DELETE FROM session; END",
+        )
+        .await;
+    let refused = house.secure(Pick::Pending, &Silent).await.unwrap_err().to_string();
+    assert!(refused.contains("has paused itself"), "{refused}");
+    assert!(refused.contains("the rollback left rows changed"), "{refused}");
+    let status = house.status().await;
+    assert_eq!((status.containment, status.containment_cause), ("paused", Some("statement")));
+    let left = database.number("SELECT count(*) FROM audit").await;
+    let refused = house.secure(Pick::Pending, &Silent).await.unwrap_err().to_string();
+    assert!(refused.contains("is paused (statement: the rollback left"), "{refused}");
+    assert_eq!(database.number("SELECT count(*) FROM audit").await, left, "nothing more was tried");
 }

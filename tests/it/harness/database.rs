@@ -10,7 +10,7 @@ use forthwith::source::SqlSettings;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, ValueRef as _};
+use sqlx::{AssertSqlSafe, ColumnIndex, ConnectOptions as _, Row, ValueRef as _};
 use tempfile::TempDir;
 
 use super::House;
@@ -313,20 +313,18 @@ impl Admin {
                     (0..row.len()).map(text).collect()
                 })
                 .collect(),
-            Self::MariaDb(conn) => sql
-                .fetch_all(conn)
-                .await
-                .unwrap()
-                .iter()
-                .map(|row| (0..row.len()).map(|at| row.try_get_unchecked(at).unwrap()).collect())
-                .collect(),
-            Self::Sqlite(conn) => sql
-                .fetch_all(conn)
-                .await
-                .unwrap()
-                .iter()
-                .map(|row| (0..row.len()).map(|at| row.try_get_unchecked(at).unwrap()).collect())
-                .collect(),
+            Self::MariaDb(conn) => plain(&sql.fetch_all(conn).await.unwrap()),
+            Self::Sqlite(conn) => plain(&sql.fetch_all(conn).await.unwrap()),
         }
     }
+}
+
+/// Rows whose driver gives any value as text.
+fn plain<R: Row>(rows: &[R]) -> Vec<Texts>
+where
+    usize: ColumnIndex<R>,
+    for<'r> Option<String>: sqlx::Decode<'r, R::Database>,
+{
+    let text = |row: &R, at| row.try_get_unchecked(at).unwrap();
+    rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect()
 }

@@ -11,6 +11,7 @@ pub mod guests;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;
+pub mod running;
 pub mod snapshot;
 pub mod stage;
 pub mod table;
@@ -117,6 +118,26 @@ schedule = ["1s"]
 max_age = "1h"
 jitter = 0.0
 "#
+    )
+}
+
+/// A campaign file whose passwords are those of a view, so that a trigger decides what an update does.
+pub fn over_view(campaign: &str) -> String {
+    campaign
+        .replace("JOIN customer AS c", "JOIN login AS c")
+        .replace("UPDATE customer SET", "UPDATE login SET")
+        .replace("customer.id =", "login.id =")
+        .replace("customer.password_hash =", "login.password_hash =")
+}
+
+/// SQL of that view, and of the customers it updates.
+pub fn view_that_updates(whom: &str) -> String {
+    format!(
+        "DROP VIEW IF EXISTS login;
+         CREATE VIEW login AS SELECT id, password_hash FROM customer;
+         CREATE TRIGGER take INSTEAD OF UPDATE ON login BEGIN
+             UPDATE customer SET password_hash = NEW.password_hash WHERE {whom};
+         END;"
     )
 }
 
@@ -328,6 +349,7 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
         high_water: keeper,
         test_addresses: Arc::new([]),
         shipped_templates: &[],
+        last_notice: Arc::default(),
     }
 }
 

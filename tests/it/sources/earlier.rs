@@ -35,6 +35,11 @@ async fn first(count: u32, faults: Vec<&'static str>) -> House {
     house
 }
 
+/// Why the first campaign is not resumed.
+async fn resume_refused(house: &House) -> String {
+    house.engine.resume(CAMPAIGN, Track::Notice, "test").await.unwrap_err().to_string()
+}
+
 /// Mails taken, by recipient.
 fn told(house: &House) -> BTreeMap<String, u32> {
     let mut told = BTreeMap::new();
@@ -95,12 +100,16 @@ async fn a_second_wave_of_the_affected_less_the_told_tells_nobody_twice() {
     let line = house.ledger_lines().await.pop().unwrap();
     assert!(line.contains("\"excluded-minus\":7000") && !line.contains("thaw"), "{line}");
 
+    // the first does not go on to those whom the second took over
+    let refused = resume_refused(&house).await;
+    assert!(refused.contains("still to tell 3000 people who are also in `second`"), "{refused}");
     house.approve_notice(SECOND).await;
     let report = house.engine.run(SECOND, &Silent, &CancellationToken::new()).await.unwrap();
     assert!(report.is_finished && report.totals.told == 3_000, "{report:?}");
     let told = told(&house);
     assert_eq!(told.len(), 10_000);
     assert!(told.values().all(|mails| *mails == 1), "somebody was told twice");
+    assert!(resume_refused(&house).await.contains("has told 3000 of them"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -103,3 +103,36 @@ async fn a_wrong_encoding_is_named_with_the_right_one() {
     told.rejects("UTF-16 of an odd number of bytes", &rejects);
     told.same();
 }
+
+/// Plain rows that fill several reads of the file, then one with a letter beyond ASCII.
+fn late(letter: &[u8]) -> Vec<u8> {
+    let mut file = b"id,email,name\n".to_vec();
+    for id in 0..10_000 {
+        file.extend_from_slice(format!("{id},p{id}@x.org,Ada\n").as_bytes());
+    }
+    [&file[..], b"late,late@x.org,Zo", letter, b"\n"].concat()
+}
+
+/// Reads a file of the encoding named to its end.
+async fn to_its_end(bytes: &[u8], encoding: Encoding) -> Result<usize, String> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("people.csv"), bytes).unwrap();
+    let mut source = CsvSource::open(&of(encoding), dir.path()).unwrap();
+    let mut rows = 0;
+    loop {
+        match source.next_batch(1_000, &mut |_| {}).await {
+            Ok(batch) if batch.is_empty() => return Ok(rows),
+            Ok(batch) => rows += batch.len(),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn letters_that_are_utf_8_after_all_are_seen_wherever_in_the_file_they_stand() {
+    let refused = to_its_end(&late("ë".as_bytes()), Encoding::Windows1252).await.unwrap_err();
+    assert!(refused.contains("its letters beyond ASCII are UTF-8; hint: "), "{refused}");
+    assert_eq!(to_its_end(&late(b"\xEB"), Encoding::Windows1252).await, Ok(10_001));
+    assert_eq!(to_its_end(&late(b"e"), Encoding::Windows1252).await, Ok(10_001));
+    assert_eq!(to_its_end(&late("ë".as_bytes()), Encoding::Utf8).await, Ok(10_001));
+}

@@ -197,6 +197,51 @@ async fn customers_hear_of_it_after_the_staff() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsed_staff_campaign_opens_no_live_gate() {
+    let house =
+        Launch { tail: "[staff]\ncampaign = \"staff\"\n", ..Launch::default() }.sealed().await;
+    let engine = &house.engine;
+    let staff_file = file("", "").replace("affected.csv", "staff.csv");
+    let path = engine.workspace.campaign_file("staff").0;
+    let plan = async || engine.plan(CAMPAIGN, Track::Notice, true).await.map_err(|e| e.to_string());
+    write(&path, &staff_file.replace("\"rehearsal\"", "\"live\""));
+    let refused = plan().await.unwrap_err();
+    assert!(refused.contains("`thaw` is rehearsal, and the staff campaign `staff`"), "{refused}");
+    assert!(refused.contains("is live") && refused.contains("hint:"), "{refused}");
+
+    write(&path, &staff_file);
+    write(&house.path("staff.csv"), &rows(&[("own.example", 5)]));
+    house.approve(Track::Notice).await;
+    engine.seal("staff", &Silent).await.unwrap();
+    approve(&house, "staff").await;
+    // what was approved speaks of no passwords, whatever the file says by now, or whether it is there
+    write(&path, &staff_file.replace("mode = \"none\"\n", ""));
+    plan().await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    plan().await.unwrap();
+    engine.run("staff", &Silent, &CancellationToken::new()).await.unwrap();
+    house.tamper("UPDATE campaign SET environment = 'live' WHERE name = 'staff'").await;
+    let report = house.run().await.unwrap();
+    assert!(report.is_at_gate && report.totals.told == 0, "{report:?}");
+    house.tamper("UPDATE campaign SET environment = 'rehearsal' WHERE name = 'staff'").await;
+    assert!(house.run().await.unwrap().is_finished);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_staff_campaign_without_its_file_must_have_been_approved() {
+    let house =
+        Launch { tail: "[staff]\ncampaign = \"staff\"\n", ..Launch::default() }.sealed().await;
+    let path = house.engine.workspace.campaign_file("staff").0;
+    let speaks = file("", "").replace("affected.csv", "staff.csv").replace("mode = \"none\"\n", "");
+    write(&path, &speaks);
+    write(&house.path("staff.csv"), &rows(&[("own.example", 5)]));
+    house.engine.seal("staff", &Silent).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let refused = house.engine.plan(CAMPAIGN, Track::Notice, true).await.unwrap_err().to_string();
+    assert!(refused.contains("there is no `campaigns/staff.toml`"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_a_gate_or_between_waves_repeats_nobody_and_goes_on() {
     let house = Launch { tail: OPERATOR, ..Launch::default() }.ready().await;
     write_settings(&house);

@@ -123,12 +123,12 @@ async fn bad_templates_of_a_second_language_are_refused_at_plan_with_their_line(
         assert!(found.starts_with(&format!("error: {TXT}:")), "{found}");
     }
     told.error("a block that is not closed", refusal(&house, TXT, "{{/each}}", "").await);
-    let found = refusal(&house, CREDENTIAL, "{{#if renewed}}", "{{#if expired}}").await;
+    let found = refusal(&house, CREDENTIAL, "{{~#if renewed}}", "{{~#if expired}}").await;
     told.error("no block for a class of credential", found);
     // tested, and yet silent for whoever is not written to directly
-    let silent = "{{#if renewed}}\n{{#if @root.person.direct}}x{{/if}}{{/if}}{{#if false_}}";
+    let silent = "{{~#if renewed}}\n{{#if @root.person.direct}}x{{/if}}{{/if}}{{#if false_}}";
     let silent = silent.replace("{{#if false_}}", "{{#if expired}}");
-    let found = refusal(&house, CREDENTIAL, "{{#if renewed}}", &silent).await;
+    let found = refusal(&house, CREDENTIAL, "{{~#if renewed}}", &silent).await;
     told.error("a block that is empty for some", found);
     told.same();
 }
@@ -195,14 +195,14 @@ async fn merge_fields_are_told_to_the_person_alone_in_their_language() {
     assert!(guardian.text.starts_with("To the parent or guardian of Cy,"), "{}", guardian.text);
 }
 
-struct Mail {
-    text: String,
-    language: String,
-    name: Option<String>,
+pub(super) struct Mail {
+    pub(super) text: String,
+    pub(super) language: String,
+    pub(super) name: Option<String>,
 }
 
 /// By address.
-fn mails(house: &House) -> BTreeMap<String, Mail> {
+pub(super) fn mails(house: &House) -> BTreeMap<String, Mail> {
     let mails = house.mails();
     mails
         .iter()

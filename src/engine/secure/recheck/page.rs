@@ -6,16 +6,47 @@ use crate::directory::{Current, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::engine::EngineError;
 use crate::store::credentials::{SealedAccount, Settlement};
+use crate::store::deliveries::{DeliveryState, Move};
 use crate::store::rechecks::RecheckCounts;
 
-use super::super::batch::Batch;
+use super::super::batch::{Batch, Tally};
 use super::super::pass::Stop;
 
 /// What a page needs.
 pub(super) struct Page<'a> {
     pub batch: Batch<'a>,
-    /// The size of the first batch that is mended.
+    /// So many are mended before more than that are mended at once.
     pub smallest: usize,
+}
+
+/// What the first mends of a kind have shown: a wrong statement is to show on `smallest` accounts,
+/// however few of them each page has.
+#[derive(Default)]
+pub(super) struct Trial {
+    tally: Tally,
+    is_over: bool,
+}
+
+impl Trial {
+    /// How many may be mended at once.
+    fn room(&self, smallest: usize) -> usize {
+        if self.is_over {
+            return usize::MAX;
+        }
+        let touched = usize::try_from(self.tally.touched).unwrap_or(usize::MAX);
+        smallest.saturating_sub(touched).max(1)
+    }
+
+    /// Adds what a batch came to; whether most of them together are not proved.
+    fn has_failed(&mut self, tally: &Tally, smallest: usize) -> bool {
+        if self.is_over {
+            return false;
+        }
+        self.tally.touched += tally.touched;
+        self.tally.unproved += tally.unproved;
+        self.is_over = self.tally.touched >= smallest as u64;
+        tally.halted || self.is_over && self.tally.unproved * 2 > self.tally.touched
+    }
 }
 
 /// What a page came to.
@@ -36,11 +67,11 @@ enum Fate {
 }
 
 impl Page<'_> {
-    /// Settles these accounts. `is_first` until something was mended: then a wrong statement would show.
+    /// Settles these accounts; `trial` is the kind's.
     pub(super) async fn run(
         &self,
         accounts: Vec<SealedAccount>,
-        is_first: &mut bool,
+        trial: &mut Trial,
     ) -> Result<Found, EngineError> {
         let (reader, settling) = (&self.batch.reader, &self.batch.settling);
         let mut known = Vec::with_capacity(accounts.len());
@@ -56,6 +87,7 @@ impl Page<'_> {
         }
         let mut counts = RecheckCounts { checked: known.len() as u64, ..RecheckCounts::default() };
         let (mut settlements, mut came_back): (Vec<Settlement>, Vec<u64>) = Default::default();
+        let mut holds = Vec::new();
         for (account, reference, person) in &known {
             let values = read.get(reference).map(Vec::as_slice).unwrap_or_default();
             let fate = self.fate(account, values);
@@ -72,6 +104,11 @@ impl Page<'_> {
                     counts.regressed += 1;
                     counts.sessions += u64::from(only_sessions);
                     came_back.push(account.number);
+                    if account.class == CredentialClass::Regressed {
+                        // Their attempt was on its way when it was found, and they are to be told again.
+                        let to = CredentialClass::Regressed;
+                        holds.extend(settling.hold_or_release(account, person, to));
+                    }
                     CredentialClass::Regressed
                 }
             };
@@ -79,8 +116,26 @@ impl Page<'_> {
         }
         let store = &settling.engine.store;
         store.settle(reader.people.campaign, reader.kind, settlements).await?;
-        let stopped = self.mend(&came_back, &mut counts, is_first).await?;
+        self.hold(holds).await?;
+        let stopped = self.mend(&came_back, &mut counts, trial).await?;
         Ok(Found { counts, stopped })
+    }
+
+    /// Holds the few whose class says already that their secret came back.
+    async fn hold(&self, mut holds: Vec<Move>) -> Result<(), EngineError> {
+        if holds.is_empty() {
+            return Ok(());
+        }
+        let campaign = self.batch.reader.people.campaign;
+        let store = &self.batch.settling.engine.store;
+        for change in &mut holds {
+            if let Some(found) = store.delivery(campaign, change.number).await? {
+                let class = change.to.clone();
+                change.state = DeliveryState { class, due_at: None, ..found.state };
+            }
+        }
+        store.apply_to_idle(campaign, holds).await?;
+        Ok(())
     }
 
     /// Expires again whatever came back, a small batch first.
@@ -88,24 +143,22 @@ impl Page<'_> {
         &self,
         numbers: &[u64],
         counts: &mut RecheckCounts,
-        is_first: &mut bool,
+        trial: &mut Trial,
     ) -> Result<Option<Stop>, EngineError> {
         let (reader, store) = (&self.batch.reader, &self.batch.settling.engine.store);
         let mut rest = numbers;
         while !rest.is_empty() {
-            let size = if *is_first { self.smallest } else { rest.len() };
-            let (part, others) = rest.split_at(size.min(rest.len()));
+            let (part, others) = rest.split_at(trial.room(self.smallest).min(rest.len()));
             rest = others;
             let mut open = store.accounts_of(reader.people.campaign, reader.kind, part).await?;
             open.retain(|account| account.class == CredentialClass::Regressed);
             // A few that can't be mended prove nothing about a statement; a whole batch does.
-            let proves = *is_first && open.len() >= self.smallest;
+            let proves = !trial.is_over && open.len() >= self.smallest;
             let tally = self.batch.run(open, proves).await?;
             counts.mended += tally.settled;
-            if tally.halted {
-                return Ok(Some(Stop::unproved(reader.kind, &tally)));
+            if trial.has_failed(&tally, self.smallest) {
+                return Ok(Some(Stop::unproved(reader.kind, &trial.tally)));
             }
-            *is_first = false;
         }
         Ok(None)
     }
@@ -114,10 +167,11 @@ impl Page<'_> {
         // Who set a new value is let be, unless the stolen one is back.
         let is_renewed =
             matches!(account.class, CredentialClass::Reset | CredentialClass::ResetElsewhere);
+        let reader = &self.batch.reader;
         let (mut ours, mut elsewhere) = (false, false);
         for current in values {
             let Some(value) = &current.value else { continue };
-            let mark = self.batch.reader.mark(value.expose());
+            let mark = reader.mark(value.expose());
             if account.planned.contains(&mark) {
                 ours = true;
             } else if account.seen.contains(&mark) {
@@ -126,6 +180,10 @@ impl Page<'_> {
                 let since = account.changed_at;
                 let has_evidence =
                     current.changed_at.zip(since).is_some_and(|(changed, since)| changed > since);
+                // One of several values, spared by the pass beside those that were exposed.
+                if !has_evidence && reader.kind.has_several() && reader.is_respected(current) {
+                    continue;
+                }
                 if !has_evidence {
                     return Fate::Regressed(false);
                 }

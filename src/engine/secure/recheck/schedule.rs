@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::track::{ContainmentState, NoticeState};
@@ -19,6 +20,23 @@ const WHILE_RUNNING: SignedDuration = SignedDuration::from_hours(1);
 
 /// How often a running campaign looks whether that is due.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Re-checks in the background of a run; they end by themselves once this is dropped.
+pub(in crate::engine) struct Rechecks {
+    ending: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Rechecks {
+    /// Begins no page any more and waits for the one at hand: whom it holds it mends and lets go, or they
+    /// stay held for a reason.
+    pub(in crate::engine) async fn end(self) {
+        drop(self.ending);
+        if let Err(error) = self.task.await {
+            tracing::warn!(%error, "the hourly re-check ended: {error}");
+        }
+    }
+}
 
 impl Engine {
     /// The last re-check, and whether another is overdue.
@@ -74,30 +92,45 @@ impl Engine {
         Ok(())
     }
 
-    /// Re-checks now if that is due, and then hourly in the background until the guard is dropped. A
-    /// directory that can't be reached now is said and tried again; anything else stops the run.
+    /// Re-checks now if that is due, and then hourly in the background until what it gives back is
+    /// dropped. A directory that can't be reached now, and another re-check, are said and it is tried
+    /// again; anything else stops the run, unless `gave_up`: then nothing of the directory silences
+    /// anybody.
     pub(in crate::engine) async fn keep_rechecking(
         &self,
         name: &str,
+        gave_up: bool,
         progress: &dyn Progress,
         stop: &CancellationToken,
-    ) -> Result<DropGuard, EngineError> {
+    ) -> Result<Rechecks, EngineError> {
         match self.recheck_if_due(name, progress, stop).await {
             Ok(()) => {}
-            Err(EngineError::Directory(error)) => {
+            Err(error) if silences_nobody(&error, gave_up) => {
                 progress.note(&format!("warning: no re-check now: {error}"));
             }
             Err(error) => return Err(error),
         }
         let (engine, name, ending) = (self.clone(), name.to_owned(), stop.child_token());
         let ended = ending.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             while ended.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-                if let Err(error) = engine.recheck_if_due(&name, &Silent, &ended).await {
-                    tracing::warn!(campaign = name, %error, "the hourly re-check did not end well");
+                match engine.recheck_if_due(&name, &Silent, &ended).await {
+                    Ok(()) | Err(EngineError::Rechecking { .. }) => {}
+                    Err(error) => {
+                        tracing::warn!(campaign = name, %error, "the hourly re-check did not end well");
+                    }
                 }
             }
         });
-        Ok(ending.drop_guard())
+        Ok(Rechecks { ending: ending.drop_guard(), task })
+    }
+}
+
+/// Whether people are told all the same, though no re-check could be made.
+fn silences_nobody(error: &EngineError, gave_up: bool) -> bool {
+    match error {
+        EngineError::Directory(_) | EngineError::Rechecking { .. } => true,
+        EngineError::Refused(_) => gave_up,
+        _ => false,
     }
 }

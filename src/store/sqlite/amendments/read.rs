@@ -59,6 +59,14 @@ impl AmendedRows {
     }
 }
 
+/// The further addresses of `$1` (a JSON array of numbers). Left to itself SQLite would walk all the
+/// followers of the campaign for each person.
+const COPIES: &str = "SELECT f.leader, f.number
+     FROM json_each($1) AS j
+     CROSS JOIN follower AS f INDEXED BY follower_by_leader
+       ON f.campaign_id = $2 AND f.leader = CAST(j.value AS INTEGER)
+     WHERE f.kind = 'copy'";
+
 /// Signatures by (number, n).
 type Signatures = HashMap<(i64, i64), Vec<(i64, [u8; 64])>>;
 
@@ -119,7 +127,7 @@ impl SqliteStore {
                               AND t.generation = COALESCE(d.generation, 1)) AS has_token,
                     EXISTS (SELECT 1 FROM credential AS k
                             WHERE k.campaign_id = $1 AND k.number = r.number
-                              AND k.class = 'failed') AS is_unsecured,
+                              AND k.class IN ('failed', 'regressed')) AS is_unsecured,
                     (SELECT MAX(o.n) FROM outcome AS o
                      WHERE o.campaign_id = $1 AND o.number = r.number
                        AND o.generation = COALESCE(d.generation, 1)
@@ -158,18 +166,12 @@ impl SqliteStore {
         campaign: i64,
         numbers: &str,
     ) -> Result<HashMap<i64, Vec<u64>>, StoreError> {
-        let rows: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT f.leader, f.number
-             FROM json_each($2) AS j
-             CROSS JOIN follower AS f
-               ON f.campaign_id = $1 AND f.leader = CAST(j.value AS INTEGER)
-             WHERE f.kind = 'copy'",
-        )
-        .bind(campaign)
-        .bind(numbers)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("find further addresses"))?;
+        let rows: Vec<(i64, i64)> = sqlx::query_as(COPIES)
+            .bind(numbers)
+            .bind(campaign)
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("find further addresses"))?;
         let mut copies: HashMap<i64, Vec<u64>> = HashMap::new();
         for (person, copy) in rows {
             copies.entry(person).or_default().push(row::uint(copy));
@@ -224,18 +226,17 @@ impl SqliteStore {
         first: u64,
         last: u64,
     ) -> Result<Vec<AmendmentRow>, StoreError> {
-        let rows: Vec<AmendmentColumns> = sqlx::query_as(
-            "SELECT number, n, kind, was, became, body, amended_at
-             FROM amendment
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
-             ORDER BY number, n",
-        )
-        .bind(campaign)
-        .bind(row::int(first))
-        .bind(row::int(last))
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("read amendments"))?;
+        let rows: Vec<AmendmentColumns> = self
+            .in_range(
+                "SELECT number, n, kind, was, became, body, amended_at
+                 FROM amendment
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
+                 ORDER BY number, n",
+                campaign,
+                (row::int(first), row::int(last)),
+                "read amendments",
+            )
+            .await?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -270,18 +271,17 @@ impl SqliteStore {
         first: u64,
         last: u64,
     ) -> Result<Signatures, StoreError> {
-        let signatures: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT number, n, operator_id, signature
-             FROM amendment_signature
-             WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
-             ORDER BY number, n, operator_id",
-        )
-        .bind(campaign)
-        .bind(row::int(first))
-        .bind(row::int(last))
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("read signatures of amendments"))?;
+        let signatures: Vec<(i64, i64, i64, Vec<u8>)> = self
+            .in_range(
+                "SELECT number, n, operator_id, signature
+                 FROM amendment_signature
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
+                 ORDER BY number, n, operator_id",
+                campaign,
+                (row::int(first), row::int(last)),
+                "read signatures of amendments",
+            )
+            .await?;
         by_amendment(signatures)
     }
 
@@ -384,4 +384,17 @@ fn by_amendment(rows: Vec<(i64, i64, i64, Vec<u8>)>) -> Result<Signatures, Store
         signatures.entry((number, n)).or_default().push((operator, signature));
     }
     Ok(signatures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn further_addresses_are_found_by_their_person() {
+        let steps = steps(&format!("{COPIES} AND $3 = $3")).await;
+        let by_leader = "follower_by_leader (campaign_id=? AND leader=?)";
+        assert!(steps.iter().any(|step| step.contains(by_leader)), "{steps:?}");
+    }
 }

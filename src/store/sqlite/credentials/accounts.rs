@@ -19,60 +19,51 @@ struct AccountColumns {
     delivery_reason: Option<String>,
 }
 
-const PENDING: &str =
-    "SELECT r.number, r.salt, r.body, c.class, c.changed_at, d.class AS delivery_class,
-            d.reason AS delivery_reason
-     FROM recipient AS r
-     LEFT JOIN credential AS c
-       ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
-     LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-     WHERE r.seal_id = $2 AND r.number > $4 AND r.copy_of IS NULL AND c.class IS NULL
-     ORDER BY r.number
-     LIMIT $5";
+/// [`AccountColumns`] of recipients `r`: where they come from, how the credential is joined, and which.
+macro_rules! accounts {
+    ($from:literal, $join:literal, $($picked:literal),+) => {
+        concat!(
+            "SELECT r.number, r.salt, r.body, c.class, c.changed_at, d.class AS delivery_class,
+                    d.reason AS delivery_reason
+             FROM ",
+            $from,
+            "\n",
+            $join,
+            " credential AS c ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
+             LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
+             WHERE ",
+            $($picked),+
+        )
+    };
+}
 
-const FAILED: &str =
-    "SELECT r.number, r.salt, r.body, c.class, c.changed_at, d.class AS delivery_class,
-            d.reason AS delivery_reason
-     FROM recipient AS r
-     JOIN credential AS c
-       ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
-     LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-     WHERE r.seal_id = $2 AND r.number > $4 AND c.class = 'failed'
-     ORDER BY r.number
-     LIMIT $5";
+/// The next of them after a number.
+macro_rules! page {
+    ($join:literal, $picked:literal) => {
+        accounts!(
+            "recipient AS r",
+            $join,
+            "r.seal_id = $2 AND r.number > $4 AND ",
+            $picked,
+            " ORDER BY r.number LIMIT $5"
+        )
+    };
+}
+
+const PENDING: &str = page!("LEFT JOIN", "r.copy_of IS NULL AND c.class IS NULL");
+
+const FAILED: &str = page!("JOIN", "c.class IN ('failed', 'regressed')");
 
 const EXPIRED: &str =
-    "SELECT r.number, r.salt, r.body, c.class, c.changed_at, d.class AS delivery_class,
-            d.reason AS delivery_reason
-     FROM recipient AS r
-     JOIN credential AS c
-       ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
-     LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-     WHERE r.seal_id = $2 AND r.number > $4 AND c.class IN ('expired', 'regressed', 'reset', 'reset-elsewhere')
-     ORDER BY r.number
-     LIMIT $5";
+    page!("JOIN", "c.class IN ('expired', 'regressed', 'reset', 'reset-elsewhere')");
 
-const EVERYBODY: &str =
-    "SELECT r.number, r.salt, r.body, c.class, c.changed_at, d.class AS delivery_class,
-            d.reason AS delivery_reason
-     FROM recipient AS r
-     LEFT JOIN credential AS c
-       ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
-     LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-     WHERE r.seal_id = $2 AND r.number > $4 AND r.copy_of IS NULL
-     ORDER BY r.number
-     LIMIT $5";
+const EVERYBODY: &str = page!("LEFT JOIN", "r.copy_of IS NULL");
 
-const AMONG: &str =
-    "SELECT r.number, r.salt, r.body, c.class, c.changed_at, d.class AS delivery_class,
-            d.reason AS delivery_reason
-     FROM json_each($4) AS j
-     JOIN recipient AS r ON r.seal_id = $2 AND r.number = j.value
-     LEFT JOIN credential AS c
-       ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
-     LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
-     WHERE r.copy_of IS NULL
-     ORDER BY r.number";
+const AMONG: &str = accounts!(
+    "json_each($4) AS j JOIN recipient AS r ON r.seal_id = $2 AND r.number = j.value",
+    "LEFT JOIN",
+    "r.copy_of IS NULL ORDER BY r.number"
+);
 
 /// Our own writes of one account.
 #[derive(Default)]

@@ -149,18 +149,25 @@ pub(super) async fn form(pool: &SqlitePool, limits: SharedLimits) -> Result<(), 
     Ok(())
 }
 
-pub(super) async fn unnamed(pool: &SqlitePool, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
-    let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
-        "SELECT r.number, r.salt, r.body
-         FROM follower AS f
-         CROSS JOIN row AS r ON r.number = f.number
-         WHERE f.person IS NULL
-         LIMIT $1",
-    )
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await
-    .map_err(StoreError::on("list the rows of groups"))?;
+/// From a number on: those that have their names would be read past again for each page.
+const UNNAMED: &str = "SELECT r.number, r.salt, r.body
+     FROM follower AS f
+     CROSS JOIN row AS r ON r.number = f.number
+     WHERE f.person IS NULL AND f.number > $1
+     ORDER BY f.number
+     LIMIT $2";
+
+pub(super) async fn unnamed(
+    pool: &SqlitePool,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Unnamed>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(UNNAMED)
+        .bind(row::int(after))
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await
+        .map_err(StoreError::on("list the rows of groups"))?;
     rows.into_iter()
         .map(|(number, salt, body)| {
             let salt = row::bytes(&salt, "row", "salt", number)?;
@@ -225,4 +232,37 @@ pub(super) async fn births(pool: &SqlitePool) -> Result<BTreeMap<String, u64>, S
         }
     }
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rows_of_groups_are_listed_from_a_number_on_and_those_named_are_not_walked_again() {
+        let pool = SqlitePool::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql(crate::store::sqlite::staging::TABLES).execute(&pool).await.unwrap();
+        let filled = "WITH n (number) AS (VALUES (1001), (1002), (1003), (1005))
+            INSERT INTO row (number, line, salt, leaf, body, row_digest, account, address_reason,
+                             name_refused)
+            SELECT number, number, zeroblob(16), zeroblob(32), x'01', x'02', x'03', 'ok', 0 FROM n;
+            INSERT INTO follower (number, leader, kind) SELECT number, 1001, 'carried' FROM row;
+            UPDATE follower SET person = 'ann' WHERE number = 1002;";
+        sqlx::raw_sql(filled).execute(&pool).await.unwrap();
+        let numbers = async |after, limit| -> Vec<u64> {
+            let page = unnamed(&pool, after, limit).await.unwrap();
+            page.into_iter().map(|one| one.number).collect()
+        };
+        assert_eq!(numbers(0, 2).await, [1001, 1003]);
+        assert_eq!(numbers(1003, 2).await, [1005]);
+        let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {UNNAMED}"));
+        let steps: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(plan).bind(0).bind(1).fetch_all(&pool).await.unwrap();
+        let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
+        let expected = ["f", "r"].map(|table| format!("SEARCH {table} USING INTEGER PRIMARY KEY"));
+        assert_eq!(steps.len(), 2, "{steps:?}");
+        for (step, expected) in steps.iter().zip(expected) {
+            assert!(step.starts_with(&expected), "{steps:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::Printer;
+use super::problem::Look;
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::domain::problem::ProblemList;
@@ -101,52 +102,66 @@ pub(super) fn report(result: Result<(), CliError>, printer: &Printer) -> ExitCod
         }
         Err(error) => error,
     };
-    match error.problems() {
-        Some(list) => {
-            printer.say(&super::problem::shown(list, printer.talk_look()));
-            printer.say(&words(&CliError::refused(match list.len() {
-                1 => "1 problem in your files; hint: mend it, `forthwith config check` reads them all".into(),
-                more => format!("{more} problems in your files; hint: mend them, `forthwith config check` reads them all"),
-            })));
-        }
-        None => printer.say(&words(&error)),
-    }
+    printer.say(&told(&error, printer.talk_look()));
     ExitCode::from(if error.is_yours() { 1 } else { 2 })
 }
 
-/// The error, its causes as far as they add anything, and its hint on a line of its own.
+/// All that a person reads of an error; its last line is the hint, where there is one.
+pub fn told(error: &CliError, look: Look) -> String {
+    let Some(list) = error.problems() else { return words(error) };
+    let all = CliError::refused(match list.len() {
+        1 => {
+            "1 problem in your files; hint: mend it, `forthwith config check` reads them all".into()
+        }
+        more => format!(
+            "{more} problems in your files; hint: mend them, `forthwith config check` reads them all"
+        ),
+    });
+    format!("{}\n{}", super::problem::shown(list, look), words(&all))
+}
+
+/// The error, its causes as far as they add anything, and its hint on a line of its own: that of a cause
+/// where the error itself has none.
 fn words(error: &CliError) -> String {
-    let mut told = error.to_string();
+    let whole = error.to_string();
+    let (told, mut hint) = parted(&whole);
     let mut causes = Vec::new();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         let text = cause.to_string();
-        if !told.contains(&text) && !causes.contains(&text) {
-            causes.push(text);
+        if !whole.contains(&text) {
+            let (cause, its) = parted(&text);
+            hint = hint.or(its);
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
         }
         next = cause.source();
     }
-    // Several problems, each on its line, keep each its own hint beside it.
-    let hint = (!told.contains('\n')).then(|| told.find("; hint: ")).flatten().map(|at| {
-        let hint = told[at + 2..].to_owned();
-        told.truncate(at);
-        hint
-    });
     let mut text = format!("error: {told}");
     for cause in causes {
         text.push_str("\n  because: ");
         text.push_str(&cause);
     }
     if let Some(hint) = hint {
-        text.push('\n');
+        text.push_str("\nhint: ");
         text.push_str(&hint);
     }
     text
 }
 
+/// A text without its hint, and the hint.
+fn parted(text: &str) -> (String, Option<String>) {
+    match text.split_once("; hint: ") {
+        Some((told, hint)) => (told.to_owned(), Some(hint.to_owned())),
+        None => (text.to_owned(), None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::SourceError;
 
     #[test]
     fn a_hint_stands_on_its_own_line_and_a_cause_is_told_once() {
@@ -157,6 +172,16 @@ mod tests {
             source: io::Error::new(io::ErrorKind::NotFound, "not there"),
         };
         assert_eq!(words(&file), "error: `p`: not there\nhint: check the path and who may read it");
+        let stopped = EngineError::Source(SourceError::Read {
+            origin: "csv p".into(),
+            line: 7,
+            source: io::Error::other("no route"),
+        });
+        assert_eq!(
+            words(&CliError::Engine(stopped)),
+            "error: csv p: reading stopped at line 7\n  because: no route\nhint: run the same command \
+             again once the file can be read to its end"
+        );
         let runtime = CliError::Runtime(io::Error::other("no threads"));
         assert_eq!(words(&runtime), "error: cannot start: no threads");
     }

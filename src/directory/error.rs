@@ -254,7 +254,9 @@ impl DirectoryError {
                 Some("run `forthwith directory check`; it changes nothing")
             }
             Self::Answer { fault, .. } => Some(fault.hint()),
-            Self::TooManyRows { .. } => Some("join on a unique account column"),
+            Self::TooManyRows { .. } => {
+                Some("let its WHERE name the accounts in `:rows` alone, by a column that is unique")
+            }
             Self::TooManySessions { .. } => {
                 Some("let its WHERE name the accounts in `:rows` and live sessions only")
             }
@@ -268,12 +270,14 @@ impl DirectoryError {
             Self::Marker { .. } => {
                 Some("one row, whose database_id is text; see `forthwith status`")
             }
+            Self::BatchSize { .. } => Some("leave it out for 500"),
+            Self::NegativeLapse => Some("write how long a session lives at most, as in \"24h\""),
+            Self::Open { .. } => Some("is it a SQLite file, and may forthwith read and write it?"),
+            Self::ColumnMissing { .. } => {
+                Some("name the column so with AS; docs/directories.md has examples")
+            }
             Self::Database(_)
-            | Self::BatchSize { .. }
-            | Self::NegativeLapse
-            | Self::Open { .. }
             | Self::Bind(_)
-            | Self::ColumnMissing { .. }
             | Self::BatchTooLarge { .. }
             | Self::NoValue { .. }
             | Self::NamedTwice { .. }

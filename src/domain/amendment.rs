@@ -150,20 +150,22 @@ pub enum Misfit {
     )]
     ToldOtherwise,
     /// Withdrawn and waived are final.
-    #[error("that is final; hint: to tell them after all, seal them in a campaign of their own")]
+    #[error("that is final; hint: a further campaign tells whom this one does not")]
     Final,
     /// Somebody has to act for them already.
-    #[error("nothing starts for them as it is; hint: `forthwith delivery show` says why")]
+    #[error(
+        "nothing starts for them as it is; hint: `forthwith delivery show` tells what they wait for"
+    )]
     HeldAlready,
     /// Doubt is settled before anything is held.
-    #[error("nobody knows what became of the notice; hint: first `forthwith delivery resolve`")]
+    #[error("what became of the notice is settled first; hint: `forthwith delivery resolve`")]
     InDoubt,
     /// Release is for the held.
     #[error("only who is held can be released; hint: `forthwith delivery list --class held`")]
     NotHeld,
     /// Their credential still works for the thief.
     #[error(
-        "their credential could not be expired; hint: `forthwith secure run --retry-failed`, or `waive`"
+        "their credential could not be expired; hint: `forthwith secure run --retry-failed`, or waive"
     )]
     Unsecured,
 }

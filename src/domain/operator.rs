@@ -37,7 +37,7 @@ pub struct Signed<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApprovalRefusal {
     /// Fewer than two people signed.
-    #[error("{track} has {have} of 2 signatures; another operator has to approve it")]
+    #[error("{track} has {have} of 2 signatures; hint: let another operator approve it")]
     TooFew {
         /// The track in question.
         track: Track,
@@ -45,7 +45,9 @@ pub enum ApprovalRefusal {
         have: usize,
     },
     /// The same operator signed already.
-    #[error("`{name}` has signed this already; the second signature has to be somebody else's")]
+    #[error(
+        "`{name}` has signed this already; hint: the second signature has to be somebody else's"
+    )]
     SameOperator {
         /// Who.
         name: String,
@@ -64,7 +66,10 @@ pub enum ApprovalRefusal {
         may_from: Timestamp,
     },
     /// One of the two vouched for the other alone.
-    #[error("`{name}` was added by `{adder}` alone, so these two cannot approve together")]
+    #[error(
+        "`{name}` was added by `{adder}` alone, so these two cannot approve together; hint: let another \
+         operator sign"
+    )]
     AddedByTheOther {
         /// Who was added.
         name: String,
@@ -72,7 +77,7 @@ pub enum ApprovalRefusal {
         adder: String,
     },
     /// Revoked before signing.
-    #[error("`{name}` was revoked at {at}")]
+    #[error("`{name}` was revoked at {at}; hint: let another operator sign")]
     Revoked {
         /// Who.
         name: String,

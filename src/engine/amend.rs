@@ -241,7 +241,9 @@ impl Engine {
         for number in open.clone() {
             let plan = match found.get(&number) {
                 Some(person) => self.plan_amendment(act, person).await,
-                None => Err(EngineError::refused("there is no such recipient")),
+                None => Err(EngineError::refused(
+                    "there is no such recipient; hint: `forthwith delivery list`",
+                )),
             };
             match plan {
                 Ok(plan) => planned.push(plan),

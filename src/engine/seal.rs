@@ -64,10 +64,11 @@ impl Engine {
             // what a crash right behind the flip left
             remove_staging(&path)?;
             return Err(EngineError::refused(format!(
-                "campaign `{name}` was sealed at {} with {} people; hint: people are frozen, so a \
-                 further audience is a further campaign",
+                "campaign `{name}` was sealed at {} with {} people, and they are frozen; hint: a further \
+                 audience is a further campaign, `forthwith campaign new NAME --incident {}`",
                 live.sealed_at.map(|at| at.to_string()).unwrap_or_default(),
-                live.totals.sealed
+                live.totals.sealed,
+                file.incident
             )));
         }
         let mut staging = self.store.staging(&path).await?;
@@ -272,8 +273,8 @@ impl Engine {
         if totals.sealed == 0 {
             return Err(EngineError::refused(format!(
                 "no row of the audience names an account: {} rows read, {} rejected; \
-                 hint: see `rejects/` and `columns.account`",
-                totals.rows, totals.rejected
+                 hint: see `rejects/{}.csv` and `columns.account`",
+                totals.rows, totals.rejected, people.name
             )));
         }
         if !totals.balances() {

@@ -47,7 +47,9 @@ pub enum RenderError {
         template: String,
     },
     /// Bytes that are no UTF-8.
-    #[error("{template} is not UTF-8; hint: save it as UTF-8")]
+    #[error(
+        "{template} is not UTF-8: {source}; hint: `iconv -f WINDOWS-1252 -t UTF-8`, where an older Windows program wrote it"
+    )]
     Encoding {
         /// The file's name.
         template: String,
@@ -64,9 +66,6 @@ pub enum RenderError {
         place: Place,
         /// The parser's words.
         message: String,
-        /// The parser's error, with the lines quoted.
-        #[source]
-        source: Box<handlebars::TemplateError>,
     },
     /// `{{word …}}` or `{{#word …}}` that is none of ours.
     #[error(
@@ -90,7 +89,7 @@ pub enum RenderError {
     },
     /// A partial that includes itself, directly or through others.
     #[error(
-        "{place}: partial `{partial}` includes itself; hint: take it out of here, or out of what it includes"
+        "{place}: partial `{partial}` includes itself; hint: take the {{{{> …}}}} out that leads back to it"
     )]
     EndlessPartial {
         /// Where.
@@ -130,7 +129,7 @@ pub enum RenderError {
     },
     /// A list no sample fills, so that nothing inside the block could be checked.
     #[error(
-        "{place}: `{path}` is no list, or one that is always empty; hint: #each goes over lists, such as incident.exposed"
+        "{place}: `{path}` is no list, or one that is always empty; hint: {{{{#if}}}} is for what is no list"
     )]
     NoList {
         /// Where.
@@ -140,7 +139,7 @@ pub enum RenderError {
     },
     /// Handlebars that could say one thing at plan and another when sent.
     #[error(
-        "{place}: {what} is not supported in notices; hint: use #if, #unless, #each, {{{{> a partial}}}} and the notice's own words"
+        "{place}: {what} is not supported in notices; hint: write it with fields, {{{{#if}}}}, {{{{#each}}}} and {{{{> partial}}}}"
     )]
     Unsupported {
         /// Where.
@@ -149,13 +148,11 @@ pub enum RenderError {
         what: &'static str,
     },
     /// A helper that can't work with what it was given.
-    #[error("{place}: `{helper}` {message}")]
+    #[error("{place}: {message}")]
     BadArgument {
         /// Where.
         place: Place,
-        /// The helper.
-        helper: String,
-        /// What it expects.
+        /// The sample, the helper, what it expects, and a hint.
         message: String,
     },
     /// The template speaks of credentials but would be silent, or wrong, for one class.
@@ -192,7 +189,7 @@ pub enum RenderError {
     },
     /// A person whose language the notice was not prepared in.
     #[error(
-        "the notice `{notice}` is not written in `{locale}`; hint: it needs templates/mail/{notice}/{locale}/ and [locale.{locale}] in the incident's file"
+        "the notice `{notice}` is not written in `{locale}`; hint: write templates/mail/{notice}/{locale}/"
     )]
     UnknownLocale {
         /// The notice.
@@ -202,7 +199,8 @@ pub enum RenderError {
     },
     /// A person with exposed credentials and a template that never mentions them.
     #[error(
-        "the notice `{notice}` says nothing of credentials, and this person's were exposed; hint: {{{{#each credentials}}}} in both bodies, or mode = \"none\""
+        "the notice `{notice}` says nothing of credentials, and this person's were exposed; hint: \
+         {{{{> mail/partials/<locale>/credential}}}}, as the shipped `account-breach` does"
     )]
     CredentialsUntold {
         /// The notice.
@@ -224,7 +222,7 @@ pub enum RenderError {
     },
     /// A subject without a visible character.
     #[error(
-        "{template} gives an empty subject for the variant `{variant}`; hint: words for everybody, outside of conditions"
+        "{template} gives an empty subject for the variant `{variant}`; hint: give it words outside of any {{{{#if}}}}"
     )]
     EmptySubject {
         /// The file's name.

@@ -172,6 +172,7 @@ impl Lint<'_> {
         if !call.hash.is_empty() {
             return Err(self.unsupported(at, "a named parameter"));
         }
+        let first = call.params.first().and_then(Parameter::as_name).unwrap_or("…");
         for view in &scope.views {
             let mut values = Vec::with_capacity(call.params.len());
             for param in &call.params {
@@ -186,10 +187,9 @@ impl Lint<'_> {
             if !view.live {
                 continue;
             }
-            word(self.language, &values).map_err(|message| RenderError::BadArgument {
+            word(self.language, &values).map_err(|expected| RenderError::BadArgument {
                 place: self.place(at),
-                helper: name.to_owned(),
-                message: placed(&message, view.variant),
+                message: bad_argument(view.variant, name, first, &expected),
             })?;
         }
         Ok(())
@@ -374,12 +374,12 @@ impl Lint<'_> {
     }
 }
 
-/// What a helper says, with the sample it said it of and what to do.
-fn placed(message: &str, variant: &str) -> String {
-    let (what, hint) = message
-        .split_once("; hint: ")
-        .unwrap_or((message, "give it that, inside {{#if a field}} where it may be empty"));
-    format!("{what} (variant `{variant}`); hint: {hint}")
+/// What is wrong with a helper's parameters in one sample; `first` is the first of them.
+fn bad_argument(variant: &str, helper: &str, first: &str, expected: &str) -> String {
+    let example = words::example(helper);
+    let usual = format!("as in {example}; inside {{{{#if {first}}}}} where that can be missing");
+    let (expected, hint) = expected.split_once("; hint: ").unwrap_or((expected, &usual));
+    format!("for the variant `{variant}`, `{helper}` {expected}; hint: {hint}")
 }
 
 /// The file of `{{> name}}`.

@@ -38,7 +38,6 @@ pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Template, RenderError> {
         RenderError::Syntax {
             place: Place { template: name.to_owned(), line, column },
             message: source.reason().to_string(),
-            source: Box::new(source),
         }
     })
 }

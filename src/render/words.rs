@@ -33,6 +33,18 @@ pub(super) fn find(name: &str) -> Option<Word> {
     WORDS.iter().find(|(known, _)| *known == name).map(|(_, word)| *word)
 }
 
+/// How a word is written where it works.
+pub(super) fn example(name: &str) -> &'static str {
+    match name {
+        "date" => "{{date incident.discovered_at}}",
+        "list" => "{{list incident.exposed}}",
+        "number" => "{{number person.fields.total}} with a field of type number",
+        "count" => "{{count person.accounts}}",
+        "plural" => "{{plural person.accounts \"# account\" \"# accounts\"}}",
+        _ => "{{length reset.token_for}}",
+    }
+}
+
 /// Makes every word known to a registry, in one language.
 pub(super) fn register(registry: &mut Handlebars<'_>, language: Language) {
     for (name, word) in WORDS {

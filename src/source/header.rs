@@ -31,7 +31,9 @@ pub(super) fn delimiter(
     let set = match set.map(|set| u8::try_from(set).ok().filter(|set| usable(*set))) {
         Some(None) => {
             return Err(wrong(
-                "must be one ASCII character other than a quote or a line break".into(),
+                "must be one ASCII character other than a quote or a line break; hint: `,`, `;`, \
+                 `\\t` or `|`"
+                    .into(),
             ));
         }
         Some(set) => set,

@@ -216,7 +216,7 @@ fn find(origin: &str, header: &[String], key: &str, column: &str) -> Result<usiz
 fn hint(header: &[String], column: &str) -> String {
     match header.iter().find(|name| name.eq_ignore_ascii_case(column.trim())) {
         Some(name) => format!("there is `{name}`, and names are compared letter by letter"),
-        None => "the header is compared letter by letter".into(),
+        None => "the file's first line names its columns, and is compared letter by letter".into(),
     }
 }
 

@@ -129,7 +129,10 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The file cannot be read on.
-    #[error("{origin}: reading stopped at line {line}")]
+    #[error(
+        "{origin}: reading stopped at line {line}; hint: run the same command again once the file can \
+         be read to its end"
+    )]
     Read {
         /// The source.
         origin: String,
@@ -241,7 +244,7 @@ pub enum SourceError {
         source: sqlx::Error,
     },
     /// The database refuses the query.
-    #[error("{origin}: the database refuses `query`")]
+    #[error("{origin}: the database refuses `query`; hint: try it in the database's own shell")]
     Query {
         /// The source.
         origin: String,
@@ -250,7 +253,10 @@ pub enum SourceError {
         source: sqlx::Error,
     },
     /// The database stopped in the middle of the query.
-    #[error("{origin}: the query stopped after row {rows}")]
+    #[error(
+        "{origin}: the query stopped after row {rows}; hint: nobody is sealed before the last row, so \
+         run the same command again once that is mended"
+    )]
     Rows {
         /// The source.
         origin: String,
@@ -271,7 +277,7 @@ pub enum SourceError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The task that reads the query died.
-    #[error("{origin}: the reader died after row {rows}")]
+    #[error("{origin}: the reader died after row {rows}; hint: run the same command again")]
     Reader {
         /// The source.
         origin: String,

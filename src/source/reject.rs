@@ -46,7 +46,7 @@ pub enum RejectReason {
     #[error("opens a quote that is not closed; the next line was read as a row of its own")]
     UnclosedQuote,
     /// Text follows a closing quote on the same line.
-    #[error("text follows a closing quote; a quote in a value must be doubled")]
+    #[error("text follows a closing quote")]
     TextAfterQuote,
     /// A line that is no JSON.
     #[error("no valid JSON")]
@@ -98,6 +98,35 @@ impl RejectReason {
             Self::Date => "date",
         }
     }
+
+    /// What a person can do about such a row.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Account(AccountError::Empty) => {
+                "nobody can be told or secured without an account; find it, or tell this person by hand"
+            }
+            Self::Account(_) => "write the account as the directory does",
+            Self::FieldCount { .. } => {
+                "quote a value that holds the delimiter, and write each value, if only as nothing"
+            }
+            Self::NotUtf8 => "`encoding` under [audience.csv] says how the file is written",
+            Self::NulByte => "write the file again without NUL bytes, or say its `encoding`",
+            Self::FieldTooLong { .. } | Self::RowTooLong { .. } => {
+                "a quote that is never closed makes such rows; else leave the long column out"
+            }
+            Self::UnclosedQuote => "close the quote, and write one that belongs to the value twice",
+            Self::TextAfterQuote => "write a quote that belongs to the value twice",
+            Self::Json | Self::NoObject => "write one JSON object a line, as `jq -c .` does",
+            Self::DuplicateKey => {
+                "leave one of the two, since readers differ in which they believe"
+            }
+            Self::NoValue => "name the value inside it under `columns`, as in `contact.email`",
+            Self::TooDeep => "write the person's own values near the top",
+            Self::Addressee => "write one of these words, or nothing for the person themselves",
+            Self::Instant => "write the zone, or leave the value out",
+            Self::Date => "write the day so, or leave the value out",
+        }
+    }
 }
 
 /// A row that is not sealed, with everything needed to mend it.
@@ -140,7 +169,10 @@ pub enum RejectError {
         source: io::Error,
     },
     /// The row cannot be written.
-    #[error("{}: the rejected row of line {line} cannot be written", path.display())]
+    #[error(
+        "{}: the rejected row of line {line} cannot be written; hint: is the disk full? then seal again",
+        path.display()
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -151,7 +183,10 @@ pub enum RejectError {
         source: ::csv::Error,
     },
     /// The rows written do not reach the disk.
-    #[error("{}: the rejected rows do not reach the disk", path.display())]
+    #[error(
+        "{}: the rejected rows do not reach the disk; hint: is it full? then seal again",
+        path.display()
+    )]
     Finish {
         /// The file.
         path: PathBuf,
@@ -204,7 +239,8 @@ impl RejectFile {
             }
         };
         let line = reject.line.to_string();
-        let reason = format!("{}: {}", reject.reason.word(), reject.reason);
+        let Reject { reason, .. } = reject;
+        let reason = format!("{}: {reason}; hint: {}", reason.word(), reason.hint());
         let column = reject.column.as_deref().unwrap_or_default();
         writer
             .write_record([line.as_bytes(), column.as_bytes(), reason.as_bytes(), &reject.raw])
@@ -281,7 +317,10 @@ mod tests {
         let mut read = ::csv::Reader::from_path(&path).unwrap();
         let kept: Vec<_> = read.byte_records().map(Result::unwrap).collect();
         assert_eq!((&kept[0][0], &kept[0][1]), (&b"7"[..], &b"email"[..]));
-        assert_eq!(&kept[0][2], b"not-utf8: not UTF-8");
+        assert_eq!(
+            &kept[0][2],
+            b"not-utf8: not UTF-8; hint: `encoding` under [audience.csv] says how the file is written"
+        );
         assert_eq!((&kept[0][3], &kept[1][3]), (rows[0], rows[1]));
     }
 

@@ -10,11 +10,13 @@ mod whom;
 
 use forthwith::domain::amendment::{Change, Channel};
 use forthwith::domain::track::Track;
+use forthwith::engine::EngineError;
 use forthwith::store::reports::DeliveryFilter;
 
 use crate::end_to_end::files_under;
 use crate::harness::amending::{EVIDENCE, REASON};
 use crate::harness::running::{begun, finished, until};
+use crate::harness::snapshot::Told;
 use crate::harness::tampering::{hours, query, standing_clock};
 use crate::harness::{ANN, BOB, CAMPAIGN, House, Plan, campaign_file, link, person};
 
@@ -152,39 +154,41 @@ async fn what_does_not_fit_is_refused_and_says_why() {
     let house = ready(Plan::default()).await;
     house.amended("C0000001", Change::Hold).await;
     house.amended("C0000002", Change::Withdraw).await;
-    for (account, change, why) in [
-        ("C0000001", Change::Hold, "is held (operator): nothing starts for them as it is"),
-        ("C0000002", Change::Release, "is withdrawn: that is final"),
-        ("C0000002", to("bo@new.example"), "is withdrawn: that is final"),
-        ("C0000003", Change::Release, "is queued: only who is held can be released"),
-        ("C0000010", Change::Hold, "is fallback (address:invalid): nothing starts"),
-        (
-            "C0000005",
-            to("ED@post.example"),
-            "E***@p***.example is the address the notice goes to now; hint:",
-        ),
+    let mut told = Told::of("amendment-that-does-not-fit");
+    for (input, account, change) in [
+        ("a hold of the held", "C0000001", Change::Hold),
+        ("a release of the withdrawn", "C0000002", Change::Release),
+        ("an address for the withdrawn", "C0000002", to("bo@new.example")),
+        ("a release of the queued", "C0000003", Change::Release),
+        ("a hold of who gets no mail", "C0000010", Change::Hold),
+        ("the address it goes to anyway", "C0000005", to("ED@post.example")),
     ] {
-        let said = house.not_amended(account, change).await;
-        assert!(said.contains(why), "{account}: {said}");
+        told.error(input, EngineError::refused(house.not_amended(account, change).await));
     }
     house.run().await.unwrap();
     let said = house.not_amended("C0000003", Change::Withdraw).await;
-    assert!(said.contains("is told (accepted): what was said cannot be taken back"), "{said}");
+    told.error("a withdrawal of the told", EngineError::refused(said));
 
     let one = [house.number("C0000010").await];
     let refused =
         async |change, texts, who: &[&str]| match house.amend_as(&one, change, texts, who).await {
-            Err(error) => error.to_string(),
-            Ok(amended) => amended.left.into_iter().next().expect("it must be refused").1,
+            Err(error) => error,
+            Ok(amended) => {
+                EngineError::refused(amended.left.into_iter().next().expect("it must be refused").1)
+            }
         };
     let said = refused(Change::Withdraw, (" ", "x"), &[ANN]).await;
-    assert!(said.contains("needs a reason; hint: `--reason"), "{said}");
+    told.error("no reason", said);
     let said = refused(Change::Waive, (REASON, " "), &[ANN]).await;
-    assert!(said.contains("needs evidence; hint: `--evidence"), "{said}");
+    told.error("a waiver without evidence", said);
     let said = refused(to("jo@new.example"), (REASON, ""), &[ANN, BOB]).await;
-    assert!(said.contains("needs evidence"), "{said}");
+    told.error("an address without evidence", said);
+    told.same();
     let said = house.amend(&[77], Change::Withdraw).await.left;
-    assert_eq!(said, [(77, "there is no such recipient".to_owned())]);
+    assert_eq!(
+        said,
+        [(77, "there is no such recipient; hint: `forthwith delivery list`".to_owned())]
+    );
     sums_hold(&house).await;
 }
 
@@ -277,9 +281,9 @@ async fn the_notice_is_not_approved_while_rows_contradict_each_other() {
     let house = sealed(Plan::default()).await;
     house.approve(Track::Containment).await;
     house.engine.plan(CAMPAIGN, Track::Notice, false).await.unwrap();
-    let refused = house.sign(Track::Notice, ANN).await.unwrap_err().to_string();
-    assert!(refused.contains("1 accounts of `thaw` have source rows that contradict"), "{refused}");
-    assert!(refused.contains("hint: see `forthwith audience conflicts thaw`"), "{refused}");
+    let mut told = Told::of("conflict-at-approval");
+    told.error("one account", house.sign(Track::Notice, ANN).await.unwrap_err());
+    told.same();
     let open = house.engine.conflicts(CAMPAIGN, None).await.unwrap();
     let [conflict] = open.as_slice() else { panic!("{open:?}") };
     assert_eq!((conflict.line, &conflict.others[..]), (Some(9), &[10][..]), "{conflict:?}");

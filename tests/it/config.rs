@@ -11,6 +11,7 @@ use forthwith::engine::EngineError;
 use forthwith::engine::progress::Silent;
 use tempfile::TempDir;
 
+use crate::harness::snapshot::Told;
 use crate::harness::{CAMPAIGN, House, Plan, binary, campaign_file, snapshot, write};
 
 const SCAFFOLD: &str = include_str!("../../templates/scaffold/campaign.toml");
@@ -216,6 +217,16 @@ fn a_statement_without_its_bind_is_told_at_the_statement() {
         ("end = \"\"\"", "end = \"\"\"SELECT 1; "),
     ]);
     desk.tells("no-bind");
+}
+
+#[test]
+fn an_encoding_that_is_none_is_told_with_those_there_are() {
+    let desk = Desk::tidy();
+    desk.campaign(&[(
+        "path = \"audience.csv\"",
+        "path = \"audience.csv\"\nencoding = \"latin-1\"",
+    )]);
+    desk.tells("encoding");
 }
 
 #[test]
@@ -429,12 +440,9 @@ async fn a_rehearsal_with_the_relay_of_the_living_opens_no_connection_and_change
     let before = std::fs::read(&house.shop).unwrap();
     house.engine.relay.host = "127.1".into();
     house.engine.relay.port = production.port();
-    let refused = house.run().await.unwrap_err().to_string();
-    assert_eq!(
-        refused,
-        "a rehearsal sends to loopback only, and relay.host is `127.1`; hint: start `forthwith \
-         sink` and set relay.host = \"127.0.0.1\""
-    );
+    let mut told = Told::of("rehearsal-relay");
+    told.error("a relay that is not this machine", house.run().await.unwrap_err());
+    told.same();
     assert_eq!(production.callers(), 0);
     assert_eq!(std::fs::read(&house.shop).unwrap(), before, "the kill had begun");
 }
@@ -445,14 +453,10 @@ async fn a_rehearsal_with_the_directory_of_the_living_opens_no_connection_and_se
     let url = format!("postgres://127.1:{}/shop", production.port());
     let campaign = campaign_file("").replace("sqlite:shop.db", &url);
     let house = House::furnished(Plan { campaign, ..Plan::default() }).await;
-    let refused = problems(&house.engine.seal(CAMPAIGN, &Silent).await.unwrap_err());
-    assert!(
-        refused.ends_with(
-            "`directory.sql.url` leads to host 127.1, and a rehearsal touches this machine only; \
-             hint: a copy on localhost, or environment = \"live\" if these are the living"
-        ),
-        "{refused}"
-    );
+    let mut told = Told::of("rehearsal-directory");
+    told.hide(&production.port(), "<port>");
+    let refused = house.engine.seal(CAMPAIGN, &Silent).await.unwrap_err();
+    told.error("a directory that is not this machine", refused);
     let section = forthwith::engine::campaign_file::CampaignFile::read(
         &campaign_file("").replace("sqlite:shop.db", &url),
         "c.toml",
@@ -463,6 +467,7 @@ async fn a_rehearsal_with_the_directory_of_the_living_opens_no_connection_and_se
     .unwrap();
     let environment = forthwith::domain::track::Environment::Rehearsal;
     let opened = house.engine.open_directory(&section, environment).await.unwrap_err();
-    assert!(opened.to_string().contains("leads to host 127.1"), "{opened}");
+    told.error("past the file, when it is opened", opened);
+    told.same();
     assert_eq!(production.callers(), 0);
 }

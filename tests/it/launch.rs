@@ -19,6 +19,7 @@ use forthwith::store::reports::DeliveryFilter;
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::write_settings;
+use crate::harness::snapshot::Told;
 use crate::harness::tampering::execute;
 use crate::harness::{
     ANN, BOB, CAMPAIGN, House, INCIDENT, Plan, binary, campaign_file, person, write,
@@ -64,18 +65,17 @@ async fn a_live_campaign_begins_only_when_its_name_and_head_count_were_typed() {
     write(&house.engine.workspace.incident_file("cold-night").0, &incident);
     house.seal().await;
     house.approve(Track::Notice).await;
-    let refused = house.run().await.unwrap_err().to_string();
-    assert_eq!(
-        refused,
-        "`thaw` is live, and nobody has let its notice loose; hint: `forthwith campaign run thaw` asks \
-         for the campaign's name and its head count"
-    );
+    let mut told = Told::of("launch");
+    told.error("nothing typed", house.run().await.unwrap_err());
     let (tracks, heads) = house.engine.unlaunched(CAMPAIGN, &BOTH).await.unwrap();
     assert_eq!(tracks, [Track::Notice]);
-    for wrong in [typed("thaw", heads + 1), typed("spring", heads)] {
+    for (input, wrong) in
+        [("another head count", typed("thaw", heads + 1)), ("another name", typed("spring", heads))]
+    {
         let refused = house.engine.launch(CAMPAIGN, &tracks, &wrong, "os:ann").await.unwrap_err();
-        assert!(refused.to_string().contains("nothing was begun"), "{refused}");
+        told.error(input, refused);
     }
+    told.same();
     assert!(house.run().await.is_err());
     assert!(house.taken().is_empty());
     house.engine.launch(CAMPAIGN, &tracks, &typed("thaw", heads), "os:ann").await.unwrap();

@@ -21,6 +21,7 @@ use crate::harness::link::{
     Log, PAGE, Row, found_in, furnished, is_digest_of, link_file, link_of, none_holds, number_of,
     papers, ready, rows, token_in,
 };
+use crate::harness::snapshot::Told;
 use crate::harness::tampering::{hours, query, standing_clock};
 use crate::harness::{CAMPAIGN, House, Plan, person};
 
@@ -505,12 +506,9 @@ async fn a_plan_without_a_page_or_with_a_template_that_hides_the_link_is_refused
     let house = House::furnished(linked(30, &[], &standing_clock(), "")).await;
     house.seal().await;
     house.approve(Track::Containment).await;
-    let refused = house.engine.plan(CAMPAIGN, Track::Notice, true).await.unwrap_err().to_string();
-    for part in
-        ["campaigns/thaw.toml", "incidents/cold-night/incident.toml", "`brand.reset_url`", "hint:"]
-    {
-        assert!(refused.contains(part), "{refused}");
-    }
+    let mut told = Told::of("link-at-plan");
+    let refused = house.engine.plan(CAMPAIGN, Track::Notice, true).await.unwrap_err();
+    told.error("no page for the links", refused);
     let page = format!("reset_url = \"{PAGE}\"\nsupport_email");
     house.edit("incidents/cold-night/incident.toml", "support_email", &page);
     for (file, shown) in [
@@ -519,12 +517,11 @@ async fn a_plan_without_a_page_or_with_a_template_that_hides_the_link_is_refused
     ] {
         let whole = std::fs::read_to_string(house.path(file)).unwrap();
         house.edit(file, shown, "\n");
-        let refused =
-            house.engine.plan(CAMPAIGN, Track::Notice, true).await.unwrap_err().to_string();
-        assert!(refused.contains(file.strip_prefix("templates/").unwrap()), "{refused}");
-        assert!(refused.contains("{{person.link}}"), "{refused}");
+        let refused = house.engine.plan(CAMPAIGN, Track::Notice, true).await.unwrap_err();
+        told.error(&format!("{file} hides it"), refused);
         std::fs::write(house.path(file), whole).unwrap();
     }
+    told.same();
     house.engine.plan(CAMPAIGN, Track::Notice, true).await.unwrap();
 }
 

@@ -6,6 +6,7 @@ mod harness;
 mod addresses;
 mod amendments;
 mod approvals;
+mod bad_input;
 mod chinook;
 mod cli;
 mod config;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use forthwith::app::SHIPPED;
 use forthwith::domain::credential::{CredentialClass, CredentialKind};
@@ -21,7 +21,7 @@ use forthwith::render::{
 };
 use forthwith::secret::token::PlainToken;
 
-use crate::harness::write;
+use crate::harness::{snapshot, write};
 
 mod correction;
 mod plan;
@@ -183,7 +183,7 @@ fn difference(base: &str, other: &str) -> String {
 
 /// Every case of a kind: the first in full and the rest by how they differ from it, or all by how they
 /// differ from those of the kind beside it; cases that differ alike stand together.
-fn snapshot(notice: &str, prepared: &Prepared, locale: &str, kind: &Kind) -> String {
+fn notices(notice: &str, prepared: &Prepared, locale: &str, kind: &Kind) -> String {
     let all = kinds();
     let beside = kind.beside.map(|name| all.iter().find(|kind| kind.name == name).unwrap());
     let mut groups: Vec<(Vec<String>, String)> = Vec::new();
@@ -269,35 +269,18 @@ fn without_tags(html: &str) -> String {
     named.iter().fold(out, |text, (entity, c)| text.replace(entity, c)).to_lowercase()
 }
 
-fn folder(notice: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(notice)
-}
-
 fn steering(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.into_string().unwrap())
 }
 
 #[test]
 fn every_notice_reads_as_its_snapshot() {
-    let rewrites = steering("FORTHWITH_SNAPSHOTS").is_some_and(|word| word == "write");
-    let mut differing = Vec::new();
-    for (notice, locale, prepared) in each_prepared() {
-        for kind in kinds() {
-            let shown = snapshot(notice, &prepared, locale, &kind);
-            let path = folder(notice).join(locale).join(format!("{}.txt", kind.name));
-            if rewrites {
-                write(&path, &shown);
-            } else if std::fs::read_to_string(&path).ok().as_deref() != Some(&shown) {
-                differing.push(format!("{}\n{shown}", path.display()));
-            }
-        }
-    }
-    assert!(
-        differing.is_empty(),
-        "{} snapshots differ; look at them, then FORTHWITH_SNAPSHOTS=write. The first:\n{}",
-        differing.len(),
-        differing[0]
-    );
+    snapshot::all(each_prepared().into_iter().flat_map(|(notice, locale, prepared)| {
+        kinds().into_iter().map(move |kind| {
+            let name = format!("{notice}/{locale}/{}.txt", kind.name);
+            (name, notices(notice, &prepared, locale, &kind))
+        })
+    }));
     if let Some(folder) = steering("FORTHWITH_HTML_TO") {
         write_html(&prepared(NOTICES[0]), Path::new(&folder));
     }

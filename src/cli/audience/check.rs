@@ -42,7 +42,24 @@ pub(super) async fn check(
         ));
     }
     context.printer.say(&format!("Nothing was kept. Next: `forthwith audience seal {campaign}`"));
+    say_people(&found, campaign, context);
     Ok(())
+}
+
+/// What becomes of people whose address or name cannot be used as it is.
+fn say_people(found: &AudienceCheck, campaign: &str, context: &Context<'_>) {
+    if found.names_refused > 0 {
+        context.printer.say(
+            "hint: who has a name that may not stand in a mail is greeted without one; mend the names \
+             in the source, if there are many",
+        );
+    }
+    if found.not_queued.contains_key("fallback/address:invalid") {
+        context.printer.say(&format!(
+            "hint: once sealed, `forthwith delivery list {campaign} --class fallback --reason \
+             address:invalid` says what is wrong with each address"
+        ));
+    }
 }
 
 /// What most likely is wrong where values are no UTF-8.

@@ -20,7 +20,10 @@ pub enum BindError {
         key: String,
     },
     /// `:rows` occurs again.
-    #[error("{key}, line {line}, column {column}: the bind `:rows` may occur only once")]
+    #[error(
+        "{key}, line {line}, column {column}: the bind `:rows` may occur only once; hint: give \
+         the rows a name with AS, and use that"
+    )]
     Twice {
         /// The statement's key.
         key: String,
@@ -45,7 +48,7 @@ pub enum BindError {
         column: usize,
     },
     /// A quote, bracket or comment without an end.
-    #[error("{key}, line {line}, column {column}: `{opener}` is never closed")]
+    #[error("{key}, line {line}, column {column}: `{opener}` is never closed; hint: close it")]
     Unclosed {
         /// The statement's key.
         key: String,
@@ -70,7 +73,10 @@ pub enum BindError {
         column: usize,
     },
     /// Something follows the statement's end.
-    #[error("{key}, line {line}, column {column}: only one statement may stand here")]
+    #[error(
+        "{key}, line {line}, column {column}: only one statement may stand here; hint: leave \
+         the other out"
+    )]
     SecondStatement {
         /// The statement's key.
         key: String,

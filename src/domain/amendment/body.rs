@@ -31,7 +31,9 @@ pub enum BodyError {
     #[error("this needs evidence; hint: `--evidence TEXT`, such as the ticket it was asked in")]
     NoEvidence,
     /// Too much to read.
-    #[error("reason and evidence have at most 1,000 characters each")]
+    #[error(
+        "reason and evidence have at most 1,000 characters each; hint: name the ticket that has the rest"
+    )]
     TooLong,
     /// Not what [`Amendment::canonical`] writes.
     #[error("the amendment does not read as one")]

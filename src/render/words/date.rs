@@ -20,6 +20,9 @@ pub(super) fn date(language: Language, values: &[&Value]) -> Result<String, Stri
         [Value::String(text), Value::String(style)] if style == "iso" => (text, true),
         _ => return Err(USAGE.to_owned()),
     };
+    if text.is_empty() {
+        return Err(USAGE.to_owned());
+    }
     let language = if numbers_only { Language::Other } else { language };
     if let Some(day) = text.parse::<Date>().ok().filter(|day| day.to_string() == *text) {
         return Ok(written_day(language, day));

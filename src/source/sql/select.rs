@@ -3,19 +3,24 @@
 use crate::domain::database::Engine;
 use crate::domain::database::token::{Scanner, Token, Unclosed};
 
+const UNCLOSED: &str = "has a quote or comment without an end; hint: close it";
+const SEVERAL: &str = "holds more than one statement; hint: leave the SELECT alone in it";
+const NO_SELECT: &str =
+    "is not a SELECT; hint: begin it with SELECT or WITH, since the database is only read";
+
 /// The query without its closing semicolon, if it is one SELECT, with or without a WITH.
 pub fn one_select(query: &str, engine: Engine) -> Result<&str, &'static str> {
     let (mut first, mut end) = (None, None);
     let mut scanner = Scanner::new(query, engine);
     while !scanner.is_done() {
         let start = scanner.at();
-        let token = scanner.token().map_err(|Unclosed| "has a quote or comment without an end")?;
+        let token = scanner.token().map_err(|Unclosed| UNCLOSED)?;
         match token {
             Token::Blank => {}
             Token::End => {
                 end.get_or_insert(start);
             }
-            _ if end.is_some() => return Err("holds more than one statement"),
+            _ if end.is_some() => return Err(SEVERAL),
             Token::Bind => return Err("has a parameter; hint: write the value into the query"),
             Token::Executed => {
                 return Err("has a comment that MariaDB runs; hint: write it as /* … */");
@@ -27,7 +32,7 @@ pub fn one_select(query: &str, engine: Engine) -> Result<&str, &'static str> {
     }
     match first.map(str::to_ascii_lowercase).as_deref() {
         Some("select" | "with") => Ok(query[..end.unwrap_or(query.len())].trim()),
-        _ => Err("is not a SELECT"),
+        _ => Err(NO_SELECT),
     }
 }
 
@@ -38,8 +43,7 @@ mod tests {
 
     #[test]
     fn one_select_and_nothing_else() {
-        let unclosed = Err("has a quote or comment without an end");
-        let several = Err("holds more than one statement");
+        let (unclosed, several) = (Err(UNCLOSED), Err(SEVERAL));
         for (engine, query, taken) in [
             (Sqlite, "SELECT 1", Ok("SELECT 1")),
             (
@@ -54,10 +58,10 @@ mod tests {
                 Ok("SELECT 'it''s; x', \"a;b\", [c;d], `e;f`"),
             ),
             (Sqlite, "SELECT é", Ok("SELECT é")),
-            (Sqlite, "(SELECT 1)", Err("is not a SELECT")),
-            (Sqlite, "SELECTED", Err("is not a SELECT")),
-            (Sqlite, "-- SELECT 1", Err("is not a SELECT")),
-            (Sqlite, "", Err("is not a SELECT")),
+            (Sqlite, "(SELECT 1)", Err(NO_SELECT)),
+            (Sqlite, "SELECTED", Err(NO_SELECT)),
+            (Sqlite, "-- SELECT 1", Err(NO_SELECT)),
+            (Sqlite, "", Err(NO_SELECT)),
             (Sqlite, "; SELECT 1", several),
             (Sqlite, "SELECT 1; 'x'", several),
             (Sqlite, "SELECT 'x\\'; DELETE FROM y --'", several),

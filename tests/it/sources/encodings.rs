@@ -2,7 +2,8 @@
 
 use forthwith::source::{CsvSettings, CsvSource, Encoding, Row, Source};
 
-use super::bad_input::{read, refusal, settings};
+use super::bad_input::{read, refused, settings};
+use crate::harness::snapshot::Told;
 
 const COLUMNS: &str = "account = \"id\"\naddress = \"email\"\nname = \"name\"";
 const PEOPLE: &str = "id,email,name\r\n1,zoe@x.org,Zoë\r\n2,b@x.org,\"two\r\nlines\"\r\n";
@@ -59,11 +60,12 @@ async fn the_line_that_names_the_separator_is_no_header() {
     let agreed = CsvSettings { delimiter: Some(';'), ..of(Encoding::Utf8) };
     assert_eq!(first(file.as_bytes(), &agreed).await.0, "Zoë");
     let contradicted = CsvSettings { delimiter: Some(','), ..of(Encoding::Utf8) };
-    assert_eq!(
-        refusal(file.as_bytes(), &contradicted),
-        "csv people.csv: `delimiter` is `,`, but the file's own first line says `sep=;`; hint: leave \
-         `delimiter` out, the line is read"
-    );
+    let mut told = Told::of("separator");
+    refused(&mut told, "set and named, and not the same", file.as_bytes(), &contradicted);
+    let quote = CsvSettings { delimiter: Some('"'), ..of(Encoding::Utf8) };
+    refused(&mut told, "a quote", b"id,email,name\n", &quote);
+    refused(&mut told, "a quote by the file", b"sep=\"\nid,email,name\n", &of(Encoding::Utf8));
+    told.same();
 }
 
 #[tokio::test]
@@ -75,48 +77,31 @@ async fn rows_that_a_bad_quote_swallowed_are_given_back_in_utf_16_too() {
     assert_eq!(rejects.lines().count(), 2);
     let broken = [utf_16("id,email,name\n1,a@x.org,", false), b"\x00\xD8\n\0".to_vec()].concat();
     let (good, rejects) = read(&broken, &of(Encoding::Utf16)).await;
-    assert!(good.is_empty() && rejects.starts_with("2,name,not-utf8: not UTF-8,"), "{rejects}");
+    assert!(good.is_empty() && rejects.starts_with("2,name,not-utf8: not UTF-8; "), "{rejects}");
 }
 
 #[tokio::test]
 async fn a_wrong_encoding_is_named_with_the_right_one() {
-    for (bytes, encoding, message) in [
-        (
-            utf_16(PEOPLE, false),
-            Encoding::Utf8,
-            "csv people.csv: begins with the byte order mark of UTF-16; hint: `encoding = \"utf-16\"`",
-        ),
-        (
-            utf_16(PEOPLE, false)[2..].to_vec(),
-            Encoding::Utf8,
-            "csv people.csv: line 1 is no header: it holds NUL bytes; hint: is it UTF-16? then \
-             `encoding = \"utf-16\"`",
-        ),
-        (
-            utf_16(PEOPLE, false)[2..].to_vec(),
-            Encoding::Utf16,
-            "csv people.csv: `encoding` is \"utf-16\", but no byte order mark says in which order its \
-             bytes stand; hint: save it with a mark, or as UTF-8",
-        ),
-        (
-            PEOPLE.as_bytes().to_vec(),
-            Encoding::Windows1252,
-            "csv people.csv: `encoding` is \"windows-1252\", but its letters beyond ASCII are UTF-8; \
-             hint: leave `encoding` out",
-        ),
-        (
-            latin("id,email,straße\n"),
-            Encoding::Utf8,
-            "csv people.csv: line 1 is no header: it is not UTF-8; hint: `encoding = \"windows-1252\"`, \
-             where an older Windows program wrote it",
-        ),
+    let mut told = Told::of("wrong-encoding");
+    for (input, bytes, encoding) in [
+        ("UTF-16, none set", utf_16(PEOPLE, false), Encoding::Utf8),
+        ("the same without a mark", utf_16(PEOPLE, false)[2..].to_vec(), Encoding::Utf8),
+        ("UTF-16 without a mark", utf_16(PEOPLE, false)[2..].to_vec(), Encoding::Utf16),
+        ("UTF-8, Windows-1252 set", PEOPLE.as_bytes().to_vec(), Encoding::Windows1252),
+        ("UTF-8 with a mark, UTF-16 set", b"\xEF\xBB\xBFid\n".to_vec(), Encoding::Utf16),
+        ("a header in Windows-1252, none set", latin("id,email,straße\n"), Encoding::Utf8),
     ] {
-        assert_eq!(refusal(&bytes, &of(encoding)), message);
+        refused(&mut told, input, &bytes, &of(encoding));
     }
     // with a header of ASCII letters, each row that is not UTF-8 is kept and the others are read
     let (good, rejects) = read(&latin(PEOPLE), &of(Encoding::Utf8)).await;
     assert_eq!(good, [3]);
-    assert!(rejects.starts_with("2,name,not-utf8: not UTF-8,"), "{rejects}");
+    told.rejects("a row in Windows-1252, none set", &rejects);
+    let odd = [utf_16("id,email,name\n1,a@x.org,Ada\n2,b@x.org,B", false), b"o".to_vec()].concat();
+    let (good, rejects) = read(&odd, &of(Encoding::Utf16)).await;
+    assert_eq!(good, [2]);
+    told.rejects("UTF-16 of an odd number of bytes", &rejects);
+    told.same();
 }
 
 /// Plain rows that fill several reads of the file, then one with a letter beyond ASCII.

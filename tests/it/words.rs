@@ -282,20 +282,19 @@ fn every_notice_reads_as_its_snapshot() {
         })
     }));
     if let Some(folder) = steering("FORTHWITH_HTML_TO") {
-        write_html(&prepared(NOTICES[0]), Path::new(&folder));
+        for notice in NOTICES {
+            write_html(notice, &prepared(notice), Path::new(&folder));
+        }
     }
 }
 
-fn write_html(prepared: &Prepared, folder: &Path) {
+fn write_html(notice: &str, prepared: &Prepared, folder: &Path) {
     for locale in LOCALES {
         for kind in kinds() {
-            let both = |class| {
-                vec![of(CredentialKind::Password, class), of(CredentialKind::Session, class)]
-            };
-            for (mode, reset) in [("site", Reset::Site), ("link", link())] {
-                let rendered =
-                    render(prepared, locale, &kind, both(CredentialClass::Expired), reset);
-                let name = format!("{locale}-{}-{mode}.html", kind.name);
+            for (what, credentials, reset) in cases(notice) {
+                let rendered = render(prepared, locale, &kind, credentials, reset);
+                let what = what.replace(", ", "-").replace(' ', "-");
+                let name = format!("{notice}-{locale}-{}-{what}.html", kind.name);
                 write(&folder.join(name), &rendered.html);
             }
         }

@@ -8,26 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::{dated, recheck, secured};
 use crate::harness::tampering::{Notes, execute, hours, query, standing_clock};
-use crate::harness::{CAMPAIGN, House, Plan};
+use crate::harness::{CAMPAIGN, House, Plan, view_that_updates};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mend_by_a_wrong_statement_stops_on_a_first_batch_however_few_each_page_has() {
-    let view = |whom: &str| {
-        format!(
-            "DROP VIEW IF EXISTS login;
-             CREATE VIEW login AS SELECT id, password_hash FROM customer;
-             CREATE TRIGGER take INSTEAD OF UPDATE ON login BEGIN
-                 UPDATE customer SET password_hash = NEW.password_hash WHERE {whom};
-             END;"
-        )
-    };
     let campaign = dated("first_batch = 5")
         .replace("sqlite:shop.db\"", "sqlite:shop.db\"\nbatch = 20")
         .replace("UPDATE customer SET", "UPDATE login SET")
         .replace("customer.id =", "login.id =")
         .replace("customer.password_hash =", "login.password_hash =");
     let house = House::furnished(Plan { campaign, ..Plan::default() }).await;
-    execute(&house.shop, &view("id = NEW.id")).await;
+    execute(&house.shop, &view_that_updates("id = NEW.id")).await;
     house.seal().await;
     house.approve(Track::Containment).await;
     assert!(house.secure(Pick::Pending, &Silent).await.unwrap().is_done);
@@ -53,7 +44,7 @@ async fn a_mend_by_a_wrong_statement_stops_on_a_first_batch_however_few_each_pag
         some.join(", ")
     );
     assert!(execute(&house.shop, &stolen).await > 20);
-    execute(&house.shop, &view("id = 'X' || NEW.id")).await;
+    execute(&house.shop, &view_that_updates("id = 'X' || NEW.id")).await;
     let refused = recheck(&house).await.unwrap_err().to_string();
     assert!(
         refused.contains("of 5 accounts in the first batch, the read-back shows 5"),

@@ -5,7 +5,7 @@ use forthwith::engine::progress::Silent;
 
 use super::{changed, file_with, furnished, hashes, pass};
 use crate::harness::tampering::execute;
-use crate::harness::{ANN, BOB, CAMPAIGN, House};
+use crate::harness::{ANN, BOB, CAMPAIGN, House, view_that_updates};
 
 const FILE: &str = "campaigns/thaw.toml";
 const INCIDENT: &str = "incidents/cold-night/incident.toml";
@@ -16,19 +16,10 @@ async fn paused() -> House {
         .replace("UPDATE customer SET", "UPDATE login SET")
         .replace("WHERE customer.id =", "WHERE login.id =")
         .replace("AND customer.password_hash =", "AND login.password_hash =");
-    let view = |whom: &str| {
-        format!(
-            "DROP VIEW IF EXISTS login;
-             CREATE VIEW login AS SELECT id, password_hash FROM customer;
-             CREATE TRIGGER take INSTEAD OF UPDATE ON login BEGIN
-                 UPDATE customer SET password_hash = NEW.password_hash WHERE {whom};
-             END;"
-        )
-    };
-    let house = furnished(text, &view("id = NEW.id")).await;
+    let house = furnished(text, &view_that_updates("id = NEW.id")).await;
     house.approve(Track::Containment).await;
     let other = "id = printf('C%07d', 1 + (CAST(substr(NEW.id, 2) AS INTEGER) + 29) % 60)";
-    execute(&house.shop, &view(other)).await;
+    execute(&house.shop, &view_that_updates(other)).await;
     let refused = pass(&house).await.unwrap_err().to_string();
     for way in ["containment resume thaw", "containment plan thaw", "containment approve thaw"] {
         assert!(refused.contains(way), "{refused}");

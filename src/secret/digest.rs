@@ -192,6 +192,13 @@ impl MacKey {
         Self(HmacImpl::new_from_slice(key))
     }
 
+    /// The same key, every message of which begins with these bytes.
+    pub(crate) fn after(&self, beginning: &[u8]) -> Self {
+        let mut mac = self.0.clone();
+        HmacImpl::update(&mut mac, beginning);
+        Self(mac)
+    }
+
     pub(crate) fn mac(&self, parts: &[&[u8]]) -> Digest {
         let mut mac = self.0.clone();
         for part in parts {

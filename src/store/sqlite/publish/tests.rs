@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::address::AddressReason;
 use crate::domain::clock::SystemClock;
 use crate::domain::track::Environment;
 use crate::store::campaigns::{Campaigns as _, NewCampaign};
@@ -53,7 +54,7 @@ async fn publish(
         row_digest: [n; 16],
         account: [n; 16],
         address: None,
-        address_reason: "missing".into(),
+        address_reason: AddressReason::Missing,
         name_refused: false,
         copy_of: None,
     });

@@ -139,7 +139,10 @@ impl EmailAddress {
             label.len() <= LABEL_OCTETS && !label.starts_with('-') && !label.ends_with('-')
         };
         let last = domain.rsplit('.').next()?;
-        if !domain.split('.').all(is_label) || labels < 2 || last.bytes().all(|b| b.is_ascii_digit()) {
+        if !domain.split('.').all(is_label)
+            || labels < 2
+            || last.bytes().all(|b| b.is_ascii_digit())
+        {
             return None;
         }
         let mut full = String::with_capacity(text.len());
@@ -185,7 +188,9 @@ impl EmailAddress {
     /// bounces change the case at will. Other letters stay as they are, since their lower case
     /// depends on the language; dots and `+tags` stay, since only some providers ignore them.
     pub fn canonical(&self) -> String {
-        format!("{}@{}", self.local_part().to_ascii_lowercase(), self.domain())
+        let mut canonical = self.full.clone();
+        canonical[..self.at].make_ascii_lowercase();
+        canonical
     }
 
     /// Whether it belongs to a role (`info@`, `postmaster@`) and so to whoever holds it, rather than to

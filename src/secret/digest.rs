@@ -124,8 +124,15 @@ impl Sha256Stream {
 
 /// Builds the byte strings that are hashed, signed or bound as associated data. Fields of
 /// variable length carry their length, so no two different lists of fields give the same bytes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LpBuilder(Vec<u8>);
+
+impl Default for LpBuilder {
+    fn default() -> Self {
+        // most of these strings fit: they are built millions of times
+        Self(Vec::with_capacity(96))
+    }
+}
 
 impl LpBuilder {
     /// An empty string.

@@ -94,7 +94,10 @@ mod tests {
         let key = fixed_key(KeyPurpose::Digest);
         let lookups = Lookups::new(&key, "main");
         for text in ["", "user-17", "a@b.example"] {
-            assert_eq!(lookups.account(text.as_bytes()), account_digest(&key, "main", text.as_bytes()));
+            assert_eq!(
+                lookups.account(text.as_bytes()),
+                account_digest(&key, "main", text.as_bytes())
+            );
             assert_eq!(lookups.address(text), address_digest(&key, text));
         }
         assert_eq!(format!("{lookups:?}"), "Lookups(redacted)");

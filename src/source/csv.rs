@@ -120,7 +120,8 @@ impl Values {
     pub(super) fn of(&mut self, raw: &[u8]) -> io::Result<&ByteRecord> {
         if !raw.contains(&b'"') {
             self.values.clear();
-            raw.split(|byte| *byte == self.delimiter).for_each(|value| self.values.push_field(value));
+            raw.split(|byte| *byte == self.delimiter)
+                .for_each(|value| self.values.push_field(value));
             return Ok(&self.values);
         }
         self.reader.get_mut().load(raw);

@@ -143,6 +143,9 @@ pub struct StagedSource {
     pub rejected: u64,
     /// The rules people were judged by, as canonical JSON.
     pub rules: String,
+    /// The machine's boot it was loaded in: the files are not waited for on the disk, and are whole only
+    /// as long as the machine runs.
+    pub boot: String,
 }
 
 /// The facts of a seal that is about to go live.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::draw::{Draw, estimate};
-use super::loader::Loader;
+use super::loader::{Loader, boot};
 use super::rules::AddressRules;
 use super::sealer::Sealer;
 use super::unit_of;
@@ -48,7 +48,11 @@ impl Engine {
         let may_go_on = file.audience.minus.is_empty() && file.audience.intersect.is_empty();
         let as_of = self.clock.now();
         let rules = self.address_rules(name, file, as_of).await?;
-        if let Some(loaded) = staging.loaded().await?.filter(|_| may_go_on) {
+        let loaded = staging.loaded().await?.filter(|_| may_go_on);
+        let boot = boot()?;
+        if loaded.as_ref().is_some_and(|loaded| loaded.boot != boot) {
+            progress.note("the machine was started anew since; loading the source again");
+        } else if let Some(loaded) = loaded {
             let mut source = self.open_audience(name, file, progress).await?;
             progress.note("an earlier seal of this campaign was loaded to its end; checking that the source is the same");
             let (digest, summary) = self.read_again(name, source.as_mut()).await?;

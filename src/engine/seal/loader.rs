@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::draw::Draw;
-use super::sealer::Placed;
 use super::rules::{AddressRules, Judged};
+use super::sealer::Placed;
 use crate::domain::address::AddressReason;
 use crate::domain::chunk::{CHUNK_SIZE, numbers_of};
 use crate::domain::provider::ProviderTable;
@@ -14,6 +14,7 @@ use crate::domain::recipient::Recipient;
 use crate::engine::EngineError;
 use crate::engine::campaign_file::cohort::{CANARY, Cohorts};
 use crate::engine::people::People;
+use crate::journal;
 use crate::secret::digest::Sha256Stream;
 use crate::source::{RejectFile, RejectSummary, Row};
 use crate::store::seals::{ChunkKey, StagedChunk, StagedSource, Staging};
@@ -41,7 +42,7 @@ impl Loader<'_> {
         for row in batch {
             self.rows += 1;
             match row {
-                Row::Good { line, recipient } => placed.push(self.place(line, *recipient)),
+                Row::Good { line, recipient } => placed.push(self.place(line, recipient)),
                 Row::Rejected(reject) => {
                     self.rejected += 1;
                     self.rejects.push(&reject)?;
@@ -52,7 +53,7 @@ impl Loader<'_> {
     }
 
     /// Places a person and, where there is one, the copy to a second address.
-    fn place(&mut self, line: u64, row: Recipient) -> Placed {
+    fn place(&mut self, line: u64, row: Box<Recipient>) -> Placed {
         let Judged { person, copy } = self.rules.judge(row);
         let cohort = self.cohort(&person, copy.is_some());
         let number = self.number(&person, &cohort, false);
@@ -63,8 +64,12 @@ impl Loader<'_> {
     /// The canary, for whoever is drawn among those whose notice is the plainest; else the region's.
     fn cohort(&mut self, person: &Recipient, has_copy: bool) -> String {
         let is_plain = person.reason == AddressReason::Ok && !has_copy;
-        if is_plain && self.draw.wins(self.people.key.lot(person.account.as_str().as_bytes())) {
-            return CANARY.into();
+        // a lot is only drawn while there is a place to win
+        if is_plain && self.draw.is_open() {
+            let lot = self.people.key.lot(person.account.as_str().as_bytes());
+            if self.draw.wins(lot) {
+                return CANARY.into();
+            }
         }
         self.cohorts.lookup(person.region.as_deref()).to_owned()
     }
@@ -103,8 +108,16 @@ impl Loader<'_> {
             rows: self.rows,
             rejected: self.rejected,
             rules: self.rules.provenance,
+            boot: boot()?,
         };
         staging.finish_loading(self.chunks, source, self.rules.limits).await?;
         Ok(self.rejects.finish()?)
     }
+}
+
+/// The machine's boot, in which a staging file is believed.
+pub(super) fn boot() -> Result<String, EngineError> {
+    journal::boot_id()
+        .map(|boot| boot.to_string())
+        .map_err(|error| EngineError::refused(error.to_string()))
 }

@@ -12,9 +12,9 @@ use crate::store::seals::{CopyOf, StagedRow};
 pub(super) struct Placed {
     pub(super) line: u64,
     pub(super) number: u64,
-    pub(super) person: Recipient,
+    pub(super) person: Box<Recipient>,
     /// Where there is one: the number and content of their second address.
-    pub(super) copy: Option<(u64, Recipient)>,
+    pub(super) copy: Option<(u64, Box<Recipient>)>,
 }
 
 /// Seals rows under a campaign's key.

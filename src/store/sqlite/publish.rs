@@ -6,6 +6,7 @@
 //! the flip need not be durable before it, and the flip's commit makes the whole log durable up to itself.
 
 mod bury;
+mod checkpoints;
 mod chunks;
 mod lookup;
 mod people;
@@ -13,6 +14,7 @@ mod people;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite};
 
+use self::checkpoints::Checkpoints;
 use self::lookup::Lookup;
 use super::seals::SealColumns;
 use super::staging::parts::Parts;
@@ -43,9 +45,11 @@ impl Publisher<'_> {
         self.refuse_sealed(&mut conn).await?;
         self.bury_others(&mut conn).await?;
         let seal = self.begin(&mut conn).await?;
-        self.people(&mut conn, seal, progress).await?;
-        self.look_ups(&mut conn, seal, Lookup::Account).await?;
-        self.look_ups(&mut conn, seal, Lookup::Address).await?;
+        let mut log = Checkpoints::new(self.store).await?;
+        self.people(&mut conn, seal, &mut log, progress).await?;
+        self.look_ups(&mut conn, seal, &mut log, Lookup::Account).await?;
+        self.look_ups(&mut conn, seal, &mut log, Lookup::Address).await?;
+        log.close().await?;
         self.chunks(&mut conn, seal).await?;
         conn.close().await.map_err(StoreError::on("end the copying"))?;
         let (row, mark) = self.flip(seal, lines).await?;
@@ -58,9 +62,9 @@ impl Publisher<'_> {
     async fn connect(&self) -> Result<SqliteConnection, StoreError> {
         options(&self.store.path)
             .synchronous(SqliteSynchronous::Normal)
-            // a slice fits, and a checkpoint is paid for once in 16 MiB
-            .pragma("cache_size", "-8192")
-            .pragma("wal_autocheckpoint", "4000")
+            // a slice fits
+            .pragma("cache_size", "-4096")
+            .pragma("wal_autocheckpoint", "0")
             .pragma("journal_size_limit", "67108864")
             .connect()
             .await

@@ -4,9 +4,10 @@
 //! addresses, where the rows came from. What is much and only walked over lies in the plain files: the rows
 //! (`-rows`), and the digests of accounts and addresses in their order (`-accounts`, `-addresses`).
 //!
-//! A load that was not finished counts for nothing. The row in `source` ends it, and is committed only once
-//! the plain files are durable; it goes, just as durably, before any of them is written anew. So neither a
-//! process that dies nor a machine can leave a file that is believed and torn.
+//! A load that was not finished counts for nothing: the row in `source` ends it, written once everything else
+//! is, and it goes before anything is written anew. Nothing waits for the disk: what a process that dies has
+//! written is all there, and what a machine that dies has written is not believed, since `source` names the
+//! boot it was loaded in.
 
 pub(super) mod births;
 pub(super) mod digests;
@@ -20,13 +21,14 @@ mod sorter;
 mod tables;
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use tokio::task::JoinHandle;
 
 use self::intake::Intake;
 use self::numbers::Numbers;
@@ -49,7 +51,8 @@ pub(super) struct SqliteStaging {
     store: SqliteStore,
     parts: Parts,
     pool: SqlitePool,
-    intake: Option<Intake>,
+    /// What takes rows in, on a thread of its own.
+    intake: Option<JoinHandle<io::Result<Intake>>>,
     dropped: Option<Arc<Numbers>>,
     /// The rows, and the chunk whose leaves were given last.
     leaves: Option<RowsReader>,
@@ -59,7 +62,7 @@ impl SqliteStaging {
     pub(super) async fn open(store: SqliteStore, path: &Path) -> Result<Self, StoreError> {
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
-            .connect_with(options(path).create_if_missing(true))
+            .connect_with(options(path).create_if_missing(true).synchronous(SqliteSynchronous::Off))
             .await
             .map_err(|source| StoreError::Open {
                 path: path.display().to_string(),
@@ -74,6 +77,15 @@ impl SqliteStaging {
     async fn run(&self, what: &'static str, sql: &'static str) -> Result<(), StoreError> {
         sqlx::raw_sql(sql).execute(&self.pool).await.map_err(StoreError::on(what))?;
         Ok(())
+    }
+
+    /// What takes rows in, once it has taken in those before.
+    async fn intake(&mut self) -> Result<Intake, StoreError> {
+        let taken = match self.intake.take() {
+            Some(taking) => taking.await.unwrap_or_else(|died| Err(io::Error::other(died))),
+            None => Intake::create(&self.parts),
+        };
+        taken.map_err(self.parts.failed())
     }
 
     /// Numbers of rows that are not kept.
@@ -92,10 +104,7 @@ impl SqliteStaging {
         limits: SharedLimits,
     ) -> Result<([u64; 3], Vec<Filling>), StoreError> {
         let failed = self.parts.failed();
-        let intake = match self.intake.take() {
-            Some(intake) => intake,
-            None => Intake::create(&self.parts).map_err(&failed)?,
-        };
+        let intake = self.intake().await?;
         let (rows, chunks, mut twins, mut neighbours) =
             intake.finish(&self.parts).map_err(&failed)?;
         let mut found = Vec::new();
@@ -120,7 +129,6 @@ impl SqliteStaging {
         groups::form(&self.pool, limits).await?;
         let accounts = twins.finish().map_err(&failed)?;
         let addresses = neighbours.finish().map_err(&failed)?;
-        File::open(self.parts.folder()).and_then(|folder| folder.sync_all()).map_err(&failed)?;
         Ok(([rows, accounts, addresses], chunks))
     }
 
@@ -140,12 +148,14 @@ impl SqliteStaging {
 #[async_trait]
 impl Staging for SqliteStaging {
     async fn loaded(&mut self) -> Result<Option<StagedSource>, StoreError> {
-        let found: Option<(Vec<u8>, i64, i64, i64, String, String)> =
-            sqlx::query_as("SELECT digest, as_of, rows, rejected, rules, bytes FROM source")
+        let found: Option<(Vec<u8>, i64, i64, i64, String, String, String)> =
+            sqlx::query_as("SELECT digest, as_of, rows, rejected, rules, boot, bytes FROM source")
                 .fetch_optional(&self.pool)
                 .await
                 .map_err(StoreError::on("read the staging file"))?;
-        let Some((digest, as_of, rows, rejected, rules, bytes)) = found else { return Ok(None) };
+        let Some((digest, as_of, rows, rejected, rules, boot, bytes)) = found else {
+            return Ok(None);
+        };
         // Somebody removed or cut one of its files.
         if self.parts.lengths().is_none_or(|lengths| json!(lengths).to_string() != bytes) {
             return Ok(None);
@@ -156,11 +166,15 @@ impl Staging for SqliteStaging {
             rows: row::uint(rows),
             rejected: row::uint(rejected),
             rules,
+            boot,
         }))
     }
 
     async fn restart(&mut self) -> Result<(), StoreError> {
-        self.intake = None;
+        // a thread that still writes for a load given up must have ended before its files are made anew
+        if let Some(taking) = self.intake.take() {
+            let _ = taking.await;
+        }
         self.dropped = None;
         self.leaves = None;
         self.run(
@@ -177,15 +191,13 @@ impl Staging for SqliteStaging {
     }
 
     async fn append(&mut self, rows: Vec<StagedRow>) -> Result<(), StoreError> {
-        let failed = self.parts.failed();
-        let intake = match &mut self.intake {
-            Some(intake) => intake,
-            None => self.intake.insert(Intake::create(&self.parts).map_err(&failed)?),
-        };
-        for staged in &rows {
-            intake.push(staged).map_err(&failed)?;
-        }
-        groups::stage_copies(&self.pool, &rows).await
+        groups::stage_copies(&self.pool, &rows).await?;
+        let mut intake = self.intake().await?;
+        self.intake = Some(tokio::task::spawn_blocking(move || {
+            rows.iter().try_for_each(|staged| intake.push(staged))?;
+            Ok(intake)
+        }));
+        Ok(())
     }
 
     async fn finish_loading(
@@ -211,14 +223,15 @@ impl Staging for SqliteStaging {
             .map_err(StoreError::on("stage chunks"))?;
         }
         sqlx::query(
-            "INSERT INTO source (one, digest, as_of, rows, rejected, rules, bytes)
-             VALUES (1, $1, $2, $3, $4, $5, $6)",
+            "INSERT INTO source (one, digest, as_of, rows, rejected, rules, boot, bytes)
+             VALUES (1, $1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&source.digest[..])
         .bind(row::micros(source.as_of))
         .bind(row::int(source.rows))
         .bind(row::int(source.rejected))
         .bind(source.rules)
+        .bind(source.boot)
         .bind(json!(bytes).to_string())
         .execute(&mut *tx)
         .await
@@ -355,7 +368,13 @@ fn chunk_row(chunk: &StagedChunk, filled: &[Filling]) -> Value {
         filling.born.iter().map(|(facts, count)| (births::kind(*facts), *count)).collect();
     let key = &chunk.key;
     json!([
-        chunk.number, key.cohort, key.provider, key.zone, i64::from(key.is_copy), filling.last,
-        filling.rows, json!(born).to_string()
+        chunk.number,
+        key.cohort,
+        key.provider,
+        key.zone,
+        i64::from(key.is_copy),
+        filling.last,
+        filling.rows,
+        json!(born).to_string()
     ])
 }

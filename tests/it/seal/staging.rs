@@ -5,9 +5,9 @@ use std::os::unix::fs::FileExt as _;
 
 use forthwith::domain::totals::SourceTotals;
 
-use super::{big_house, dies, seal};
-use crate::harness::House;
-use crate::harness::tampering::query;
+use super::{BIG, BIG_TOTALS, big_house, dies, seal, verify};
+use crate::harness::tampering::{Notes, execute, query};
+use crate::harness::{CAMPAIGN, House};
 
 const ROWS: u32 = 3_000;
 const TOTALS: SourceTotals =
@@ -53,10 +53,28 @@ async fn rows_that_were_damaged_are_never_published() {
         let refused = seal(&house).await.unwrap_err().to_string();
         assert!(refused.contains("thaw.staging-rows"), "says what to remove: {refused}");
         assert!(refused.contains("hint: "), "{refused}");
-        assert!(house.engine.status(super::CAMPAIGN).await.is_err());
+        assert!(house.engine.status(CAMPAIGN).await.is_err());
         file.write_all_at(&[sound], at as u64).unwrap();
     }
     assert_eq!(seal(&house).await.unwrap(), TOTALS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_died_after_the_load_loads_it_again() {
+    let house = big_house(BIG).await;
+    dies(&house, "Freezing", 1).await;
+    // another boot; of the rows' file the disk has the length alone
+    let changed =
+        execute(&house.path("data/thaw.staging"), "UPDATE source SET boot = 'another'").await;
+    assert_eq!(changed, 1);
+    let rows = house.path("data/thaw.staging-rows");
+    let length = usize::try_from(rows.metadata().unwrap().len()).unwrap();
+    std::fs::write(&rows, vec![0; length]).unwrap();
+    let notes = Notes::default();
+    let sealed = house.engine.seal(CAMPAIGN, &notes).await.unwrap();
+    assert!(notes.said().contains("the machine was started anew"), "{}", notes.said());
+    assert_eq!(sealed.row.totals, BIG_TOTALS);
+    verify(&house, &BIG_TOTALS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +97,8 @@ async fn a_load_begun_anew_is_not_taken_for_the_one_before_it() {
 async fn nothing_in_the_files_of_a_seal_is_plain_text() {
     let house = big_house(ROWS).await;
     dies(&house, "Freezing", 1).await;
-    for ending in ["staging", "staging-wal", "staging-rows", "staging-accounts", "staging-addresses"]
+    for ending in
+        ["staging", "staging-wal", "staging-rows", "staging-accounts", "staging-addresses"]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let path = house.path(&format!("data/thaw.{ending}"));
@@ -99,7 +118,10 @@ async fn a_seal_that_died_among_the_look_ups_goes_on_where_it_stopped() {
     let house = big_house(ROWS).await;
     // all people are copied, no look-up is
     dies(&house, "Freezing", u64::from(ROWS)).await;
-    assert_eq!((count(&house, "recipient").await, count(&house, "account_lookup").await), (3_000, 0));
+    assert_eq!(
+        (count(&house, "recipient").await, count(&house, "account_lookup").await),
+        (3_000, 0)
+    );
     assert_eq!(seal(&house).await.unwrap(), TOTALS);
     assert_eq!(count(&house, "account_lookup").await, 3_000);
     assert_eq!(count(&house, "address_lookup").await, 3_000);

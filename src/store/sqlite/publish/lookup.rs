@@ -1,8 +1,11 @@
 //! The digest look-ups of a seal, copied in digest order. An account finds its person, not their copy; an
 //! address finds whichever row it is the address of.
 
+use std::sync::Arc;
+
 use sqlx::SqliteConnection;
 
+use super::checkpoints::Checkpoints;
 use super::{Publisher, begin_immediate};
 use crate::store::sqlite::staging::digests::RECORD;
 use crate::store::{StoreError, row};
@@ -42,16 +45,18 @@ impl Publisher<'_> {
         &self,
         conn: &mut SqliteConnection,
         seal: i64,
+        log: &mut Checkpoints,
         lookup: Lookup,
     ) -> Result<(), StoreError> {
         let (table, mark, advance) = lookup.names();
         let rows: Vec<String> = (0..ROWS).map(|at| format!("({at},?)")).collect();
-        let insert = format!(
+        let insert: Arc<str> = format!(
             "INSERT INTO {table} (seal_id, digest, number)
              SELECT {seal}, substr(?, column1 * 16 + 1, 16), column2 FROM (VALUES {})
              WHERE column2 IS NOT NULL",
             rows.join(",")
-        );
+        )
+        .into();
         // the whole record: several rows may have the digest that a slice ends with
         let mark: Vec<u8> = sqlx::query_scalar(mark)
             .bind(seal)
@@ -76,17 +81,18 @@ impl Publisher<'_> {
                 .await
                 .map_err(StoreError::on("move the digest mark"))?;
             tx.commit().await.map_err(StoreError::on("commit a slice"))?;
+            log.committed().await?;
         }
     }
 }
 
 async fn copy(
     conn: &mut SqliteConnection,
-    insert: &str,
+    insert: &Arc<str>,
     part: &[[u8; RECORD]],
 ) -> Result<(), StoreError> {
     let digests: Vec<u8> = part.iter().flat_map(|record| &record[..16]).copied().collect();
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(insert.to_owned())).bind(digests);
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(insert))).bind(digests);
     for record in part {
         let number = record[16..].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         query = query.bind(row::int(number));

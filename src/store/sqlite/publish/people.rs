@@ -4,11 +4,12 @@
 //! binding a blob costs more than cutting one.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use sqlx::{SqliteConnection, SqlitePool};
 
+use super::checkpoints::Checkpoints;
 use super::{Publisher, begin_immediate};
 use crate::domain::address::AddressReason;
 use crate::domain::chunk::{chunk_of, numbers_of};
@@ -19,14 +20,8 @@ use crate::store::{StoreError, row};
 /// Chunks a slice: well under 100 ms of write transaction.
 const SLICE: i64 = 5;
 /// Rows a statement. One statement serves them all: what is left unbound is NULL, and passed over.
-const ROWS: usize = 500;
+const ROWS: usize = 1_000;
 
-/// The places of a statement's rows: its own place, number, where its body lies, bytes of it, reason, carrier,
-/// person of whom it is a second address, accounts at its address.
-static PLACES: LazyLock<String> = LazyLock::new(|| {
-    let rows: Vec<String> = (0..ROWS).map(|at| format!("({at},?,?,?,?,?,?,?)")).collect();
-    rows.join(",")
-});
 /// The reasons by their place among all.
 static REASONS: LazyLock<String> = LazyLock::new(|| {
     let when = |(at, reason): (usize, &AddressReason)| format!("WHEN {at} THEN '{reason}' ");
@@ -44,13 +39,20 @@ struct Note {
     copy_of: Option<i64>,
 }
 
-/// Rows of one statement.
+/// Rows of one statement: all of them usual ones, or all unusual.
 #[derive(Default)]
 struct Batch {
     salts: Vec<u8>,
     leaves: Vec<u8>,
     bodies: Vec<u8>,
     rows: Vec<Place>,
+}
+
+/// The statements for usual rows and for unusual ones: those with a carrier, of a second address, or at an
+/// address that several have.
+struct Statements {
+    usual: Arc<str>,
+    unusual: Arc<str>,
 }
 
 /// A row of a statement.
@@ -60,16 +62,16 @@ struct Place {
     start: i64,
     length: i64,
     reason: AddressReason,
-    carrier: Option<i64>,
-    copy_of: Option<i64>,
-    at_address: i64,
+    /// Carrier, person of whom it is a second address, accounts at its address.
+    unusual: Option<(Option<i64>, Option<i64>, i64)>,
 }
 
 /// What a transaction copies.
 struct Slice {
     /// The mark once it is copied.
     last: i64,
-    batches: Vec<Batch>,
+    usual: Vec<Batch>,
+    unusual: Vec<Batch>,
     people: u64,
     /// Rows that are not born queued: number, class, reason.
     classes: Vec<Value>,
@@ -83,9 +85,10 @@ impl Publisher<'_> {
         &self,
         conn: &mut SqliteConnection,
         seal: i64,
+        log: &mut Checkpoints,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<(), StoreError> {
-        let sql = statement(seal);
+        let statements = Statements::new(seal);
         let mut reader = self.parts.open_rows()?;
         let mark: i64 = sqlx::query_scalar("SELECT copied_number FROM seal WHERE id = $1")
             .bind(seal)
@@ -98,11 +101,12 @@ impl Publisher<'_> {
             let (last, people) = (slice.last, slice.people);
             let (made, done) = futures_util::future::join(
                 self.slice(&mut reader, last),
-                self.copy(&mut *conn, seal, &sql, slice),
+                self.copy(&mut *conn, seal, &statements, slice),
             )
             .await;
             done?;
             next = made?;
+            log.committed().await?;
             copied += people;
             progress(copied);
         }
@@ -129,7 +133,8 @@ impl Publisher<'_> {
         let notes = notes(self.staging, from, last).await?;
         let mut slice = Slice {
             last,
-            batches: Vec::new(),
+            usual: Vec::new(),
+            unusual: Vec::new(),
             people: 0,
             classes: Vec::new(),
             followers: followers(self.staging, from, last).await?,
@@ -150,25 +155,17 @@ impl Publisher<'_> {
         &self,
         conn: &mut SqliteConnection,
         seal: i64,
-        sql: &str,
+        statements: &Statements,
         slice: Slice,
     ) -> Result<(), StoreError> {
         let campaign = self.publication.campaign;
         let mut tx = begin_immediate(conn).await?;
-        for batch in slice.batches {
-            let query = sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()));
-            let mut query = query.bind(batch.salts).bind(batch.leaves).bind(batch.bodies);
-            for place in batch.rows {
-                query = query
-                    .bind(place.number)
-                    .bind(place.start)
-                    .bind(place.length)
-                    .bind(place.reason as i64)
-                    .bind(place.carrier)
-                    .bind(place.copy_of)
-                    .bind(place.at_address);
+        for (batches, sql) in
+            [(slice.usual, &statements.usual), (slice.unusual, &statements.unusual)]
+        {
+            for batch in batches {
+                batch.insert(&mut tx, sql).await?;
             }
-            query.execute(&mut *tx).await.map_err(StoreError::on("copy a slice of people"))?;
         }
         for (rows, what, sql) in [
             (
@@ -219,18 +216,21 @@ impl Slice {
         if let Some((class, reason)) = label.split_once('/') {
             self.classes.push(json!([number, class, reason]));
         }
-        if self.batches.last().is_none_or(|batch| batch.rows.len() == ROWS) {
-            self.batches.push(Batch::default());
+        let unusual = note.map(|note| {
+            let carrier = note.carrier.filter(|carrier| *carrier != number);
+            (carrier, note.copy_of, note.at_address)
+        });
+        let batches = if unusual.is_some() { &mut self.unusual } else { &mut self.usual };
+        if batches.last().is_none_or(|batch| batch.rows.len() == ROWS) {
+            batches.push(Batch::default());
         }
-        let Some(batch) = self.batches.last_mut() else { return };
+        let Some(batch) = batches.last_mut() else { return };
         batch.rows.push(Place {
             number,
             start: row::int(batch.bodies.len() as u64 + 1),
             length: row::int(row.body.len() as u64),
             reason: row.facts.reason,
-            carrier: note.and_then(|note| note.carrier).filter(|carrier| *carrier != number),
-            copy_of: note.and_then(|note| note.copy_of),
-            at_address: note.map_or(1, |note| note.at_address),
+            unusual,
         });
         batch.salts.extend_from_slice(row.salt);
         batch.leaves.extend_from_slice(row.leaf);
@@ -239,16 +239,52 @@ impl Slice {
     }
 }
 
-fn statement(seal: i64) -> String {
-    format!(
-        "INSERT INTO recipient (seal_id, number, salt, leaf, body, address_reason, carrier, copy_of,
-                                at_address)
-         SELECT {seal}, column2, substr(?, column1 * 16 + 1, 16), substr(?, column1 * 32 + 1, 32),
-                substr(?, column3, column4), CASE column5 {}END, column6, column7, column8
-         FROM (VALUES {})
-         WHERE column2 IS NOT NULL",
-        *REASONS, *PLACES
-    )
+impl Batch {
+    async fn insert(self, conn: &mut SqliteConnection, sql: &Arc<str>) -> Result<(), StoreError> {
+        let query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(sql)));
+        let mut query = query.bind(self.salts).bind(self.leaves).bind(self.bodies);
+        for place in self.rows {
+            query = query
+                .bind(place.number)
+                .bind(place.start)
+                .bind(place.length)
+                .bind(place.reason as i64);
+            if let Some((carrier, copy_of, at_address)) = place.unusual {
+                query = query.bind(carrier).bind(copy_of).bind(at_address);
+            }
+        }
+        query.execute(conn).await.map_err(StoreError::on("copy a slice of people"))?;
+        Ok(())
+    }
+}
+
+impl Statements {
+    fn new(seal: i64) -> Self {
+        Self {
+            usual: Self::of(seal, "?,?,?,?", "", ""),
+            unusual: Self::of(
+                seal,
+                "?,?,?,?,?,?,?",
+                ", carrier, copy_of, at_address",
+                ", column6, column7, column8",
+            ),
+        }
+    }
+
+    /// `places` are a row's number, where its body lies, bytes of it, its reason, then what `more` columns get.
+    fn of(seal: i64, places: &str, more: &str, values: &str) -> Arc<str> {
+        let rows: Vec<String> = (0..ROWS).map(|at| format!("({at},{places})")).collect();
+        format!(
+            "INSERT INTO recipient (seal_id, number, salt, leaf, body, address_reason{more})
+             SELECT {seal}, column2, substr(?, column1 * 16 + 1, 16), substr(?, column1 * 32 + 1, 32),
+                    substr(?, column3, column4), CASE column5 {}END{values}
+             FROM (VALUES {})
+             WHERE column2 IS NOT NULL",
+            *REASONS,
+            rows.join(",")
+        )
+        .into()
+    }
 }
 
 async fn notes(pool: &SqlitePool, from: i64, to: i64) -> Result<HashMap<u64, Note>, StoreError> {

@@ -71,6 +71,7 @@ async fn publish(
         rows: people.len() as u64,
         rejected: 0,
         rules: "{}".into(),
+        boot: "b".into(),
     };
     let limits = SharedLimits { combine_above: 5, worklist_above: 50 };
     staging.finish_loading(vec![StagedChunk { number: 1, key }], source, limits).await.unwrap();

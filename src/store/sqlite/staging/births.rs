@@ -74,7 +74,14 @@ pub(in crate::store::sqlite) async fn of_chunks(
         })?;
         let reason = reason.word().to_owned();
         let label = label(AddressReason::parse(word).unwrap_or(AddressReason::Invalid));
-        Ok::<_, StoreError>(Birth { chunk, is_copy, label, reason, name_refused, is_carried: false })
+        Ok::<_, StoreError>(Birth {
+            chunk,
+            is_copy,
+            label,
+            reason,
+            name_refused,
+            is_carried: false,
+        })
     };
     for (chunk, is_copy, kind, count) in came {
         let word = kind.trim_end_matches('+');

@@ -4,10 +4,10 @@
 use std::io;
 
 use super::digests::DigestWriter;
-use super::rows::{Facts, Filling, RowsWriter};
-use super::sorter::{Merged, Sorter};
 use super::numbers::Numbers;
 use super::parts::Parts;
+use super::rows::{Facts, Filling, RowsWriter};
+use super::sorter::{Merged, Sorter};
 use crate::store::seals::StagedRow;
 
 /// Account (16), line (8), number (8), digest of the row (16), facts (1); numbers big-endian.
@@ -55,7 +55,10 @@ impl Intake {
     }
 
     /// Ends it: the rows' file, its length and its chunks, then what is left to be merged.
-    pub(super) fn finish(self, parts: &Parts) -> io::Result<(u64, Vec<Filling>, Twins, Neighbours)> {
+    pub(super) fn finish(
+        self,
+        parts: &Parts,
+    ) -> io::Result<(u64, Vec<Filling>, Twins, Neighbours)> {
         let (length, chunks) = self.rows.finish()?;
         let twins = Twins {
             merged: self.accounts.finish()?,

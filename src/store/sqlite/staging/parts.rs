@@ -53,11 +53,17 @@ impl Parts {
         RowsReader::open(&self.rows).map_err(self.failed())
     }
 
-    pub(in crate::store::sqlite) fn open_accounts(&self, after: &[u8]) -> Result<DigestReader, StoreError> {
+    pub(in crate::store::sqlite) fn open_accounts(
+        &self,
+        after: &[u8],
+    ) -> Result<DigestReader, StoreError> {
         DigestReader::open(&self.accounts, after).map_err(self.failed())
     }
 
-    pub(in crate::store::sqlite) fn open_addresses(&self, after: &[u8]) -> Result<DigestReader, StoreError> {
+    pub(in crate::store::sqlite) fn open_addresses(
+        &self,
+        after: &[u8],
+    ) -> Result<DigestReader, StoreError> {
         DigestReader::open(&self.addresses, after).map_err(self.failed())
     }
 }

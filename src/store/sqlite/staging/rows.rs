@@ -113,10 +113,9 @@ impl RowsWriter {
         Ok(())
     }
 
-    /// Writes what is left and makes the file durable; gives its length and its chunks.
+    /// Writes what is left; gives its length and its chunks.
     pub(super) fn finish(mut self) -> io::Result<(u64, Vec<Filling>)> {
         self.write_all()?;
-        self.file.sync_all()?;
         Ok((self.end, self.chunks))
     }
 
@@ -179,8 +178,8 @@ impl RowsReader {
         while let Some(start) = next.checked_sub(1) {
             let mut head = [0; HEAD];
             self.file.read_exact_at(&mut head, start)?;
-            let [before, chunk, bytes] =
-                [0, 8, 16].map(|at| u64::from_le_bytes(head[at..at + 8].try_into().unwrap_or_default()));
+            let [before, chunk, bytes] = [0, 8, 16]
+                .map(|at| u64::from_le_bytes(head[at..at + 8].try_into().unwrap_or_default()));
             // a block lies behind the one before it: a damaged file never makes it read in a circle
             if chunk != number || before >= next || bytes < HEAD as u64 {
                 return Err(damaged("a block of no known form"));

@@ -52,7 +52,7 @@ impl<const N: usize> Sorter<N> {
         let end = self.ends.last().copied().unwrap_or(0) + (records.len() * N) as u64;
         self.ends.push(end);
         self.job = Some(std::thread::spawn(move || {
-            records.sort_unstable();
+            sort(&mut records);
             file.write_all(records.as_flattened())?;
             records.clear();
             Ok((file, records))
@@ -71,7 +71,7 @@ impl<const N: usize> Sorter<N> {
     /// All records in order.
     pub(super) fn finish(mut self) -> io::Result<Merged<N>> {
         self.join()?;
-        self.records.sort_unstable();
+        sort(&mut self.records);
         let mut merged = Merged { runs: Vec::new(), file: self.file, heads: BinaryHeap::new() };
         let ahead = (AHEAD / (self.ends.len() + 1) / N).max(1);
         let mut start = 0;
@@ -81,12 +81,22 @@ impl<const N: usize> Sorter<N> {
         }
         merged.runs.push(Run { next: 0, end: 0, ahead, records: self.records, at: 0 });
         for run in 0..merged.runs.len() {
-            if let Some(head) = merged.runs[run].pop(merged.file.as_ref())? {
-                merged.heads.push(Reverse((head, run)));
+            if let Some(record) = merged.runs[run].pop(merged.file.as_ref())? {
+                merged.heads.push(Reverse((head(&record), record, run)));
             }
         }
         Ok(merged)
     }
+}
+
+/// Records begin with a digest: nearly always its first bytes tell two apart, and those are compared as one
+/// number.
+fn sort<const N: usize>(records: &mut [[u8; N]]) {
+    records.sort_unstable_by(|a, b| head(a).cmp(&head(b)).then_with(|| a.cmp(b)));
+}
+
+fn head(record: &[u8]) -> u64 {
+    record.first_chunk().map_or(0, |head| u64::from_be_bytes(*head))
 }
 
 /// A sorted run with a piece of it in memory.
@@ -118,18 +128,18 @@ impl<const N: usize> Run<N> {
 pub(super) struct Merged<const N: usize> {
     runs: Vec<Run<N>>,
     file: Option<File>,
-    /// The next record of each run.
-    heads: BinaryHeap<Reverse<([u8; N], usize)>>,
+    /// The next record of each run, its head before it.
+    heads: BinaryHeap<Reverse<(u64, [u8; N], usize)>>,
 }
 
 impl<const N: usize> Merged<N> {
     pub(super) fn next(&mut self) -> io::Result<Option<[u8; N]>> {
-        let Some(mut head) = self.heads.peek_mut() else { return Ok(None) };
-        let Reverse((record, run)) = *head;
+        let Some(mut first) = self.heads.peek_mut() else { return Ok(None) };
+        let Reverse((_, record, run)) = *first;
         match self.runs[run].pop(self.file.as_ref())? {
-            Some(next) => *head = Reverse((next, run)),
+            Some(next) => *first = Reverse((head(&next), next, run)),
             None => {
-                PeekMut::pop(head);
+                PeekMut::pop(first);
             }
         }
         Ok(Some(record))

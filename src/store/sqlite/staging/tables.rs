@@ -73,6 +73,7 @@ pub(super) const TABLES: &str = "
         rows INTEGER NOT NULL,
         rejected INTEGER NOT NULL,
         rules TEXT NOT NULL,
+        boot TEXT NOT NULL,
         -- bytes of the rows, the accounts and the addresses
         bytes TEXT NOT NULL
     ) STRICT;";

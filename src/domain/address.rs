@@ -385,11 +385,11 @@ mod tests {
     fn what_is_read_in_one_pass_is_what_all_the_rules_read() {
         use rand::{RngExt as _, SeedableRng as _};
         let mut rng = rand::rngs::SmallRng::seed_from_u64(11);
-        let letters: Vec<char> = "aZ09.-_+'/|:;,<(@@\"\\ xnXNé.".chars().collect();
+        let letters: Vec<char> = "aZ09.-_xnXNabcdefghijk+'/|:;,<(@\"\\ é".chars().collect();
         let mut plain = 0;
         for _ in 0..200_000 {
             let mut part = |most| -> String {
-                let length = rng.random_range(0..most);
+                let length = rng.random_range(1..most);
                 (0..length).map(|_| letters[rng.random_range(0..letters.len())]).collect()
             };
             let text = format!("{}@{}.{}", part(5), part(6), part(4));

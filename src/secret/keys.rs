@@ -10,7 +10,7 @@ use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::digest::{Digest, LpBuilder, hmac_sha256, sha256};
+use super::digest::{Digest, LpBuilder, MacKey, hmac_sha256, sha256};
 
 const ID_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -172,6 +172,12 @@ impl Key {
     pub(super) fn mac(&self, purpose: KeyPurpose, parts: &[&[u8]]) -> Digest {
         debug_assert_eq!(self.purpose, purpose, "a key of another purpose was handed in");
         hmac_sha256(&self.bytes, parts)
+    }
+
+    /// This key made ready for many messages.
+    pub(super) fn mac_key(&self, purpose: KeyPurpose) -> MacKey {
+        debug_assert_eq!(self.purpose, purpose, "a key of another purpose was handed in");
+        MacKey::new(&self.bytes)
     }
 
     /// A key read from where it is kept.

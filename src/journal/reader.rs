@@ -89,9 +89,20 @@ impl Journals {
     /// Reads what a dead worker left about `keys`, a few thousand at most, and holds its flock
     /// until the result is dropped, so that nobody else rescues it meanwhile.
     pub fn read(&self, origin: &Origin, keys: HashSet<MarkKey>) -> Result<Recovered, ReadError> {
+        self.read_since(origin, keys, 0)
+    }
+
+    /// The same from a segment on: an intent's marks lie in the segment it stores or a later one, so a
+    /// rescue need not read what a long campaign wrote before its oldest open intent.
+    pub fn read_since(
+        &self,
+        origin: &Origin,
+        keys: HashSet<MarkKey>,
+        first: u64,
+    ) -> Result<Recovered, ReadError> {
         let mut trails: HashMap<MarkKey, Trail> =
             keys.into_iter().map(|key| (key, Trail::default())).collect();
-        let survey = self.scan(origin, |segment, mark| {
+        let survey = self.scan_since(origin, first, |segment, mark| {
             if let Some(trail) = trails.get_mut(&mark.key()) {
                 extend(trail, segment, mark);
             }
@@ -101,9 +112,14 @@ impl Journals {
 
     /// Shows every mark a dead worker left to `visit`, oldest first, with its segment's number:
     /// for `recover`, which does not know the keys. Holds the flock like [`Journals::read`].
-    pub fn scan(
+    pub fn scan(&self, origin: &Origin, visit: impl FnMut(u64, Mark)) -> Result<Survey, ReadError> {
+        self.scan_since(origin, 0, visit)
+    }
+
+    fn scan_since(
         &self,
         origin: &Origin,
+        first: u64,
         mut visit: impl FnMut(u64, Mark),
     ) -> Result<Survey, ReadError> {
         let folder = folder_of(&self.root, origin.worker_id);
@@ -118,7 +134,7 @@ impl Journals {
         }
         let mut segments = BTreeMap::new();
         let mut bytes = Vec::new();
-        for number in numbers {
+        for number in numbers.into_iter().filter(|number| *number >= first) {
             let flushed = load(&folder.join(segment::name(number)), &mut bytes)?;
             let mut report = walk(number, &bytes, &mut visit);
             if !flushed && report.state == SegmentState::Whole {

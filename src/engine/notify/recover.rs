@@ -111,20 +111,23 @@ impl Engine {
         identity: &DatabaseIdentity,
         unpaired: &[Unpaired],
     ) -> Result<BTreeMap<String, Recovered>, EngineError> {
-        let mut wanted: BTreeMap<String, HashSet<MarkKey>> = BTreeMap::new();
+        let mut wanted: BTreeMap<String, (HashSet<MarkKey>, u64)> = BTreeMap::new();
         for open in unpaired {
-            wanted.entry(open.worker.clone()).or_default().insert(mark_key(campaign, open));
+            let (keys, first) =
+                wanted.entry(open.worker.clone()).or_insert((HashSet::new(), open.segment));
+            keys.insert(mark_key(campaign, open));
+            *first = open.segment.min(*first);
         }
         let journals = Journals::under(self.workspace.journals());
         let mut read = BTreeMap::new();
-        for (worker, keys) in wanted {
+        for (worker, (keys, first)) in wanted {
             let Ok(worker_id) = Uuid::parse_str(&worker) else { continue };
             let origin = Origin {
                 database_id: *identity.database_id.as_bytes(),
                 incarnation: identity.incarnation,
                 worker_id: *worker_id.as_bytes(),
             };
-            match journals.read(&origin, keys) {
+            match journals.read_since(&origin, keys, first) {
                 Ok(recovered) => {
                     read.insert(worker, recovered);
                 }

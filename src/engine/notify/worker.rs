@@ -90,7 +90,7 @@ impl Worker<'_> {
         let shared = self.start().await?;
         brake::restore(self.engine, self.people.campaign, &shared.pace).await?;
         let (records, inbox) = mpsc::channel(QUEUE);
-        let (jobs, outbox) = mpsc::channel(QUEUE);
+        let (jobs, outbox) = flume::bounded(QUEUE);
         let recorder = Recorder {
             engine: self.engine.clone(),
             people: self.people.clone(),
@@ -212,7 +212,7 @@ impl Worker<'_> {
         &self,
         shared: &Shared,
         records: &mpsc::Sender<super::job::Record>,
-        outbox: mpsc::Receiver<super::job::Job>,
+        outbox: flume::Receiver<super::job::Job>,
         soft: &CancellationToken,
     ) -> JoinSet<()> {
         let mut relay = self.engine.relay.clone();
@@ -220,7 +220,7 @@ impl Worker<'_> {
         let line = Line {
             engine: self.engine.clone(),
             people: self.people.clone(),
-            jobs: Arc::new(tokio::sync::Mutex::new(outbox)),
+            jobs: outbox,
             records: records.clone(),
             demand: Arc::clone(&shared.demand),
             control: Arc::clone(&shared.control),

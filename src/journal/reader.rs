@@ -99,34 +99,91 @@ impl Journals {
         Ok(Recovered::new(survey, trails))
     }
 
-    /// Shows every mark a dead worker left to `visit`, oldest first, with its segment's number:
-    /// for `recover`, which does not know the keys. Holds the flock like [`Journals::read`].
+    /// Shows every mark a dead worker left to `visit`, oldest first, with its segment's number. Holds the
+    /// flock like [`Journals::read`].
     pub fn scan(
         &self,
         origin: &Origin,
         mut visit: impl FnMut(u64, Mark),
     ) -> Result<Survey, ReadError> {
+        let mut walk = self.walk(origin)?;
+        while let Some((segment, marks)) = walk.next_segment()? {
+            marks.into_iter().for_each(|mark| visit(segment, mark));
+        }
+        Ok(walk.end())
+    }
+
+    /// Begins to read a dead worker's folder, a segment at a time: for `recover`, which does not know the
+    /// keys. Holds the flock like [`Journals::read`].
+    pub fn walk(&self, origin: &Origin) -> Result<Walk, ReadError> {
         let folder = folder_of(&self.root, origin.worker_id);
         let lock = lock_dead(&folder)?;
         let numbers = segment::numbers(&folder)
             .map_err(|source| ReadError::Read { path: folder.clone(), source })?;
+        let mut foreign = None;
         for number in &numbers {
             let header = read_header(&folder.join(segment::name(*number)))?;
             if let Some(header) = header.filter(|header| header.origin != *origin) {
-                return Ok(Survey::foreign(*number, header.origin, lock));
+                foreign = Some((*number, header.origin));
+                break;
             }
         }
-        let mut segments = BTreeMap::new();
-        let mut bytes = Vec::new();
-        for number in numbers {
-            let flushed = load(&folder.join(segment::name(number)), &mut bytes)?;
-            let mut report = walk(number, &bytes, &mut visit);
-            if !flushed && report.state == SegmentState::Whole {
-                report.state = SegmentState::Broken { offset: bytes.len() as u64 };
-            }
-            segments.insert(number, report);
+        let numbers = if foreign.is_some() { Vec::new() } else { numbers };
+        Ok(Walk {
+            folder,
+            lock,
+            foreign,
+            numbers: numbers.into_iter(),
+            bytes: Vec::new(),
+            header: None,
+            segments: BTreeMap::new(),
+        })
+    }
+}
+
+/// A dead worker's folder being read, its flock held.
+#[derive(Debug)]
+pub struct Walk {
+    folder: PathBuf,
+    lock: WorkerLock,
+    foreign: Option<(u64, Origin)>,
+    numbers: std::vec::IntoIter<u64>,
+    bytes: Vec<u8>,
+    header: Option<Header>,
+    segments: BTreeMap<u64, SegmentReport>,
+}
+
+impl Walk {
+    /// The marks of the next segment with its number; `None` after the last one.
+    pub fn next_segment(&mut self) -> Result<Option<(u64, Vec<Mark>)>, ReadError> {
+        let Some(number) = self.numbers.next() else { return Ok(None) };
+        let flushed = load(&self.folder.join(segment::name(number)), &mut self.bytes)?;
+        self.header = Header::decode(&self.bytes).filter(|header| header.number == number);
+        let mut marks = Vec::new();
+        let mut report = walk(number, &self.bytes, &mut |_, mark| marks.push(mark));
+        if !flushed && report.state == SegmentState::Whole {
+            report.state = SegmentState::Broken { offset: self.bytes.len() as u64 };
         }
-        Ok(Survey::of(segments, lock))
+        self.segments.insert(number, report);
+        Ok(Some((number, marks)))
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The header of the segment that was read last.
+    pub(super) fn header(&self) -> Option<Header> {
+        self.header
+    }
+
+    /// What was found of the segments read; holds the flock on.
+    pub fn end(self) -> Survey {
+        match self.foreign {
+            Some((segment, origin)) => Survey::foreign(segment, origin, self.lock),
+            None => Survey::of(self.segments, self.lock),
+        }
     }
 }
 
@@ -141,7 +198,7 @@ fn lock_dead(folder: &Path) -> Result<WorkerLock, ReadError> {
     })
 }
 
-fn read_header(path: &Path) -> Result<Option<Header>, ReadError> {
+pub(super) fn read_header(path: &Path) -> Result<Option<Header>, ReadError> {
     let failed = |source| ReadError::Read { path: path.into(), source };
     let mut bytes = Vec::with_capacity(HEADER_LEN);
     let file = File::open(path).map_err(failed)?;
@@ -178,10 +235,21 @@ fn walk(number: u64, bytes: &[u8], visit: &mut impl FnMut(u64, Mark)) -> Segment
                 at += len;
                 visit(number, mark);
             }
+            Found::Pack(ended, len) => {
+                report.marks += ended.len() as u64;
+                report.packed = true;
+                at += len;
+                ended.into_iter().for_each(|mark| visit(number, mark));
+            }
             Found::Rolled { next, len } => {
                 report.rolled = true;
                 at += len;
                 break next == number + 1 && at == end;
+            }
+            Found::Closed(len) => {
+                report.closed = true;
+                at += len;
+                break at == end;
             }
             Found::Nothing | Found::Torn => break true,
             Found::Broken => break false,

@@ -52,6 +52,10 @@ pub struct SegmentReport {
     pub marks: u64,
     /// Whether it ends with the note that marks go on in the next segment.
     pub rolled: bool,
+    /// Whether it ends with the note that the life is over and every mark on the disk.
+    pub closed: bool,
+    /// Whether it was shrunk: of attempts that ended only the ends are left.
+    pub packed: bool,
 }
 
 /// How far a segment can be trusted.
@@ -70,7 +74,14 @@ pub enum SegmentState {
 
 impl SegmentReport {
     pub(super) fn without_header() -> Self {
-        Self { state: SegmentState::BadHeader, boot: None, marks: 0, rolled: false }
+        Self {
+            state: SegmentState::BadHeader,
+            boot: None,
+            marks: 0,
+            rolled: false,
+            closed: false,
+            packed: false,
+        }
     }
 }
 
@@ -113,11 +124,13 @@ impl Survey {
             .segments
             .last_key_value()
             .is_some_and(|(last, report)| from <= *last && !report.rolled);
+        // Marks that are on the disk are whole in any boot.
+        let is_closed = self.segments.values().any(|report| report.closed);
         ends_here
             && self.segments.range(from..).zip(from..).all(|((number, report), due)| {
                 *number == due
                     && report.state == SegmentState::Whole
-                    && report.boot.as_ref() == Some(this_boot)
+                    && (is_closed || report.boot.as_ref() == Some(this_boot))
             })
     }
 }

@@ -11,10 +11,12 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, Weak};
 
 use self::slot::{Slot, read_copy, write_copy};
 use super::host::HostId;
-use super::segment::sync_folder;
+use super::segment::{Position, sync_folder};
+use super::writer::Journal;
 
 /// The last ledger batch a host saw in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,14 @@ pub struct LifeMark {
     pub ordinal: u64,
     /// The worker's id.
     pub worker_id: [u8; 16],
+    /// How far its journal reaches at least, as of the last ledger batch.
+    pub reached: Position,
+}
+
+impl LifeMark {
+    fn max(self, other: Self) -> Self {
+        if (other.ordinal, other.reached) > (self.ordinal, self.reached) { other } else { self }
+    }
 }
 
 /// One copy of the mark.
@@ -107,6 +117,8 @@ pub struct HighWaterKeeper {
     paths: Vec<PathBuf>,
     host: HostId,
     is_held: AtomicBool,
+    /// The newest life of this process and its journal.
+    followed: RwLock<Option<(LifeMark, Weak<Journal>)>>,
 }
 
 /// The newest slot among the copies, and the copy it stands in.
@@ -124,6 +136,7 @@ impl HighWaterKeeper {
             paths: paths.into_iter().collect(),
             host: HostId::here(),
             is_held: AtomicBool::new(false),
+            followed: RwLock::default(),
         };
         keeper.latest()?;
         Ok(keeper)
@@ -163,12 +176,15 @@ impl HighWaterKeeper {
     /// The newest life that was begun; the zero life where none was.
     pub fn begun(&self) -> Result<LifeMark, HighWaterError> {
         let begun = self.slots()?.into_iter().map(|(_, slot)| slot.begun);
-        Ok(begun.max_by_key(|begun| begun.ordinal).unwrap_or_default())
+        Ok(begun.fold(LifeMark::default(), LifeMark::max))
     }
 
     /// Notes a life before its first mark is made, and fsyncs the copies. Both slots of each copy are
-    /// written, so that no torn one forgets it.
-    pub fn begin(&self, life: LifeMark) -> Result<(), HighWaterError> {
+    /// written, so that no torn one forgets it. From here on each advance notes how far `journal` reaches.
+    pub fn begin(&self, life: LifeMark, journal: &Arc<Journal>) -> Result<(), HighWaterError> {
+        if let Ok(mut followed) = self.followed.write() {
+            *followed = Some((life, Arc::downgrade(journal)));
+        }
         let latest = self.latest()?.map(|latest| latest.slot);
         for _ in 0..2 {
             self.change(|now| Some(Slot { begun: life, ..now.or(latest)? }))?;
@@ -230,17 +246,22 @@ impl HighWaterKeeper {
     }
 
     fn write(&self, era: u64, mark: &HighWater) -> Result<(), HighWaterError> {
-        let begun = self.begun()?;
+        let begun = self.begun()?.max(self.followed().unwrap_or_default());
         self.change(|now| {
-            let begun = now
-                .map(|slot| slot.begun)
-                .filter(|known| known.ordinal > begun.ordinal)
-                .unwrap_or(begun);
+            let begun = now.map_or(begun, |slot| slot.begun.max(begun));
             let slot = Slot { sequence: 0, era, mark: *mark, begun, host: self.host };
             // as far already
             let is_behind = now.is_some_and(|now| now.progress() >= slot.progress());
             (!is_behind).then_some(slot)
         })
+    }
+
+    /// The life of this process, with how far its journal reaches now.
+    fn followed(&self) -> Option<LifeMark> {
+        let followed = self.followed.read().ok()?;
+        let (life, journal) = followed.as_ref()?;
+        let reached = journal.upgrade().and_then(|journal| journal.reached());
+        Some(LifeMark { reached: reached.unwrap_or(life.reached), ..*life })
     }
 
     fn change(&self, next: impl Fn(Option<Slot>) -> Option<Slot>) -> Result<(), HighWaterError> {

@@ -26,6 +26,6 @@ pub use lock::{LockError, WorkerLock};
 pub use mark::{Mark, MarkKey, OutcomeBytes, OutcomeTooLong};
 pub use reader::{Journals, ReadError, Walk};
 pub use recovered::{Begun, Recovered, SegmentReport, SegmentState, Survey, Trail, Verdict};
-pub use segment::{DEFAULT_SEGMENT_SIZE, Life, Origin};
+pub use segment::{DEFAULT_SEGMENT_SIZE, Life, Origin, Position};
 pub use shrink::{Shorten, Shrunk};
 pub use writer::{Journal, JournalError};

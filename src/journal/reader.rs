@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::lock::{LockError, WorkerLock};
 use super::mark::{Found, Mark, MarkKey, find};
 use super::recovered::{Begun, Recovered, SegmentReport, SegmentState, Survey, Trail};
-use super::segment::{self, HEADER_LEN, Header, MAX_SEGMENT_SIZE, Origin};
+use super::segment::{self, HEADER_LEN, Header, MAX_SEGMENT_SIZE, Origin, Position};
 
 /// The file in a worker's folder whose flock is the worker's life.
 pub(super) const OWNER_LOCK: &str = "owner.lock";
@@ -25,6 +25,7 @@ pub(super) fn folder_of(root: &Path, worker_id: [u8; 16]) -> PathBuf {
 #[derive(Debug, Clone)]
 pub struct Journals {
     root: PathBuf,
+    reached: Position,
 }
 
 /// Why a journal is not there to be read.
@@ -67,7 +68,14 @@ pub enum ReadError {
 impl Journals {
     /// The journals under `root` (`<workspace>/journal`).
     pub fn under(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), reached: Position::default() }
+    }
+
+    /// The same where the journal read next is known to have reached this far: one that does not is an older
+    /// copy of itself.
+    #[must_use]
+    pub fn reaching(self, reached: Position) -> Self {
+        Self { reached, ..self }
     }
 
     /// The ids of all workers that left a folder, living ones too, in no order.
@@ -136,6 +144,7 @@ impl Journals {
             numbers: numbers.into_iter(),
             bytes: Vec::new(),
             header: None,
+            reached: self.reached,
             segments: BTreeMap::new(),
         })
     }
@@ -150,6 +159,7 @@ pub struct Walk {
     numbers: std::vec::IntoIter<u64>,
     bytes: Vec<u8>,
     header: Option<Header>,
+    reached: Position,
     segments: BTreeMap<u64, SegmentReport>,
 }
 
@@ -182,7 +192,7 @@ impl Walk {
     pub fn end(self) -> Survey {
         match self.foreign {
             Some((segment, origin)) => Survey::foreign(segment, origin, self.lock),
-            None => Survey::of(self.segments, self.lock),
+            None => Survey::of(self.segments, self.reached, self.lock),
         }
     }
 }
@@ -255,6 +265,7 @@ fn walk(number: u64, bytes: &[u8], visit: &mut impl FnMut(u64, Mark)) -> Segment
             Found::Broken => break false,
         }
     };
+    report.end = at as u64;
     if !unbroken || bytes.len() as u64 != header.size {
         report.state = SegmentState::Broken { offset: at as u64 };
     }

@@ -19,7 +19,7 @@ use super::lock::{LockError, WorkerLock};
 use super::mark::{MAX_MARK_LEN, Mark, ROLLED_LEN, encode_closed, encode_rolled};
 use super::reader::{OWNER_LOCK, folder_of};
 use super::segment::{
-    self, HEADER_LEN, Header, Life, MAX_SEGMENT_SIZE, MIN_SEGMENT_SIZE, Origin, naming,
+    self, HEADER_LEN, Header, Life, MAX_SEGMENT_SIZE, MIN_SEGMENT_SIZE, Origin, Position, naming,
 };
 
 /// A living worker's journal. Its owner's flock is held until it is dropped.
@@ -162,6 +162,14 @@ impl Journal {
     /// The number an intent stores: its marks will be in this segment or a later one.
     pub fn segment(&self) -> u64 {
         self.number.load(Ordering::Acquire)
+    }
+
+    /// How far the marks reach; none once no mark can be made.
+    pub(super) fn reached(&self) -> Option<Position> {
+        match &*self.lock().ok()? {
+            State::Open(tail) => Some(Position { segment: self.segment(), offset: tail.at }),
+            State::Poisoned(_) => None,
+        }
     }
 
     /// Fails if a mark failed before, so that no intent is committed for nothing.

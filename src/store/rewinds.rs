@@ -1,6 +1,8 @@
 //! Rewinds: the lives of workers, what journals tell of a restored database's lost attempts, and the new
 //! incarnation that ends it. Also the gate that keeps a rewound database from being written to.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -122,6 +124,8 @@ pub struct RecoveryPage {
     pub moves: Vec<Move>,
     /// Doubts that are settled by them.
     pub resolutions: Vec<Resolution>,
+    /// By provider, how many of the attempts began today: the quotas of the day count them.
+    pub begun_today: BTreeMap<String, i64>,
     /// Ledger lines besides those of the moves.
     pub lines: Vec<String>,
 }

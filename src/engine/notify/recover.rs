@@ -13,7 +13,9 @@ use crate::engine::campaign_file::DoubtPolicy;
 use crate::engine::notice::approved_file;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{self, BootId, Journals, MarkKey, Origin, ReadError, Recovered, Verdict};
+use crate::journal::{
+    self, BootId, Journals, LifeMark, MarkKey, Origin, Position, ReadError, Recovered, Verdict,
+};
 use crate::store::campaigns::{CampaignRow, DatabaseIdentity};
 use crate::store::deliveries::{Ended, Lane, Unpaired};
 
@@ -35,6 +37,8 @@ pub struct Recovery {
 struct Finding<'a> {
     roots: &'a [PathBuf],
     then: Option<DoubtPolicy>,
+    /// The newest life, whose journal is known to reach so far.
+    begun: LifeMark,
     identity: &'a DatabaseIdentity,
     boot: &'a BootId,
 }
@@ -53,10 +57,11 @@ impl Engine {
     ) -> Result<Recovery, EngineError> {
         let identity = self.store.identity().await?;
         let boot = journal::boot_id().map_err(|error| EngineError::refused(error.to_string()))?;
+        let begun = self.high_water.begun()?;
         let mut recovery = Recovery::default();
         for row in self.store.campaigns().await? {
             if row.seal_id.is_some() && row.wrapped_key.is_some() {
-                let by = Finding { roots, then, identity: &identity, boot: &boot };
+                let by = Finding { roots, then, begun, identity: &identity, boot: &boot };
                 self.rescue(&row, by, &mut recovery).await?;
             }
         }
@@ -158,8 +163,10 @@ fn read_journals(
             incarnation: by.identity.incarnation,
             worker_id: *worker_id.as_bytes(),
         };
+        let is_newest = by.begun.worker_id == *worker_id.as_bytes();
+        let reached = if is_newest { by.begun.reached } else { Position::default() };
         for root in by.roots {
-            match Journals::under(root).read(&origin, keys.clone()) {
+            match Journals::under(root).reaching(reached).read(&origin, keys.clone()) {
                 Ok(recovered) => {
                     read.insert(worker, recovered);
                     break;

@@ -31,7 +31,7 @@ use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Life, LifeMark, Origin};
+use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Life, LifeMark, Origin, Position};
 use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
 
@@ -173,14 +173,17 @@ impl Worker<'_> {
         let life = Life {
             ordinal: begun.ordinal + 1,
             previous: begun.worker_id,
+            previous_reached: begun.reached,
             campaign: self.people.uuid.into_bytes(),
             seal: seal.map_or([0; 32], |seal| seal.root),
         };
         let journals = self.engine.workspace.journals();
         let journal = Journal::create_life(&journals, origin, life, boot, DEFAULT_SEGMENT_SIZE)?;
+        let journal = Arc::new(journal);
         // The journal first: a life that the mark knows and no journal tells of would be missed forever.
-        let begins = LifeMark { ordinal: life.ordinal, worker_id: *id.as_bytes() };
-        self.engine.high_water.begin(begins)?;
+        let (ordinal, worker_id) = (life.ordinal, *id.as_bytes());
+        let begins = LifeMark { ordinal, worker_id, reached: Position::default() };
+        self.engine.high_water.begin(begins, &journal)?;
         self.engine.store.note_life(life.ordinal, &name).await?;
         self.engine
             .store
@@ -203,7 +206,7 @@ impl Worker<'_> {
         Ok(Shared {
             id,
             claimant: Arc::new(claimant),
-            journal: Arc::new(journal),
+            journal,
             control: Arc::new(Control::new()),
             chunks: Arc::new(Chunks::default()),
             wake: Arc::new(Notify::new()),

@@ -3,7 +3,8 @@
 //! The lives of workers form a chain: each journal's header names its own place and the life before it, the
 //! high-water mark the newest one. So from the mark back to the life that the restored database knew last,
 //! a journal that is gone is missed. Only one worker at a time uses a database, so lives before that one
-//! had told it everything.
+//! had told it everything. Mark and headers also say how far each journal reached, so an older copy of a
+//! journal, restored with the database, is not taken for the whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::Rewound;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{Folder, LifeMark, folders};
+use crate::journal::{Folder, LifeMark, Position, folders};
 use crate::store::rewinds::LifeRow;
 
 /// A folder and the root it lies under.
@@ -20,6 +21,8 @@ use crate::store::rewinds::LifeRow;
 pub(super) struct Found {
     pub(super) root: PathBuf,
     pub(super) folder: Folder,
+    /// How far its marks are known to have reached.
+    pub(super) reached: Position,
 }
 
 /// The journals of the time since the backup, oldest first.
@@ -45,6 +48,14 @@ impl Engine {
     ) -> Result<Evidence, EngineError> {
         let identity = self.store.identity().await?;
         let all = found(&self.journal_roots(dirs)?, identity.database_id.as_bytes())?;
+        if let Some(alive) = all.iter().find(|found| found.folder.holder.is_some()) {
+            let pid = alive.folder.holder.unwrap_or_default();
+            return Err(EngineError::refused(format!(
+                "process {pid} still sends from the database that was replaced, and writes the journal {}; \
+                 hint: stop it, then recover",
+                alive.folder.path.display()
+            )));
+        }
         let last = self.store.last_life().await?;
         let begun = self.high_water.begun()?;
         let mut evidence = Evidence {
@@ -67,6 +78,7 @@ impl Engine {
         evidence.missing =
             (first..=begun.ordinal).filter(|ordinal| !present.contains(ordinal)).collect();
         evidence.journals = all;
+        note_reached(&mut evidence.journals, begun);
         evidence.journals.retain(|found| ordinal(found).is_none_or(|own| own >= first));
         evidence.journals.sort_by_key(ordinal);
         Ok(evidence)
@@ -119,11 +131,27 @@ fn found(roots: &[PathBuf], database_id: &[u8; 16]) -> Result<Vec<Found>, Engine
             }
             let known = by_worker.get(&folder.worker_id).map(|known| known.folder.segments);
             if known.is_none_or(|segments| segments < folder.segments) {
-                by_worker.insert(folder.worker_id, Found { root: root.clone(), folder });
+                by_worker.insert(
+                    folder.worker_id,
+                    Found { root: root.clone(), folder, reached: Position::default() },
+                );
             }
         }
     }
     Ok(by_worker.into_values().collect())
+}
+
+/// How far each journal reached, as the mark says of the newest life and each life of the one before.
+fn note_reached(all: &mut [Found], begun: LifeMark) {
+    let mut reached: BTreeMap<[u8; 16], Position> = BTreeMap::new();
+    reached.insert(begun.worker_id, begun.reached);
+    for life in all.iter().filter_map(|found| found.folder.life) {
+        let known = reached.entry(life.previous).or_default();
+        *known = life.previous_reached.max(*known);
+    }
+    for found in all {
+        found.reached = reached.get(&found.folder.worker_id).copied().unwrap_or_default();
+    }
 }
 
 fn incarnations(all: &[Found]) -> impl Iterator<Item = u64> {

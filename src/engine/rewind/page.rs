@@ -9,6 +9,7 @@ use super::attempts::Tried;
 use super::report::CampaignRecovery;
 use crate::domain::delivery::{AttemptResult, DeliveryClass, Doubt, FallbackReason, ToldBy};
 use crate::domain::ledger::Entry;
+use crate::domain::pace::day_of;
 use crate::domain::track::Track;
 use crate::engine::campaign_file::Mode;
 use crate::engine::notice::approved_file;
@@ -151,7 +152,13 @@ impl<'a> Recovering<'a> {
                 _ => {}
             }
         }
-        let ended = one.outcome.ended_at;
+        let (ended, now) = (one.outcome.ended_at, self.engine.clock.now());
+        if known.is_none()
+            && one.outcome.result != AttemptResult::NotStarted
+            && day_of(ended) == day_of(now)
+        {
+            *page.begun_today.entry(person.row.lane.provider.clone()).or_default() += 1;
+        }
         let begun = |at: &crate::journal::Begun| Timestamp::from_microsecond(at.dated_at).ok();
         page.attempts.push(FoundAttempt {
             key: one.key,

@@ -226,7 +226,7 @@ impl Run<'_> {
         let Some(origin) = found.folder.origin else { return Ok(()) };
         let life = found.folder.life.unwrap_or_default();
         let now = self.engine.clock.now();
-        let mut walk = Journals::under(&found.root).walk(&origin)?;
+        let mut walk = Journals::under(&found.root).reaching(found.reached).walk(&origin)?;
         let mut attempts = Attempts::default();
         while let Some((segment, marks)) = walk.next_segment()? {
             for mark in marks {
@@ -293,7 +293,10 @@ impl Run<'_> {
     fn judge(&mut self, evidence: &mut Evidence) {
         let broken = self.report.broken.first();
         let gap = evidence.gap.take().or_else(|| {
-            broken.map(|path| format!("the journal {path} is damaged or of an earlier boot"))
+            broken.map(|path| format!(
+                "the journal {path} is damaged, of a boot that ended before it was on the disk, or an \
+                 older copy of itself"
+            ))
         });
         self.report.is_proved = gap.is_none();
         self.report.unproved_because = gap.unwrap_or_default();

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::{HighWater, LifeMark};
 use crate::journal::frame::{Fields, checked, put_crc};
 use crate::journal::host::HostId;
+use crate::journal::segment::Position;
 
 const MAGIC: [u8; 4] = *b"FWHW";
 const VERSION: u16 = 2;
@@ -44,6 +45,8 @@ impl Slot {
         bytes.extend_from_slice(&self.mark.batch_sha256);
         bytes.extend_from_slice(&self.begun.ordinal.to_le_bytes());
         bytes.extend_from_slice(&self.begun.worker_id);
+        bytes.extend_from_slice(&self.begun.reached.segment.to_le_bytes());
+        bytes.extend_from_slice(&self.begun.reached.offset.to_le_bytes());
         bytes.extend_from_slice(self.host.bytes());
         put_crc(&mut bytes, 0);
         bytes
@@ -61,7 +64,11 @@ impl Slot {
             batch_id: fields.i64()?,
             batch_sha256: fields.bytes()?,
         };
-        let begun = LifeMark { ordinal: fields.u64()?, worker_id: fields.bytes()? };
+        let begun = LifeMark {
+            ordinal: fields.u64()?,
+            worker_id: fields.bytes()?,
+            reached: Position { segment: fields.u64()?, offset: fields.u64()? },
+        };
         let host = HostId::from_bytes(fields.bytes()?);
         fields.end_with(Self { sequence, era, mark, begun, host })
     }

@@ -1,6 +1,9 @@
 //! Journals that are missing or damaged prove nothing about what they may have held.
 
-use crate::harness::rewound::{backed_up, put_back, recover, reopened, run_on, slow};
+use forthwith::engine::tracks::Patience;
+
+use crate::harness::rewound::{back_up, backed_up, put_back, recover, reopened, run_on, slow};
+use crate::harness::running::{finished, run, until};
 use crate::harness::{CAMPAIGN, House};
 
 use super::of_campaign;
@@ -68,4 +71,29 @@ async fn a_damaged_journal_tells_what_it_can_and_the_rest_is_held() {
     let people = engine.status(CAMPAIGN).await.unwrap().deliveries;
     assert!(people.told < taken && people.machine_open() == 0, "{people:?}");
     assert!(people.told + people.in_doubt >= taken, "{people:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_restored_with_the_database_is_an_older_copy_and_not_the_whole() {
+    let house = House::ready(slow(300)).await;
+    let soft = tokio_util::sync::CancellationToken::new();
+    let running = run(&house.engine, Patience::Ends, &soft);
+    until("three tenths", async || house.taken().len() >= 90).await;
+    let backup = house.path("backup.db");
+    back_up(&house, &backup).await;
+    let folder = folders(&house).remove(0);
+    let segment = folder.join("00000001.fwj");
+    let early = std::fs::read(&segment).unwrap();
+    until("seven tenths", async || house.taken().len() >= 200).await;
+    soft.cancel();
+    finished(running).await;
+    let taken = house.taken().len();
+    std::fs::write(&segment, early).unwrap();
+    put_back(&house, &backup);
+    let engine = reopened(&house).await;
+    let report = recover(&engine, &[]).await.unwrap();
+    assert!(!report.is_proved && report.broken.len() == 1, "{report:?}");
+    let engine = reopened(&house).await;
+    run_on(&engine).await;
+    assert_eq!(house.taken().len(), taken, "nobody is sent anything");
 }

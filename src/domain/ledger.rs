@@ -232,6 +232,62 @@ pub enum Entry {
         /// The signer's public key, hex.
         key: String,
     },
+    /// An attempt that a restored database had lost was put back by a wire journal's word; or, by
+    /// `evidence` "none", somebody is held in doubt because nobody knows whether there was one.
+    Recovered {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// Generation of the notice.
+        generation: u32,
+        /// Which attempt of it.
+        n: u32,
+        /// Class before.
+        from: String,
+        /// Class now.
+        to: String,
+        /// How the attempt ended.
+        result: &'static str,
+        /// `journal` or `none`.
+        evidence: &'static str,
+    },
+    /// A journal proves that somebody was sent the same notice twice.
+    SecondCopy {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// Generation of the notice.
+        generation: u32,
+        /// The attempt that was taken for lost.
+        n: u32,
+    },
+    /// Journals that no backup from this batch on needs were deleted.
+    JournalsPruned {
+        /// The ids of their workers.
+        workers: Vec<String>,
+        /// The ledger batch that the oldest backup kept holds at least.
+        backup: i64,
+        /// Who: `os:user@host`.
+        by: String,
+    },
+    /// A rewind was ended: what this database lost since its backup was put back or held in doubt.
+    Rewound {
+        /// How it was seen, as a word.
+        cause: &'static str,
+        /// Ledger batches this host saw that are gone, as far as it is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        missing_batches: Option<u64>,
+        /// The incarnation before.
+        from: u64,
+        /// The incarnation now.
+        to: u64,
+        /// Whether journals proved everything.
+        proved: bool,
+        /// The signer's public key, hex.
+        key: String,
+    },
     /// The pace was set or changed; it is outside the approval, but never silent.
     Pace {
         /// The campaign.

@@ -8,6 +8,12 @@ pub enum EngineError {
     /// Something the operator can mend; the text says what differs and ends with a hint.
     #[error("{0}")]
     Refused(String),
+    /// The database is not the one this host saw last (rule R0).
+    #[error(transparent)]
+    Rewound(#[from] super::rewind::Rewound),
+    /// The high-water mark.
+    #[error(transparent)]
+    HighWater(#[from] journal::HighWaterError),
     /// Files that an operator wrote, with all that is wrong with them.
     #[error(transparent)]
     Problems(#[from] domain::problem::ProblemList),

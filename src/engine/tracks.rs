@@ -272,7 +272,9 @@ impl Engine {
         ];
         self.move_notice(people, &from, NoticeState::Running, None, "engine").await?;
         let pace = self.pace_of(row, people, writer).await?;
-        Worker { engine: self, people, writer, pace }.run(progress, soft).await
+        let ended = Worker { engine: self, people, writer, pace }.run(progress, soft).await?;
+        self.shrink_journals().await;
+        Ok(ended)
     }
 
     /// The worker ended for a cause: the track is paused, and the run is refused with it.

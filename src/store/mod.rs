@@ -17,6 +17,7 @@ pub mod pace;
 pub mod plans;
 pub mod rechecks;
 pub mod reports;
+pub mod rewinds;
 mod row;
 pub mod seals;
 pub mod sqlite;
@@ -38,6 +39,7 @@ pub use pace::Paces;
 pub use plans::Plans;
 pub use rechecks::Rechecks;
 pub use reports::Reports;
+pub use rewinds::Rewinds;
 pub use seals::Seals;
 pub use tokens::Tokens;
 pub use waves::Waves;
@@ -59,6 +61,7 @@ pub trait Store:
     + Errands
     + Rechecks
     + Reports
+    + Rewinds
     + Amendments
     + Send
     + Sync
@@ -139,6 +142,11 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// The database is not the one this host saw last: only `recover` may write to it.
+    #[error(
+        "the database was rewound, so nothing is written to it; hint: `forthwith campaign recover`"
+    )]
+    Rewound,
     /// The row changed under the caller.
     #[error("{0}")]
     Conflict(String),

@@ -31,6 +31,7 @@ mod recheck;
 mod relays;
 mod replies;
 mod rescue;
+mod rewind;
 mod safety;
 mod seal;
 mod sink;

@@ -31,7 +31,7 @@ use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Origin};
+use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Life, LifeMark, Origin, Position};
 use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
 
@@ -168,12 +168,27 @@ impl Worker<'_> {
         let now = self.engine.clock.now();
         let name = id.to_string();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let begun = self.engine.high_water.begun()?;
+        let seal = self.engine.store.live_seal(self.people.campaign).await?;
+        let life = Life {
+            ordinal: begun.ordinal + 1,
+            previous: begun.worker_id,
+            previous_reached: begun.reached,
+            campaign: self.people.uuid.into_bytes(),
+            seal: seal.map_or([0; 32], |seal| seal.root),
+        };
+        let journals = self.engine.workspace.journals();
+        let journal = Journal::create_life(&journals, origin, life, boot, DEFAULT_SEGMENT_SIZE)?;
+        let journal = Arc::new(journal);
+        // The journal first: a life that the mark knows and no journal tells of would be missed forever.
+        let (ordinal, worker_id) = (life.ordinal, *id.as_bytes());
+        let begins = LifeMark { ordinal, worker_id, reached: Position::default() };
+        self.engine.high_water.begin(begins, &journal)?;
+        self.engine.store.note_life(life.ordinal, &name).await?;
         self.engine
             .store
             .start_worker(&name, identity.incarnation, boot.as_str(), host.trim(), now)
             .await?;
-        let journal =
-            Journal::create(&self.engine.workspace.journals(), origin, boot, DEFAULT_SEGMENT_SIZE)?;
         let clock = Arc::clone(&self.engine.clock);
         let lease = SignedDuration::try_from(self.engine.worker.lease_for)
             .unwrap_or(SignedDuration::from_secs(60));
@@ -191,7 +206,7 @@ impl Worker<'_> {
         Ok(Shared {
             id,
             claimant: Arc::new(claimant),
-            journal: Arc::new(journal),
+            journal,
             control: Arc::new(Control::new()),
             chunks: Arc::new(Chunks::default()),
             wake: Arc::new(Notify::new()),
@@ -338,6 +353,9 @@ impl Worker<'_> {
         let worker = shared.id.to_string();
         let finished = shared.chunks.take_finished(true);
         give_back(self.engine, self.people.campaign, &worker, finished).await?;
+        if let Err(error) = shared.journal.close() {
+            tracing::warn!(%error, "the journal may not survive this machine");
+        }
         if let Err(error) = self.engine.high_water.sync() {
             tracing::warn!(%error, "the high-water mark could not be synced");
         }

@@ -28,6 +28,7 @@ mod query_plan;
 mod reached;
 mod rechecks;
 mod reports;
+mod rewinds;
 mod seals;
 mod staging;
 mod tokens;
@@ -35,6 +36,7 @@ mod waves;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -59,6 +61,8 @@ pub struct SqliteStore {
     writer_name: String,
     /// What the reasons of a campaign's waves came to when something last moved.
     wave_reasons: Arc<WaveReasons>,
+    /// The database is rewound: nothing is written.
+    is_closed: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -141,6 +145,7 @@ impl SqliteStore {
             on_batch,
             writer_name: writer_name.to_owned(),
             wave_reasons: Arc::default(),
+            is_closed: Arc::default(),
         };
         store.found().await?;
         Ok(store)
@@ -165,6 +170,9 @@ impl SqliteStore {
     }
 
     async fn write(&self) -> Result<WriteTx, StoreError> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(StoreError::Rewound);
+        }
         let tx = self
             .writer
             .begin_with("BEGIN IMMEDIATE")

@@ -11,6 +11,7 @@ pub mod guests;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;
+pub mod rewound;
 pub mod running;
 pub mod snapshot;
 pub mod stage;
@@ -337,7 +338,7 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
     let hello = "localhost".to_owned().try_into().unwrap();
     let mut relay = RelaySettings::new("127.0.0.1", port, hello);
     relay.connections = 8;
-    Engine {
+    let engine = Engine {
         store: Arc::new(store),
         keys: Arc::new(keys),
         clock,
@@ -350,7 +351,9 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
         test_addresses: Arc::new([]),
         shipped_templates: &[],
         last_notice: Arc::default(),
-    }
+    };
+    engine.guard().await.unwrap();
+    engine
 }
 
 fn copy_templates(to: &Path) {

@@ -121,20 +121,6 @@ impl Journals {
         Ok(Recovered::new(walk.end(), trails))
     }
 
-    /// Shows every mark a dead worker left to `visit`, oldest first, with its segment's number. Holds the
-    /// flock like [`Journals::read`].
-    pub fn scan(
-        &self,
-        origin: &Origin,
-        mut visit: impl FnMut(u64, Mark),
-    ) -> Result<Survey, ReadError> {
-        let mut walk = self.walk(origin)?;
-        while let Some((segment, marks)) = walk.next_segment()? {
-            marks.into_iter().for_each(|mark| visit(segment, mark));
-        }
-        Ok(walk.end())
-    }
-
     /// Begins to read a dead worker's folder, a segment at a time: for `recover`, which does not know the
     /// keys. Holds the flock like [`Journals::read`].
     pub fn walk(&self, origin: &Origin) -> Result<Walk, ReadError> {
@@ -352,12 +338,12 @@ mod tests {
         let last = journal.segment();
         drop(journal);
         let (mut seen, mut segments) = (Vec::new(), Vec::new());
-        let survey = Journals::under(dir.path())
-            .scan(&ORIGIN, |segment, mark| {
-                segments.push(segment);
-                seen.push(mark);
-            })
-            .unwrap();
+        let mut walk = Journals::under(dir.path()).walk(&ORIGIN).unwrap();
+        while let Some((segment, marks)) = walk.next_segment().unwrap() {
+            segments.push(segment);
+            seen.extend(marks);
+        }
+        let survey = walk.end();
         assert_eq!(seen, written);
         assert!(segments.is_sorted());
         assert_eq!(survey.segments().len() as u64, last);

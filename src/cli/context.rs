@@ -48,10 +48,12 @@ impl<'a> Context<'a> {
         &self,
         work: impl FnOnce(Engine) -> F,
     ) -> Result<T, CliError> {
-        let app = App::open(self.workspace.clone(), self.config()?, "cli").await?;
+        let in_trouble = |error: CliError| error.in_workspace(&self.workspace);
+        let opened = App::open(self.workspace.clone(), self.config()?, "cli").await;
+        let app = opened.map_err(|error| in_trouble(error.into()))?;
         let done = work(app.engine.clone()).await;
         app.close().await;
-        done
+        done.map_err(in_trouble)
     }
 
     /// Who acts where no operator signs: `os:user@host`.

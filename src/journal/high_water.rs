@@ -115,6 +115,20 @@ impl HighWaterKeeper {
         Ok(keeper)
     }
 
+    /// Files called `name` beside the copies that lie outside of the workspace: in the folder that a host
+    /// keeps for this database, which is made where it is absent.
+    pub fn beside(&self, name: &str) -> Vec<PathBuf> {
+        let of_host = self.paths.iter().skip(1);
+        of_host
+            .map(|path| {
+                let folder = folder_of(path);
+                // where that fails, so does the file's own opening, with a better reason
+                let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+                folder.join(name)
+            })
+            .collect()
+    }
+
     /// The largest valid mark among the copies; `None` if no copy holds one. A corrupt or absent
     /// copy counts as empty.
     pub fn read(&self) -> Result<Option<HighWater>, HighWaterError> {
@@ -155,10 +169,16 @@ impl HighWaterKeeper {
     }
 
     fn write(&self, era: u64, mark: &HighWater) -> Result<(), HighWaterError> {
-        self.paths.iter().try_for_each(|path| {
-            write_copy(path, era, mark)
-                .map_err(|source| HighWaterError::Write { path: path.clone(), source })
-        })
+        let mut written = Ok(());
+        for (copy, path) in self.paths.iter().enumerate() {
+            // A workspace that was moved away is not begun anew where it was.
+            let made = make_folder(folder_of(path), copy > 0);
+            let one = made.and_then(|()| write_copy(path, era, mark));
+            // One copy that cannot be written is no reason to leave the others behind.
+            written = written
+                .and(one.map_err(|source| HighWaterError::Write { path: path.clone(), source }));
+        }
+        written
     }
 
     fn latest(&self) -> Result<Option<Latest<'_>>, HighWaterError> {
@@ -268,9 +288,16 @@ fn read_slots(file: &File) -> io::Result<[Option<Slot>; 2]> {
     Ok([read(SLOT_AT[0])?, read(SLOT_AT[1])?])
 }
 
+/// Makes a folder where it is absent, with those above it only if `all`.
+fn make_folder(folder: &Path, all: bool) -> io::Result<()> {
+    match DirBuilder::new().recursive(all).mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
 /// Writes the older slot of one copy, unless the copy is as far as `mark` already.
 fn write_copy(path: &Path, era: u64, mark: &HighWater) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
     let file = OpenOptions::new()
         .read(true)
         .write(true)

@@ -14,6 +14,7 @@ mod crash;
 mod crowd;
 mod databases;
 mod end_to_end;
+mod faults;
 mod flush;
 mod hints;
 mod kill;

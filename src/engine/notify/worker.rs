@@ -130,6 +130,11 @@ impl Worker<'_> {
         let _ = poller.await;
         let _ = listening.await;
         self.engine.store.stop_worker(&shared.id.to_string(), self.engine.clock.now()).await?;
+        // Without marks nothing may start: no end of its own, whatever the dispatcher took it for.
+        shared.journal.check().map_err(|error| EngineError::NoMarks {
+            folder: self.engine.workspace.journals(),
+            cause: error.to_string(),
+        })?;
         ended
     }
 
@@ -194,6 +199,7 @@ impl Worker<'_> {
             .unwrap_or(SignedDuration::from_secs(60));
         let limits = self.engine.limits(self.people.campaign, self.pace).await?;
         let today = day_of(self.engine.clock.now());
+        let today = self.engine.store.counted_day().await?.map_or(today, |day| day.max(today));
         let claimant = move || {
             let now = clock.now();
             Claimant {
@@ -334,7 +340,10 @@ impl Worker<'_> {
     ) -> Result<(), EngineError> {
         // The dispatcher holds a sender of the recorder, as each connection does.
         drop(dispatcher);
-        while shared.chunks.is_out() && !shared.failed.is_cancelled() {
+        // By the window and not by the open chunks: a dispatcher that ended in an error may have taken a
+        // row that no connection ever gets.
+        let window = self.engine.worker.window;
+        while shared.window.available_permits() < window && !shared.failed.is_cancelled() {
             tokio::select! {
                 () = shared.wake.notified() => {}
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}

@@ -87,9 +87,9 @@ impl Batch<'_> {
         self.reader.kind
     }
 
-    /// Settles these accounts. `is_first`: no statement of this kind was seen to work yet, so that the
-    /// batch stops after one round where most of it is not proved.
-    pub(super) async fn run(
+    /// Settles these accounts, or fails for all of them. `is_first`: no statement of this kind was seen to
+    /// work yet, so that the batch stops after one round where most of it is not proved.
+    pub(super) async fn attempt(
         &self,
         sealed: Vec<SealedAccount>,
         is_first: bool,

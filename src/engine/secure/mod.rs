@@ -2,6 +2,7 @@
 //! back (protocol §3). Resumable at any instant: what was committed says what is left.
 
 mod anew;
+mod apart;
 mod batch;
 mod dry_run;
 mod exempt;

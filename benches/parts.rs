@@ -94,7 +94,7 @@ fn notice(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(message.len() as u64));
     group.bench_function("render", |bench| bench.iter(|| prepared.render(black_box(&reader))));
     group.bench_function("build", |bench| bench.iter(|| built(black_box(&rendered), &mail_key)));
-    group.bench_function("wire-form", |bench| bench.iter(|| wire_form(black_box(&message))));
+    group.bench_function("wire-form", |bench| bench.iter(|| wire_form(black_box(message.clone()))));
     group.finish();
 }
 

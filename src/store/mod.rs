@@ -174,9 +174,11 @@ impl StoreError {
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some(Trouble::Full)
             }
-            Self::File { .. } | Self::Corrupt { .. } | Self::Exists { .. } | Self::Conflict(_) => {
-                None
-            }
+            Self::File { .. }
+            | Self::Corrupt { .. }
+            | Self::Exists { .. }
+            | Self::Rewound
+            | Self::Conflict(_) => None,
         }
     }
 

@@ -29,7 +29,8 @@ impl Batch<'_> {
         }
     }
 
-    async fn part(
+    /// Parts a batch that the directory refused with this for some row of it.
+    pub(super) async fn part(
         &self,
         numbers: &[u64],
         is_first: bool,

@@ -70,6 +70,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Who is in it.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.accounts.iter().map(|account| account.sealed.number).collect()
+    }
+
     /// What is to be noted.
     pub(super) fn take_writes(&mut self) -> Vec<OwnWrite> {
         std::mem::take(&mut self.work.writes)

@@ -17,8 +17,22 @@
 
 use super::batch::{Batch, Prepared, Tried};
 use super::pass::Pass;
+use crate::directory::DirectoryError;
 use crate::engine::EngineError;
 use crate::store::credentials::Pick;
+
+/// A batch that was read; or who is in it, where the directory refused to read some row.
+enum Read {
+    Prepared(Prepared),
+    Refused(Vec<u64>, DirectoryError),
+}
+
+/// A batch after its turn at the directory: still to be settled, or parted and settled row by row.
+enum Carried {
+    Nobody,
+    Tried(Tried),
+    Parted(u64),
+}
 
 /// Where the batches of one kind stand.
 pub(super) struct Pipeline<'a> {
@@ -30,8 +44,8 @@ pub(super) struct Pipeline<'a> {
     /// So many are taken next.
     size: usize,
     is_over: bool,
-    read: Option<Prepared>,
-    noted: Option<Prepared>,
+    read: Option<Read>,
+    noted: Option<Read>,
     tried: Option<Tried>,
 }
 
@@ -88,8 +102,12 @@ impl<'a> Pipeline<'a> {
             self.settle(tried, read.as_mut(), settled),
         );
         kept?;
-        let (tried, controls) = carried?;
-        self.tried = tried;
+        let (carried, controls) = carried?;
+        match carried {
+            Carried::Nobody => {}
+            Carried::Tried(tried) => self.tried = Some(tried),
+            Carried::Parted(count) => settled(count),
+        }
         controls?;
         self.noted = read;
         match next? {
@@ -103,7 +121,7 @@ impl<'a> Pipeline<'a> {
     }
 
     /// The next batch, read and judged, with its last number.
-    async fn next(&self) -> Result<Option<(Prepared, u64)>, EngineError> {
+    async fn next(&self) -> Result<Option<(Read, u64)>, EngineError> {
         if self.is_over {
             return Ok(None);
         }
@@ -112,27 +130,52 @@ impl<'a> Pipeline<'a> {
         let store = &self.pass.engine.store;
         let accounts = store.next_accounts(campaign, kind, self.pick, self.after, limit).await?;
         let Some(last) = accounts.last().map(|account| account.number) else { return Ok(None) };
-        Ok(Some((self.batch.prepare(accounts).await?, last)))
+        let numbers: Vec<u64> = accounts.iter().map(|account| account.number).collect();
+        let read = match self.batch.prepare(accounts).await {
+            Ok(prepared) => Read::Prepared(prepared),
+            Err(EngineError::Directory(error)) if error.is_of_rows() => {
+                Read::Refused(numbers, error)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Some((read, last)))
     }
 
-    /// A batch written and read back, and what became of the control accounts meanwhile.
+    /// A batch written and read back, and what became of the control accounts meanwhile. Where the directory
+    /// refuses a row of it, it is parted until those remain that are refused alone ([`super::apart`]).
     async fn carry_out(
         &self,
-        noted: Option<Prepared>,
-    ) -> Result<(Option<Tried>, Result<(), EngineError>), EngineError> {
-        let Some(noted) = noted else { return Ok((None, Ok(()))) };
-        let tried = self.batch.carry_out(noted, false).await?;
-        Ok((Some(tried), self.batch.check_controls().await))
+        noted: Option<Read>,
+    ) -> Result<(Carried, Result<(), EngineError>), EngineError> {
+        let (numbers, refusal) = match noted {
+            None => return Ok((Carried::Nobody, Ok(()))),
+            Some(Read::Refused(numbers, refusal)) => (numbers, refusal),
+            Some(Read::Prepared(prepared)) => {
+                let numbers = prepared.numbers();
+                match self.batch.carry_out(prepared, false).await {
+                    Ok(tried) => {
+                        return Ok((Carried::Tried(tried), self.batch.check_controls().await));
+                    }
+                    Err(EngineError::Directory(error)) if error.is_of_rows() => (numbers, error),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let tally = self.batch.part(&numbers, false, refusal).await?;
+        Ok((Carried::Parted(tally.settled), self.batch.check_controls().await))
     }
 
     /// Settles one batch and notes what is to be written to another.
     async fn settle(
         &self,
         tried: Option<Tried>,
-        read: Option<&mut Prepared>,
+        read: Option<&mut Read>,
         settled: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), EngineError> {
-        let writes = read.map(Prepared::take_writes).unwrap_or_default();
+        let writes = match read {
+            Some(Read::Prepared(prepared)) => prepared.take_writes(),
+            Some(Read::Refused(..)) | None => Vec::new(),
+        };
         let settlements = match tried {
             Some(mut tried) => self.batch.settlements(&mut tried).await,
             None => Vec::new(),

@@ -84,8 +84,7 @@ impl Record {
         for to in &kept.to {
             // Writing to a String cannot fail.
             let Kept { message_id, digest, .. } = kept;
-            let _ =
-                writeln!(lines, "accepted\t{now}\t{to}\t{message_id}\t{digest}\t{connection}");
+            let _ = writeln!(lines, "accepted\t{now}\t{to}\t{message_id}\t{digest}\t{connection}");
         }
         (&self.0).write_all(lines.as_bytes())
     }

@@ -15,12 +15,16 @@ use clap::Parser as _;
 use drill::bar::Bar;
 use drill::options::Options;
 use drill::report::{Report, table};
+use rand::RngExt as _;
 
 #[derive(clap::Parser)]
 #[command(name = "scripts/crash", about = "Kills real campaigns at random moments and compares")]
 struct Arguments {
     #[command(flatten)]
     options: Options,
+    /// Every random choice of the run; drawn and printed by default
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// So many seeds one after another, each one more than the last
     #[arg(long, value_name = "N", default_value_t = 1)]
     seeds: u64,
@@ -28,13 +32,13 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { options, seeds } = Arguments::parse();
+    let Arguments { options, seed, seeds } = Arguments::parse();
     let mut out = std::io::stdout();
     let mut reports: Vec<Report> = Vec::new();
     let mut failed = false;
-    let first = options.seed();
+    let first = seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
     for seed in first..first.saturating_add(seeds) {
-        let bar = Bar::new();
+        let bar = Bar::new(true);
         match drill::run(&options, seed, &bar).await {
             Ok(report) => {
                 // One that breaks off in the middle has told what it knew.

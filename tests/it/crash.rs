@@ -44,7 +44,6 @@ async fn five_kills_lose_nobody_and_repeat_only_the_doubtful() {
         kills: 5,
         kills_before: 1,
         accounts: 1_200,
-        seed: None,
         seconds: 15,
         policy: Policy::Resend,
         mode: Mode::Site,
@@ -55,7 +54,7 @@ async fn five_kills_lose_nobody_and_repeat_only_the_doubtful() {
         keep: None,
         binary: Some(env!("CARGO_BIN_EXE_forthwith").into()),
     };
-    let report = drill::run(&options, 20_120_115, &Bar::silent()).await.unwrap();
+    let report = drill::run(&options, 20_120_115, &Bar::new(false)).await.unwrap();
     let said = format!("{}{}", report.told(), drill::report::table(std::slice::from_ref(&report)));
     assert!(report.breaks.is_empty() && report.void.is_empty(), "{said}");
 }

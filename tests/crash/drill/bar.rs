@@ -10,21 +10,16 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// For whoever watches.
-    pub fn new() -> Self {
-        let on_terminal = std::io::stderr().is_terminal();
+    /// For whoever watches, or for nobody.
+    pub fn new(speaks: bool) -> Self {
+        let on_terminal = speaks && std::io::stderr().is_terminal();
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} taken  {msg}");
         let bar = on_terminal.then(|| {
             let bar = ProgressBar::new(0);
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, speaks: true }
-    }
-
-    /// For nobody.
-    pub fn silent() -> Self {
-        Self { bar: None, speaks: false }
+        Self { bar, speaks }
     }
 
     /// A step, or what came of it.

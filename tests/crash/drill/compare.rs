@@ -103,8 +103,8 @@ impl Both<'_> {
         let mut broken = |promise: &'static str, text: String| {
             found.breaks.push(Break::about(promise, number, address, text));
         };
-        let Some((number, person)) = number
-            .and_then(|number| Some((number, self.everybody.people.get(&number)?)))
+        let Some((number, person)) =
+            number.and_then(|number| Some((number, self.everybody.people.get(&number)?)))
         else {
             broken("only who is meant", "got mail and is not sealed".into());
             return;
@@ -164,9 +164,7 @@ mod tests {
         people.numbers.insert(ADDRESS.into(), 7);
         let mut everybody = Everybody::default();
         let (class, reason) = (stands.0.to_owned(), stands.1.to_owned());
-        everybody
-            .people
-            .insert(7, Standing { class, reason, contents: vec!["aa".into()], doubts });
+        everybody.people.insert(7, Standing { class, reason, contents: vec!["aa".into()], doubts });
         let mut accepted = HashMap::new();
         if !copies.is_empty() {
             accepted.insert(ADDRESS.to_owned(), copies.to_vec());

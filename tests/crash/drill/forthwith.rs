@@ -57,10 +57,6 @@ impl Line {
 }
 
 impl Forthwith {
-    pub fn at(&self, folder: &Path) -> Self {
-        Self { binary: self.binary.clone(), folder: folder.to_owned() }
-    }
-
     /// A command in its workspace. Of the variables that steer this program, only ours are set.
     pub fn command(&self, line: &Line) -> Command {
         let mut command = Command::new(&self.binary);

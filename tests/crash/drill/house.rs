@@ -59,8 +59,12 @@ impl House {
         std::fs::remove_dir_all(&measured.folder)?;
 
         let forthwith = at("house")?;
-        let mut killed =
-            Preparation { forthwith: &forthwith, kills: Some((options.kills_before, rng)), report, bar };
+        let mut killed = Preparation {
+            forthwith: &forthwith,
+            kills: Some((options.kills_before, rng)),
+            report,
+            bar,
+        };
         killed.found(&mut times).await?;
         let record = forthwith.folder.join("sink.record");
         let sink = SinkProcess::start(&forthwith, &record, options.dot_delay(), LOST)?;

@@ -77,11 +77,8 @@ mod tests {
     fn a_header_with_another_boot_is_still_a_header() {
         assert_eq!(crc32c(b"123456789"), 0xE306_9283);
         let folder = tempfile::tempdir().unwrap();
-        let origin = forthwith::journal::Origin {
-            database_id: [1; 16],
-            incarnation: 1,
-            worker_id: [2; 16],
-        };
+        let origin =
+            forthwith::journal::Origin { database_id: [1; 16], incarnation: 1, worker_id: [2; 16] };
         let boot = forthwith::journal::boot_id().unwrap();
         let journal =
             forthwith::journal::Journal::create(folder.path(), origin, boot, 4096).unwrap();

@@ -48,10 +48,8 @@ pub async fn kill(
         };
         let (measured, killed) = (at("measure"), at("killed"));
         let binary = options.binary()?;
-        let (measured, killed) = (
-            Forthwith { binary: binary.clone(), ..measured },
-            Forthwith { binary, ..killed },
-        );
+        let (measured, killed) =
+            (Forthwith { binary: binary.clone(), ..measured }, Forthwith { binary, ..killed });
         make(&measured.folder, from).await?;
         let window = window(&measured, &line, from, newest).await?;
         make(&killed.folder, from).await?;
@@ -68,7 +66,8 @@ pub async fn kill(
             report.sums(found, "a kill of a migration");
         }
         let output = killed.run(&line)?;
-        let has_founders = count(&database(&killed.folder), "SELECT COUNT(*) FROM operator").await? == 2;
+        let has_founders =
+            count(&database(&killed.folder), "SELECT COUNT(*) FROM operator").await? == 2;
         ensure!(output.status.success() || has_founders, "{}", failure(&line, &output));
         check(&killed.folder, newest).await?;
         std::fs::remove_dir_all(&measured.folder)?;

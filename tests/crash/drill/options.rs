@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use rand::RngExt as _;
 
 /// What a run is to be.
 #[derive(Debug, Clone, Args)]
@@ -19,9 +18,6 @@ pub struct Options {
     /// Affected accounts
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub accounts: u32,
-    /// Every random choice of the run; drawn and printed by default
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
     /// Sending is paced to last at least so many seconds
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub seconds: u32,
@@ -103,11 +99,6 @@ impl Mode {
 }
 
 impl Options {
-    /// The seed given, or one that is drawn.
-    pub fn seed(&self) -> u64 {
-        self.seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000))
-    }
-
     /// The binary at work: the one named, else the one built beside this driver.
     pub fn binary(&self) -> Result<PathBuf> {
         if let Some(named) = &self.binary {

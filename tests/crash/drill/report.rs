@@ -129,8 +129,20 @@ impl Report {
 pub fn table(reports: &[Report]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header([
-        "seed", "played", "kills", "hit open", "before", "accepted", "lost", "second", "in doubt",
-        "at most", "sums", "broken", "sending s", "verdict",
+        "seed",
+        "played",
+        "kills",
+        "hit open",
+        "before",
+        "accepted",
+        "lost",
+        "second",
+        "in doubt",
+        "at most",
+        "sums",
+        "broken",
+        "sending s",
+        "verdict",
     ]);
     for report in reports {
         let found = &report.found;

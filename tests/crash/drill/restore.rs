@@ -5,6 +5,7 @@
 //! that gives a whole file in one pass. SQLite's online backup begins anew whenever another process
 //! writes, so beside a worker it may never end.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,7 +19,8 @@ use super::CAMPAIGN;
 use super::bar::Bar;
 use super::database::Everybody;
 use super::forthwith::{FOUNDERS, Line, ended};
-use super::house::House;
+use super::house::{House, LOST};
+use super::record::Line as Recorded;
 use super::report::{Break, Report};
 use super::sending::{compare, finish, last_words, start, until};
 use super::sums;
@@ -46,19 +48,14 @@ pub async fn run(house: &House, report: &mut Report, bar: &Bar) -> Result<()> {
         fs::create_dir(house.journals())?;
     }
     recover(house, report).await?;
-    report.most_doubts = if house.options.without_journals { difference } else { 0 };
-    if house.options.without_journals {
-        all_in_doubt(house, difference, report).await?;
-    }
+    let held = if house.options.without_journals {
+        all_in_doubt(house, difference, report, bar).await?
+    } else {
+        0
+    };
     finish(house, report, bar).await?;
     report.sending = began.elapsed().as_secs_f64();
-    let most = report.most_doubts + 1;
-    compare(house, report).await?;
-    report.most_doubts = most;
-    if report.found.in_doubt > most {
-        let text = format!("{} people in doubt, at most {most}", report.found.in_doubt);
-        report.breaks.push(Break::of("doubt is bounded", text));
-    }
+    compare(house, held + 1, report).await?;
     // one of them is sent twice in any case: the one whose answers are always lost
     if report.found.second_copies > 1 {
         let text = format!("{} second copies", report.found.second_copies - 1);
@@ -100,7 +97,8 @@ fn terminate(pid: u32) -> Result<()> {
 /// Whom the sink took and the restored database does not know as told.
 async fn difference(house: &House) -> Result<u64> {
     let everybody = Everybody::read(&house.database(), house.people.campaign).await?;
-    let is_told = |number: &u64| everybody.people.get(number).is_some_and(|one| one.class == "told");
+    let is_told =
+        |number: &u64| everybody.people.get(number).is_some_and(|one| one.class == "told");
     let accepted = house.sink.record.accepted()?;
     let unknown = accepted.keys().filter(|address| {
         house.people.numbers.get(*address).is_some_and(|number| !is_told(number))
@@ -117,7 +115,8 @@ fn refuses(house: &House, report: &mut Report) -> Result<()> {
         let output = house.forthwith.run(&Line::of(&words))?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.code() != Some(1) || !said.contains("campaign recover") {
-            let text = format!("`forthwith {}` ended with {}: {said}", words.join(" "), output.status);
+            let text =
+                format!("`forthwith {}` ended with {}: {said}", words.join(" "), output.status);
             report.breaks.push(Break::of("a rewind is seen", text));
         }
     }
@@ -141,8 +140,13 @@ async fn recover(house: &House, report: &mut Report) -> Result<()> {
 }
 
 /// Without journals everybody of the difference is held in doubt, and nothing goes to them until an
-/// operator has settled it.
-async fn all_in_doubt(house: &House, difference: u64, report: &mut Report) -> Result<()> {
+/// operator has settled it; how many they are.
+async fn all_in_doubt(
+    house: &House,
+    difference: u64,
+    report: &mut Report,
+    bar: &Bar,
+) -> Result<u64> {
     let everybody = Everybody::read(&house.database(), house.people.campaign).await?;
     let held: Vec<u64> = everybody
         .people
@@ -154,7 +158,25 @@ async fn all_in_doubt(house: &House, difference: u64, report: &mut Report) -> Re
         let text = format!("{} held in doubt, {difference} were sent since the backup", held.len());
         report.breaks.push(Break::of("a rewind without journals is doubt", text));
     }
-    report.most_doubts = held.len() as u64;
+    let taken = house.sink.record.accepted_count();
+    finish(house, report, bar).await?;
+    let sent = sent_again(house, taken)?;
+    if sent > 0 {
+        let text = format!("{sent} people were sent a second copy before their doubt was settled");
+        report.breaks.push(Break::of("a rewind without journals is doubt", text));
+    }
     house.settle(&held)?;
-    Ok(())
+    Ok(held.len() as u64)
+}
+
+/// How many of those the sink took since had got one before.
+fn sent_again(house: &House, before: u64) -> Result<u64> {
+    let mut known = HashSet::new();
+    let mut again = 0;
+    for (place, line) in house.sink.record.since(0)?.into_iter().enumerate() {
+        let Recorded::Accepted(one) = line else { continue };
+        let is_new = known.insert(one.to.clone());
+        again += u64::from(place as u64 >= before && !is_new && one.to != LOST);
+    }
+    Ok(again)
 }

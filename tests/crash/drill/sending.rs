@@ -26,12 +26,7 @@ const LOOK: Duration = Duration::from_millis(4);
 const EARLY: f64 = 0.2;
 
 /// Runs the campaign, kills it as often as asked, and compares when it is done.
-pub async fn run(
-    house: &House,
-    rng: &mut StdRng,
-    report: &mut Report,
-    bar: &Bar,
-) -> Result<()> {
+pub async fn run(house: &House, rng: &mut StdRng, report: &mut Report, bar: &Bar) -> Result<()> {
     let options = &house.options;
     let began = Instant::now();
     // What each start costs before its first notice; learnt from the first.
@@ -47,7 +42,9 @@ pub async fn run(
     bar.note(&format!("{} kills; the last run goes to its end", report.kills));
     finish(house, report, bar).await?;
     report.sending = began.elapsed().as_secs_f64();
-    compare(house, report).await?;
+    // Whoever's answers are always lost is in doubt by that alone.
+    let doubts = u64::from(report.kills) * u64::from(options.doubts_a_kill());
+    compare(house, doubts + 1, report).await?;
     settle(house, report, bar).await?;
     void(house, report);
     Ok(())
@@ -103,7 +100,11 @@ async fn live(
             bail!("a worker sent nothing for ten minutes: {}", last_words(house));
         }
         let taken = record.accepted_count();
-        bar.at(taken, house.to_tell(), &format!("kill {} of {}", report.kills, house.options.kills));
+        bar.at(
+            taken,
+            house.to_tell(),
+            &format!("kill {} of {}", report.kills, house.options.kills),
+        );
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -117,12 +118,7 @@ fn lifetime(house: &House, kills_left: u32, rng: &mut StdRng) -> Duration {
 }
 
 /// Between a death and the next start: what was open, whether it was intended, whether the sums hold.
-async fn after_kill(
-    house: &House,
-    at: u64,
-    rng: &mut StdRng,
-    report: &mut Report,
-) -> Result<()> {
+async fn after_kill(house: &House, at: u64, rng: &mut StdRng, report: &mut Report) -> Result<()> {
     house.sink.quiet().await;
     let lines = house.sink.record.since(at)?;
     let cuts: Vec<_> = lines
@@ -176,8 +172,8 @@ pub async fn finish(house: &House, report: &mut Report, bar: &Bar) -> Result<()>
     Ok(())
 }
 
-/// Record and database, when sending has finished.
-pub async fn compare(house: &House, report: &mut Report) -> Result<()> {
+/// Record and database, when sending has finished; at most so many people may ever have been in doubt.
+pub async fn compare(house: &House, most_doubts: u64, report: &mut Report) -> Result<()> {
     let everybody = Everybody::read(&house.database(), house.people.campaign).await?;
     if everybody.notice != "sending-finished" {
         let text = format!("the notice is `{}` when its run has ended", everybody.notice);
@@ -189,14 +185,13 @@ pub async fn compare(house: &House, report: &mut Report) -> Result<()> {
         report.breaks.push(Break::of("secured before told", text));
     }
     let accepted = house.sink.record.accepted()?;
-    // Whoever's answers are always lost is in doubt by that alone.
-    report.most_doubts = u64::from(report.kills) * u64::from(house.options.doubts_a_kill()) + 1;
+    report.most_doubts = most_doubts;
     let both = Both {
         accepted: &accepted,
         everybody: &everybody,
         people: &house.people,
         accounts: &house.accounts,
-        most_doubts: report.most_doubts,
+        most_doubts,
         may_repeat: house.options.policy == Policy::Resend,
     };
     report.found = both.compare();
@@ -262,7 +257,10 @@ pub async fn until(house: &House, child: &mut Child, taken: u64, bar: &Bar) -> R
     while house.sink.record.accepted_count() < taken {
         let is_over = child.try_wait().context("a worker")?;
         if let Some(status) = is_over {
-            bail!("the worker ended with {status} before {taken} were taken: {}", last_words(house));
+            bail!(
+                "the worker ended with {status} before {taken} were taken: {}",
+                last_words(house)
+            );
         }
         bar.at(house.sink.record.accepted_count(), house.to_tell(), "");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -54,8 +54,9 @@ async fn marks(
 ) -> Result<BTreeMap<u64, Vec<String>>> {
     let workspace = Workspace::at(folder);
     let mut conn = reading(&workspace.database()).await?;
-    let id: Vec<u8> =
-        sqlx::query_scalar("SELECT database_id FROM database_identity").fetch_one(&mut conn).await?;
+    let id: Vec<u8> = sqlx::query_scalar("SELECT database_id FROM database_identity")
+        .fetch_one(&mut conn)
+        .await?;
     let workers: Vec<(String, i64)> =
         sqlx::query_as("SELECT id, incarnation FROM worker ORDER BY started_at")
             .fetch_all(&mut conn)

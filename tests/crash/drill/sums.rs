@@ -22,8 +22,7 @@ pub async fn breaks(database: &Path) -> Result<Vec<String>> {
     }
     let mut conn = reading(database).await?;
     let mut found = Vec::new();
-    let whole: Vec<String> =
-        sqlx::query_scalar("PRAGMA quick_check").fetch_all(&mut conn).await?;
+    let whole: Vec<String> = sqlx::query_scalar("PRAGMA quick_check").fetch_all(&mut conn).await?;
     found.extend(whole.into_iter().filter(|word| word != "ok"));
     let sealed = "SELECT id, seal_id FROM campaign WHERE seal_id IS NOT NULL";
     let campaigns: Vec<(i64, i64)> = match sqlx::query_as(sealed).fetch_all(&mut conn).await {
@@ -79,13 +78,17 @@ async fn chunks(
         for key in keys {
             let (says, rows) = (says.get(key).unwrap_or(&0), rows.get(key).unwrap_or(&0));
             if says != rows {
-                found.push(format!("chunk {chunk}: {key} is {says} by its counter, {rows} by rows"));
+                found
+                    .push(format!("chunk {chunk}: {key} is {says} by its counter, {rows} by rows"));
             }
         }
     }
-    found.extend(counted.keys().filter(|chunk| !counters.contains_key(chunk)).map(|chunk| {
-        format!("rows stand in chunk {chunk}, which is not there")
-    }));
+    found.extend(
+        counted
+            .keys()
+            .filter(|chunk| !counters.contains_key(chunk))
+            .map(|chunk| format!("rows stand in chunk {chunk}, which is not there")),
+    );
     Ok(())
 }
 

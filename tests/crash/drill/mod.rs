@@ -63,7 +63,7 @@ fn folder(options: &Options, seed: u64) -> Result<(PathBuf, Option<tempfile::Tem
         let folder = named.join(format!("seed-{seed}"));
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
-        return Ok((folder, None));
+        return Ok((folder.canonicalize()?, None));
     }
     let temporary = tempfile::Builder::new().prefix("forthwith-crash-").tempdir()?;
     Ok((temporary.path().to_owned(), Some(temporary)))

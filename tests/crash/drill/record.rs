@@ -1,7 +1,10 @@
 //! The sink's own record (`forthwith sink --record`), read.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 
@@ -31,26 +34,42 @@ pub enum Line {
 }
 
 /// The file a sink writes.
-#[derive(Debug, Clone)]
-pub struct Record(pub PathBuf);
+#[derive(Debug)]
+pub struct Record {
+    path: PathBuf,
+    /// How many recipients were accepted in how many bytes: whoever waits asks often.
+    counted: Mutex<(u64, u64)>,
+}
 
 impl Record {
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), counted: Mutex::default() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// How long it is, in bytes.
     pub fn len(&self) -> u64 {
-        std::fs::metadata(&self.0).map_or(0, |about| about.len())
+        std::fs::metadata(&self.path).map_or(0, |about| about.len())
     }
 
     /// Every whole line from a byte on.
     pub fn since(&self, from: u64) -> Result<Vec<Line>> {
-        let text = read(&self.0)?;
-        let from = usize::try_from(from)?.min(text.len());
-        text[from..].split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse).collect()
+        let text = read(&self.path, from)?;
+        text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse).collect()
     }
 
     /// How many recipients were accepted.
     pub fn accepted_count(&self) -> u64 {
-        let text = read(&self.0).unwrap_or_default();
-        text.lines().filter(|line| line.starts_with("accepted\t")).count() as u64
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = read(&self.path, counted.1).unwrap_or_default();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            counted.0 += u64::from(line.starts_with("accepted\t"));
+            counted.1 += line.len() as u64;
+        }
+        counted.0
     }
 
     /// Who was accepted, in order, by address.
@@ -65,11 +84,16 @@ impl Record {
     }
 }
 
-fn read(path: &Path) -> Result<String> {
-    match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        other => other.with_context(|| format!("cannot read {}", path.display())),
-    }
+/// The text from a byte on; none where there is no file yet.
+fn read(path: &Path, from: u64) -> Result<String> {
+    let mut text = String::new();
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(text),
+        other => other.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    file.seek(SeekFrom::Start(from))?;
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn parse(line: &str) -> Result<Line> {

@@ -32,13 +32,23 @@ pub struct Account {
 /// One row of the shop.
 type Row = (String, String, String, Option<String>);
 
-/// A connection that only reads.
+/// A connection that only reads, so that a dead worker's log stays as it was left. Where the process died
+/// before there was a log, its half transaction has to be rolled back first, which takes one that writes.
 pub async fn reading(path: &Path) -> Result<SqliteConnection> {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .read_only(true)
         .busy_timeout(std::time::Duration::from_secs(30));
-    Ok(SqliteConnection::connect_with(&options).await?)
+    let mut conn = SqliteConnection::connect_with(&options.clone().read_only(true)).await?;
+    let tried = sqlx::query("SELECT COUNT(*) FROM sqlite_schema").execute(&mut conn).await;
+    match tried {
+        Err(sqlx::Error::Database(error)) if error.message().contains("readonly") => {
+            Ok(SqliteConnection::connect_with(&options).await?)
+        }
+        other => {
+            other?;
+            Ok(conn)
+        }
+    }
 }
 
 /// The accounts of a shop, with their fates.

@@ -26,11 +26,11 @@ impl SinkProcess {
         dot_delay: Duration,
         lost: &str,
     ) -> Result<Self> {
-        let record = Record(record.to_owned());
+        let record = Record::at(record);
         let words = [
             "sink".to_owned(),
             "--listen=127.0.0.1:0".into(),
-            format!("--record={}", record.0.display()),
+            format!("--record={}", record.path().display()),
             format!("--dot-delay-ms={}", dot_delay.as_millis()),
             format!("--fault=drop-after-dot:to={lost}"),
         ];

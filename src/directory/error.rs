@@ -146,6 +146,14 @@ pub enum DirectoryError {
         /// The engine's words where they can't hold a stored value, else its code.
         cause: String,
     },
+    /// The database refused a row: a trigger, a key or a check does not let it be written. Rolled back.
+    #[error("{key} failed: {cause}")]
+    RowRefused {
+        /// The statement's key.
+        key: String,
+        /// Why, without any stored value.
+        cause: String,
+    },
     /// A row of an answer is not as agreed.
     #[error("{key}, row {row} of its answer: {fault}")]
     Answer {
@@ -250,7 +258,7 @@ impl DirectoryError {
             }
             Self::NotSet { .. } => Some("set it in the directory's settings"),
             Self::Busy { .. } => Some("run it again once they are done"),
-            Self::Statement { .. } | Self::Prepare { .. } => {
+            Self::Statement { .. } | Self::RowRefused { .. } | Self::Prepare { .. } => {
                 Some("run `forthwith directory check`; it changes nothing")
             }
             Self::Answer { fault, .. } => Some(fault.hint()),
@@ -297,6 +305,12 @@ impl DirectoryError {
                 | Self::NotCompareAndSet { .. }
                 | Self::NotRolledBack
         )
+    }
+
+    /// Whether it may be about some accounts of the call alone, so that others would be taken without
+    /// them. Nothing was changed.
+    pub fn is_of_rows(&self) -> bool {
+        matches!(self, Self::RowRefused { .. } | Self::Busy { .. })
     }
 
     /// The error with its hint, for people.

@@ -130,6 +130,9 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     let dash = if meaning.is_empty() { "" } else { ", " };
     let cause =
         format!("code {number}{dash}{meaning}; its text may quote a stored value and is not shown");
+    if matches!(number, 1048 | 1062 | 1406 | 1644 | 4025) {
+        return DirectoryError::RowRefused { key, cause };
+    }
     DirectoryError::Statement { key, cause }
 }
 

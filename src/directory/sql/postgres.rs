@@ -112,5 +112,9 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     let dash = if meaning.is_empty() { "" } else { ", " };
     let cause =
         format!("code {code}{dash}{meaning}; its text may quote a stored value and is not shown");
+    // integrity_constraint_violation, data_exception, raise_exception
+    if code.starts_with("23") || code.starts_with("22") || code == "P0001" {
+        return DirectoryError::RowRefused { key, cause };
+    }
     DirectoryError::Statement { key, cause }
 }

@@ -75,6 +75,7 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     const SQLITE_ERROR: u32 = 1;
     const SQLITE_BUSY: u32 = 5;
     const SQLITE_LOCKED: u32 = 6;
+    const SQLITE_CONSTRAINT: u32 = 19;
     const SQLITE_CONSTRAINT_TRIGGER: u32 = 1811;
     let key = key.to_owned();
     let code: u32 = error.code().and_then(|code| code.parse().ok()).unwrap_or(SQLITE_ERROR);
@@ -86,5 +87,8 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
         }
         _ => format!("code {code}, {}", error.message()),
     };
+    if code & 0xff == SQLITE_CONSTRAINT {
+        return DirectoryError::RowRefused { key, cause };
+    }
     DirectoryError::Statement { key, cause }
 }

@@ -12,11 +12,14 @@ pub mod guests;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;
+pub mod process;
+pub mod rewound;
 pub mod running;
 pub mod snapshot;
 pub mod stage;
 pub mod table;
 pub mod tampering;
+pub mod tiny_disk;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,6 +57,8 @@ pub struct House {
     pub shop: PathBuf,
     pub facts: ShopFacts,
     pub sink: Sink,
+    /// Where the sink keeps what it took.
+    pub maildir: PathBuf,
 }
 
 /// How a house is to be furnished.
@@ -64,6 +69,15 @@ pub struct Plan {
     pub clock: Arc<dyn Clock>,
     pub campaign: String,
     pub dot_delay: Duration,
+    /// The folder that the house is to stand in; its mail then lies outside of it, in `maildir`.
+    pub ground: Option<Ground>,
+}
+
+/// A place for a house that is moved, or whose disk becomes full.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    pub under: PathBuf,
+    pub maildir: PathBuf,
 }
 
 impl Default for Plan {
@@ -75,6 +89,7 @@ impl Default for Plan {
             clock: Arc::new(SystemClock),
             campaign: campaign_file(""),
             dot_delay: Duration::ZERO,
+            ground: None,
         }
     }
 }
@@ -101,11 +116,18 @@ pub fn view_that_updates(whom: &str) -> String {
 
 impl House {
     pub async fn furnished(plan: Plan) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, maildir) = match plan.ground {
+            Some(ground) => (tempfile::tempdir_in(ground.under).unwrap(), ground.maildir),
+            None => {
+                let dir = tempfile::tempdir().unwrap();
+                let maildir = dir.path().join("maildir");
+                (dir, maildir)
+            }
+        };
         let workspace = Workspace::at(dir.path());
         workspace.create().unwrap();
         copy_templates(&workspace.templates());
-        let sink = start_sink(dir.path(), &plan.faults, plan.dot_delay).await;
+        let sink = start_sink(&maildir, &plan.faults, plan.dot_delay).await;
         let engine = engine(&workspace, sink.addr().port(), Arc::clone(&plan.clock), true).await;
         engine.found([person(ANN), person(BOB)]).await.unwrap();
         let shop = dir.path().join("shop.db");
@@ -116,7 +138,7 @@ impl House {
         shop::export(&shop, &dir.path().join("affected.csv")).await.unwrap();
         write(&workspace.incident_file("cold-night").0, INCIDENT);
         write(&workspace.campaign_file(CAMPAIGN).0, &plan.campaign);
-        Self { dir, engine, shop, facts, sink }
+        Self { dir, engine, shop, facts, sink, maildir }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -156,7 +178,7 @@ impl House {
 
     /// What the sink took: (queue id, recipient, message id) a line.
     pub fn taken(&self) -> Vec<(String, String, String)> {
-        let log = self.path("maildir").join("accepted.log");
+        let log = self.maildir.join("accepted.log");
         let text = std::fs::read_to_string(log).unwrap_or_default();
         text.lines()
             .map(|line| {
@@ -187,7 +209,7 @@ impl House {
 
     /// Every mail the sink keeps, as text.
     pub fn mails(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.path("maildir").join("new")) else {
+        let Ok(entries) = std::fs::read_dir(self.maildir.join("new")) else {
             return Vec::new();
         };
         entries
@@ -229,11 +251,11 @@ pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-pub async fn start_sink(dir: &Path, faults: &[&str], dot_delay: Duration) -> Sink {
+pub async fn start_sink(maildir: &Path, faults: &[&str], dot_delay: Duration) -> Sink {
     let rules: Vec<forthwith::sink::FaultRule> =
         faults.iter().map(|text| text.parse().unwrap()).collect();
     let settings = Settings {
-        store: MailStore::Maildir(dir.join("maildir")),
+        store: MailStore::Maildir(maildir.to_owned()),
         faults: rules.into(),
         seed: 11,
         dot_delay,
@@ -271,7 +293,7 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
     let hello = "localhost".to_owned().try_into().unwrap();
     let mut relay = RelaySettings::new("127.0.0.1", port, hello);
     relay.connections = 8;
-    Engine {
+    let engine = Engine {
         store: Arc::new(store),
         keys: Arc::new(keys),
         clock,
@@ -284,7 +306,9 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
         test_addresses: Arc::new([]),
         shipped_templates: &[],
         last_notice: Arc::default(),
-    }
+    };
+    engine.guard().await.unwrap();
+    engine
 }
 
 fn copy_templates(to: &Path) {

@@ -5,18 +5,18 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::Result;
+use forthwith::journal::boot_id;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::options::Machine;
 
-/// Where a segment's header holds the boot id, and its length (`src/journal/segment.rs`).
-const BOOT_AT: usize = 54;
-const BOOT_LEN: usize = 36;
-/// The header with its checksum.
-const HEADER: usize = 102;
+/// What stands in a segment's header between the boot id and the checksum that ends it: the segment's
+/// number (`src/journal/segment.rs`).
+const NUMBER: usize = 8;
+const CHECKSUM: usize = 4;
 /// A boot that was.
-const OTHER_BOOT: &[u8; BOOT_LEN] = b"00000000-0000-4000-8000-000000000000";
+const OTHER_BOOT: &[u8; 36] = b"00000000-0000-4000-8000-000000000000";
 
 /// Does to all journals what this machine's death does.
 pub fn die(how: Machine, journals: &Path, rng: &mut StdRng) -> Result<()> {
@@ -38,20 +38,28 @@ fn truncate(folder: &Path, rng: &mut StdRng) -> Result<()> {
         .filter(|path| path.extension().is_some_and(|ending| ending == "fwj"))
         .collect();
     segments.sort();
+    let boot = boot_id()?;
+    let mut header = 0;
     for path in &segments {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let mut header = [0; HEADER];
-        if file.read_exact_at(&mut header, 0).is_ok() {
-            header[BOOT_AT..BOOT_AT + BOOT_LEN].copy_from_slice(OTHER_BOOT);
-            let sum = crc32c(&header[..HEADER - 4]);
-            header[HEADER - 4..].copy_from_slice(&sum.to_le_bytes());
-            file.write_all_at(&header, 0)?;
-        }
+        let mut bytes = fs::read(path)?;
+        // those of earlier deaths are of another boot already
+        let found = bytes
+            .windows(OTHER_BOOT.len())
+            .take(512)
+            .position(|text| text == boot.as_str().as_bytes() || text == OTHER_BOOT);
+        let Some(at) = found else { continue };
+        let sum_at = at + OTHER_BOOT.len() + NUMBER;
+        bytes[at..at + OTHER_BOOT.len()].copy_from_slice(OTHER_BOOT);
+        let sum = crc32c(&bytes[..sum_at]);
+        header = sum_at + CHECKSUM;
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.write_all_at(&bytes[..sum_at], 0)?;
+        file.write_all_at(&sum.to_le_bytes(), sum_at as u64)?;
     }
     if let Some(newest) = segments.last() {
         let bytes = fs::read(newest)?;
         let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let at = rng.random_range(HEADER.min(end)..=end);
+        let at = rng.random_range(header.min(end)..=end);
         let file = OpenOptions::new().write(true).open(newest)?;
         if rng.random_bool(0.5) {
             file.set_len(at as u64)?;
@@ -79,20 +87,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let origin =
             forthwith::journal::Origin { database_id: [1; 16], incarnation: 1, worker_id: [2; 16] };
-        let boot = forthwith::journal::boot_id().unwrap();
-        let journal =
-            forthwith::journal::Journal::create(folder.path(), origin, boot, 4096).unwrap();
-        drop(journal);
+        let boot = boot_id().unwrap();
+        drop(forthwith::journal::Journal::create(folder.path(), origin, boot, 4096).unwrap());
         die(Machine::Truncate, folder.path(), &mut StdRng::seed_from_u64(1)).unwrap();
-        let journals = forthwith::journal::Journals::under(folder.path());
-        let survey = journals.scan(&origin, |_, _| {}).unwrap();
-        let told = survey.segments().values().next().unwrap().boot.clone().unwrap();
-        assert_ne!(told, boot_id_of_this_machine());
+        let found = forthwith::journal::folders(folder.path()).unwrap();
+        assert_eq!(found[0].origin, Some(origin), "its header is whole");
+        assert_ne!(found[0].boot, Some(boot));
         die(Machine::Delete, folder.path(), &mut StdRng::seed_from_u64(1)).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    }
-
-    fn boot_id_of_this_machine() -> forthwith::journal::BootId {
-        forthwith::journal::boot_id().unwrap()
     }
 }

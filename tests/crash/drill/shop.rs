@@ -35,9 +35,8 @@ type Row = (String, String, String, Option<String>);
 /// A connection that only reads, so that a dead worker's log stays as it was left. Where the process died
 /// before there was a log, its half transaction has to be rolled back first, which takes one that writes.
 pub async fn reading(path: &Path) -> Result<SqliteConnection> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(std::time::Duration::from_secs(30));
+    let options =
+        SqliteConnectOptions::new().filename(path).busy_timeout(std::time::Duration::from_secs(30));
     let mut conn = SqliteConnection::connect_with(&options.clone().read_only(true)).await?;
     let tried = sqlx::query("SELECT COUNT(*) FROM sqlite_schema").execute(&mut conn).await;
     match tried {

@@ -6,6 +6,7 @@ pub mod confined;
 pub mod crowd;
 pub mod database;
 pub mod exim;
+pub mod files;
 pub mod foreign;
 pub mod guests;
 pub mod link;
@@ -42,6 +43,8 @@ use forthwith::store::campaigns::Campaigns as _;
 use forthwith::store::sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+
+pub use files::{INCIDENT, campaign_file};
 
 pub const CAMPAIGN: &str = "thaw";
 pub const ANN: &str = "ann";
@@ -91,51 +94,6 @@ impl Default for Plan {
     }
 }
 
-/// A campaign file on the shop's export, with further top-level keys.
-pub fn campaign_file(more: &str) -> String {
-    format!(
-        r#"
-incident = "cold-night"
-environment = "rehearsal"
-{more}
-
-[audience.csv]
-path = "affected.csv"
-columns = {{ account = "customer_id", address = "email", name = "name" }}
-
-[directory]
-name = "shop"
-
-[directory.sql]
-url = "sqlite:shop.db"
-
-[directory.sql.password]
-read = """SELECT c.id AS account, c.password_hash AS current FROM json_each(:rows) AS r
-JOIN customer AS c ON c.id = r.value ->> 'account'"""
-expire = """UPDATE customer SET password_hash = r.value ->> 'replacement' FROM json_each(:rows) AS r
-WHERE customer.id = r.value ->> 'account' AND customer.password_hash = r.value ->> 'current'"""
-
-[directory.sql.sessions]
-count = """SELECT r.value ->> 'account' AS account, count(s.id) AS sessions FROM json_each(:rows) AS r
-LEFT JOIN session AS s ON s.customer_id = r.value ->> 'account' GROUP BY 1"""
-end = """DELETE FROM session WHERE customer_id IN
-(SELECT r.value ->> 'account' FROM json_each(:rows) AS r)"""
-
-[notice]
-template = "account-breach"
-from = {{ name = "Northwind Outfitters", address = "security@northwind.example" }}
-
-[pace]
-per_second = 2000
-
-[retry]
-schedule = ["1s"]
-max_age = "1h"
-jitter = 0.0
-"#
-    )
-}
-
 /// A campaign file whose passwords are those of a view, so that a trigger decides what an update does.
 pub fn over_view(campaign: &str) -> String {
     campaign
@@ -155,30 +113,6 @@ pub fn view_that_updates(whom: &str) -> String {
          END;"
     )
 }
-
-pub const INCIDENT: &str = r#"
-title = "Unauthorised access to customer accounts"
-summary = "Someone without permission reached a server that holds customer account details."
-discovered_at = "2012-01-15T18:00[America/Los_Angeles]"
-not_exposed = ["full payment card number"]
-actions_taken = ["We closed the way they came in."]
-
-[window]
-from = "2012-01-14T02:00[America/Los_Angeles]"
-until = "2012-01-15T18:00[America/Los_Angeles]"
-
-[brand]
-name = "Northwind Outfitters"
-site = "https://www.northwind.example"
-support_email = "help@northwind.example"
-
-[exposed]
-data = ["name", "email address"]
-credentials = ["password"]
-"#;
-
-/// Providers without a pace of their own.
-const PROVIDERS: &str = "[provider.other]\nconnections = 100\nmessages_per_connection = 1000\n";
 
 impl House {
     pub async fn furnished(plan: Plan) -> Self {
@@ -365,7 +299,7 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
         clock,
         workspace: workspace.clone(),
         relay,
-        providers: Arc::new(toml::from_str(PROVIDERS).unwrap()),
+        providers: Arc::new(toml::from_str(files::PROVIDERS).unwrap()),
         replies: Arc::new(forthwith::config::replies::shipped().unwrap()),
         worker: WorkerSettings { window: 256, lease_for: Duration::from_mins(1) },
         high_water: keeper,

@@ -31,7 +31,7 @@ use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Origin};
+use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, JournalError, Origin};
 use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
 
@@ -131,11 +131,17 @@ impl Worker<'_> {
         let _ = listening.await;
         self.engine.store.stop_worker(&shared.id.to_string(), self.engine.clock.now()).await?;
         // Without marks nothing may start: no end of its own, whatever the dispatcher took it for.
-        shared.journal.check().map_err(|error| EngineError::NoMarks {
-            folder: self.engine.workspace.journals(),
-            cause: error.to_string(),
-        })?;
+        shared.journal.check().map_err(|error| self.no_marks(&error))?;
         ended
+    }
+
+    fn no_marks(&self, error: &std::io::Error) -> EngineError {
+        let poisoned = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let cause = match poisoned {
+            Some(JournalError::Poisoned { cause }) => cause.clone(),
+            _ => error.to_string(),
+        };
+        EngineError::NoMarks { folder: self.engine.workspace.journals(), cause }
     }
 
     /// Follows what operators set as the pace, within a second.
@@ -177,8 +183,12 @@ impl Worker<'_> {
             .store
             .start_worker(&name, identity.incarnation, boot.as_str(), host.trim(), now)
             .await?;
-        let journal =
-            Journal::create(&self.engine.workspace.journals(), origin, boot, DEFAULT_SEGMENT_SIZE)?;
+        let journals = self.engine.workspace.journals();
+        let made = Journal::create(&journals, origin, boot, DEFAULT_SEGMENT_SIZE);
+        let journal = made.map_err(|error| match error {
+            JournalError::Segment(source) => self.no_marks(&source),
+            other => other.into(),
+        })?;
         let clock = Arc::clone(&self.engine.clock);
         let lease = SignedDuration::try_from(self.engine.worker.lease_for)
             .unwrap_or(SignedDuration::from_secs(60));

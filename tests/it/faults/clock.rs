@@ -49,7 +49,16 @@ async fn a_dead_workers_chunk_is_taken_at_once_although_its_lease_ends_an_hour_f
     let store = &house.engine.store;
     let identity = store.identity().await.unwrap();
     let campaign = house.engine.campaign(CAMPAIGN).await.unwrap().id;
-    house.engine.secure(CAMPAIGN, forthwith::store::credentials::Pick::Pending, &Silent, &CancellationToken::new()).await.unwrap();
+    house
+        .engine
+        .secure(
+            CAMPAIGN,
+            forthwith::store::credentials::Pick::Pending,
+            &Silent,
+            &CancellationToken::new(),
+        )
+        .await
+        .unwrap();
     let now = clock.now();
     let until = now + SignedDuration::from_hours(1);
     let worker = uuid::Uuid::from_bytes([9; 16]).to_string();
@@ -125,7 +134,8 @@ async fn a_look(house: &House) -> usize {
 /// was wrong, a wait too long costs an hour and a try too early a refusal. It concerns those alone who wait
 /// for an instant; whoever is queued is tried at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_an_instant_is_tried_when_the_clock_comes_to_it_and_never_given_up_for_the_step() {
+async fn who_waits_for_an_instant_is_tried_when_the_clock_comes_to_it_and_never_given_up_for_the_step()
+ {
     let clock = standing_clock();
     let (house, due) = with_one_deferred(&clock, "5d").await;
     set(&clock, -1);
@@ -153,7 +163,8 @@ async fn a_days_quota_is_not_had_twice_by_a_clock_set_back_over_midnight() {
     let clock = standing_clock();
     // Ten minutes past midnight.
     clock.advance("2026-03-03T00:10:00Z".parse::<Timestamp>().unwrap().duration_since(clock.now()));
-    let campaign = campaign_file("").replace("per_second = 2000", "per_second = 2000\nper_day = 20");
+    let campaign =
+        campaign_file("").replace("per_second = 2000", "per_second = 2000\nper_day = 20");
     let house = House::ready(on(&clock, campaign)).await;
     let spend = async || {
         // The suspension ended early: it is the quota that is looked at.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 use forthwith::domain::clock::ManualClock;
 use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
@@ -32,7 +31,8 @@ async fn house_of(clock: &Arc<ManualClock>) -> House {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn accounts_that_the_directory_refuses_end_failed_and_keep_nobody_from_being_secured_or_told() {
+async fn accounts_that_the_directory_refuses_end_failed_and_keep_nobody_from_being_secured_or_told()
+{
     let clock = standing_clock();
     let house = house_of(&clock).await;
     execute(&house.shop, &refuses(LEGAL_HOLD)).await;
@@ -88,12 +88,17 @@ async fn a_session_that_cannot_be_ended_takes_the_whole_write_back_and_fails_its
     assert_eq!(report.totals.get("password/failed"), Some(&1), "{report:?}");
     let (class, reason) = house.credential_of("C0000030").await;
     assert_eq!(class, "failed");
-    assert_eq!(house.hash_of("C0000030").await, before, "password and sessions are one transaction");
+    assert_eq!(
+        house.hash_of("C0000030").await,
+        before,
+        "password and sessions are one transaction"
+    );
     assert!(reason.contains("directory.sql.sessions.end failed"), "{reason}");
     execute(&house.shop, "DROP TRIGGER refuse").await;
     assert_eq!(house.secure(Pick::Failed, &Silent).await.unwrap().settled, 1);
     assert_eq!(house.credential_of("C0000030").await.0, "expired");
-    let twice = "SELECT COUNT(*) FROM (SELECT 1 FROM credential_write GROUP BY number HAVING COUNT(*) > 1)";
+    let twice =
+        "SELECT COUNT(*) FROM (SELECT 1 FROM credential_write GROUP BY number HAVING COUNT(*) > 1)";
     let twice: Vec<(i64,)> = query(&house.database(), twice).await;
     assert_eq!(twice[0].0, 0, "our own write is known again");
 }

@@ -22,10 +22,8 @@ struct Movable {
 impl Movable {
     async fn new() -> Self {
         let outside = tempfile::tempdir().unwrap();
-        let ground = Ground {
-            under: outside.path().to_owned(),
-            maildir: outside.path().join("mails"),
-        };
+        let ground =
+            Ground { under: outside.path().to_owned(), maildir: outside.path().join("mails") };
         let plan = Plan {
             customers: 240,
             campaign: paced(60),
@@ -107,7 +105,10 @@ async fn a_workspace_moved_under_a_running_worker_has_no_second_one_and_loses_no
 
 fn is_refused_as_rewound(ended: &Ended) {
     assert_eq!(ended.code(), Some(1), "{ended:?}");
-    assert!(ended.said.contains("the database is not the one this workspace saw last"), "{ended:?}");
+    assert!(
+        ended.said.contains("the database is not the one this workspace saw last"),
+        "{ended:?}"
+    );
     assert!(ended.said.contains("\nhint: "), "{ended:?}");
 }
 

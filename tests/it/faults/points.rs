@@ -81,7 +81,8 @@ const AT_THE_RELAY: [Point; 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_kill_at_each_point_of_a_transaction_is_not_started_before_the_dot_and_in_doubt_after_it() {
+async fn a_kill_at_each_point_of_a_transaction_is_not_started_before_the_dot_and_in_doubt_after_it()
+{
     for point in AT_THE_RELAY {
         let plan = Plan { customers: 60, campaign: paced(100), ..Plan::default() };
         let house = house(Plan { faults: vec![point.fault], ..plan }).await;

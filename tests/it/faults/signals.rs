@@ -42,10 +42,8 @@ async fn a_second_signal_ends_it_at_once_and_only_those_past_their_dot_are_in_do
     run.until("the slow one has its message", async || slow(&house)).await;
     run.send("TERM");
     run.until_said("Stopping: what is open ends and is recorded.").await;
-    run.until("all others have ended", async || {
-        sums_hold(&house.engine).await.in_flight == 1
-    })
-    .await;
+    run.until("all others have ended", async || sums_hold(&house.engine).await.in_flight == 1)
+        .await;
     run.send("TERM");
     let ended = run.ended().await;
     assert_eq!(ended.code(), Some(130), "{ended:?}");

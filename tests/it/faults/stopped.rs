@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use forthwith::domain::track::Track;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::{doubtful, everybody_is_told, house, paced, sums_hold};
 use crate::harness::process::{Process, write_settings};
@@ -25,7 +27,7 @@ async fn stopped() -> (House, Process, usize) {
     write_settings(&house, house.sink.addr().port(), "[worker]\nlease_for = \"15s\"\n");
     let mut run = Process::run(&house);
     run.until("the first are told", async || house.taken().len() >= 30).await;
-    run.send("STOP");
+    stop(&house, &run).await;
     // What stands in the sink's buffers it takes by itself, for longer than any answer takes.
     let mut seen = house.taken().len();
     loop {
@@ -35,6 +37,23 @@ async fn stopped() -> (House, Process, usize) {
             return (house, run, now);
         }
         seen = now;
+    }
+}
+
+/// Stops it between two commits: a process that is stopped inside of one holds SQLite's lock, and nobody
+/// can pause anything until it wakes or is killed.
+async fn stop(house: &House, run: &Process) {
+    loop {
+        run.send("STOP");
+        let options = SqliteConnectOptions::new()
+            .filename(house.database())
+            .busy_timeout(Duration::from_millis(100));
+        let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
+        if conn.begin_with("BEGIN IMMEDIATE").await.is_ok() {
+            return;
+        }
+        run.send("CONT");
+        tokio::time::sleep(Duration::from_millis(7)).await;
     }
 }
 

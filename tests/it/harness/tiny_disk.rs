@@ -21,7 +21,8 @@ pub struct TinyDisk {
 impl TinyDisk {
     /// Mounts a disk of `kib` KiB over a folder, with what the folder holds, for [`Self::process`] alone.
     pub fn over(folder: &Path, kib: u64) -> Self {
-        let script = r#"mount -t tmpfs -o size="$2"k,mode=700 none "$1" && echo mounted && exec cat"#;
+        let script =
+            r#"mount -t tmpfs -o size="$2"k,mode=700 none "$1" && echo mounted && exec cat"#;
         let mut holder = Command::new("unshare")
             .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
             .arg(folder)

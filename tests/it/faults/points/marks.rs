@@ -43,8 +43,7 @@ async fn die_at(house: &House, clock: &ManualClock, last: Last) -> u64 {
     let id = uuid::Uuid::from_bytes([7; 16]);
     let (name, now, boot) = (id.to_string(), clock.now(), boot_id().unwrap());
     let until = now + SignedDuration::from_mins(1);
-    let claimant =
-        Claimant { worker: name.clone(), incarnation: identity.incarnation, now, until };
+    let claimant = Claimant { worker: name.clone(), incarnation: identity.incarnation, now, until };
     execute(&house.database(), "UPDATE wave SET opened_at = 1 WHERE number = 1").await;
     store.start_worker(&name, identity.incarnation, boot.as_str(), "here", now).await.unwrap();
     let lane = store.runnable_lanes(campaign, now).await.unwrap().remove(0).lane;

@@ -19,7 +19,11 @@ const POINTS: [(&str, &str, i64); 7] = [
     ("before the accounts' look-up", "INSERT ON account_lookup", PEOPLE as i64),
     ("before the addresses' look-up", "INSERT ON address_lookup", PEOPLE as i64),
     ("before the chunks", "INSERT ON chunk", PEOPLE as i64),
-    ("before the flip", "UPDATE OF seal_id ON campaign WHEN NEW.seal_id IS NOT NULL", PEOPLE as i64),
+    (
+        "before the flip",
+        "UPDATE OF seal_id ON campaign WHEN NEW.seal_id IS NOT NULL",
+        PEOPLE as i64,
+    ),
 ];
 
 async fn count(house: &House, table: &str) -> i64 {

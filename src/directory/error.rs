@@ -137,6 +137,8 @@ pub enum DirectoryError {
     Busy {
         /// The statement's key.
         key: String,
+        /// The engine locks rows and not the whole database, so that it may concern a few accounts alone.
+        of_rows: bool,
     },
     /// A statement failed while it ran.
     #[error("{key} failed: {cause}")]
@@ -310,7 +312,7 @@ impl DirectoryError {
     /// Whether it may be about some accounts of the call alone, so that others would be taken without
     /// them. Nothing was changed.
     pub fn is_of_rows(&self) -> bool {
-        matches!(self, Self::RowRefused { .. } | Self::Busy { .. })
+        matches!(self, Self::RowRefused { .. } | Self::Busy { of_rows: true, .. })
     }
 
     /// The error with its hint, for people.

@@ -126,7 +126,6 @@ impl EngineError {
             Self::Store(store::StoreError::Statement { .. } | store::StoreError::Corrupt { .. })
                 | Self::Row { .. }
                 | Self::NoMarks { .. }
-                | Self::Journal(journal::JournalError::Segment(_))
                 | Self::Broken(_)
         )
     }
@@ -136,9 +135,7 @@ impl EngineError {
         let is_full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
         match self {
             Self::Store(error) => error.trouble(),
-            Self::File { source, .. } | Self::Journal(journal::JournalError::Segment(source)) => {
-                is_full(source).then_some(store::Trouble::Full)
-            }
+            Self::File { source, .. } => is_full(source).then_some(store::Trouble::Full),
             _ => None,
         }
     }

@@ -283,7 +283,7 @@ impl HighWaterKeeper {
         let mut written = Ok(());
         for (copy, path) in self.paths.iter().enumerate() {
             // A workspace that was moved away is not begun anew where it was.
-            let made = make_folder(folder_of(path), copy > 0);
+            let made = make_folder(folder_of(path), copy > 0 || self.paths.len() == 1);
             let one = made.and_then(|()| write_copy(path, &next));
             // One copy that cannot be written is no reason to leave the others behind.
             written = written

@@ -95,7 +95,7 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     let code = error.code().map_or_else(String::new, std::borrow::Cow::into_owned);
     let meaning = match code.as_str() {
         // serialization_failure, deadlock_detected, lock_not_available
-        "40001" | "40P01" | "55P03" => return DirectoryError::Busy { key },
+        "40001" | "40P01" | "55P03" => return DirectoryError::Busy { key, of_rows: true },
         // the server is going down, or an operator ended this connection
         "57P01" | "57P02" | "57P03" => return DirectoryError::Lost { key },
         "57014" => return DirectoryError::Slow { key },

@@ -80,7 +80,7 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     let key = key.to_owned();
     let code: u32 = error.code().and_then(|code| code.parse().ok()).unwrap_or(SQLITE_ERROR);
     let cause = match code & 0xff {
-        SQLITE_BUSY | SQLITE_LOCKED => return DirectoryError::Busy { key },
+        SQLITE_BUSY | SQLITE_LOCKED => return DirectoryError::Busy { key, of_rows: false },
         SQLITE_ERROR => format!("code {code}; its text may quote a stored value and is not shown"),
         _ if code == SQLITE_CONSTRAINT_TRIGGER => {
             "a trigger refused it; its text may quote a stored value and is not shown".to_owned()

@@ -111,7 +111,8 @@ mod tests {
         let midnight: Timestamp = "2026-11-27T00:10:00Z".parse().unwrap();
         let before: Timestamp = "2026-11-26T23:10:00Z".parse().unwrap();
         let file = PaceSetting { per_second: None, per_day: Some(2) };
-        let table = PaceTable::of(file, &toml::from_str("").unwrap(), &PaceOverrides::new());
+        let table =
+            PaceTable::of(file, &toml::from_str("[provider.a]\n").unwrap(), &PaceOverrides::new());
         let quota = DayQuota::new(day_of(midnight), BTreeMap::new());
         assert_eq!(quota.take(&table, "a", midnight), Ok(()));
         assert_eq!(quota.take(&table, "a", before), Ok(()));

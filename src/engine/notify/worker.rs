@@ -31,7 +31,9 @@ use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Life, LifeMark, Origin, Position};
+use crate::journal::{
+    self, DEFAULT_SEGMENT_SIZE, Journal, JournalError, Life, LifeMark, Origin, Position,
+};
 use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
 
@@ -131,11 +133,17 @@ impl Worker<'_> {
         let _ = listening.await;
         self.engine.store.stop_worker(&shared.id.to_string(), self.engine.clock.now()).await?;
         // Without marks nothing may start: no end of its own, whatever the dispatcher took it for.
-        shared.journal.check().map_err(|error| EngineError::NoMarks {
-            folder: self.engine.workspace.journals(),
-            cause: error.to_string(),
-        })?;
+        shared.journal.check().map_err(|error| self.no_marks(&error))?;
         ended
+    }
+
+    fn no_marks(&self, error: &std::io::Error) -> EngineError {
+        let poisoned = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let cause = match poisoned {
+            Some(JournalError::Poisoned { cause }) => cause.clone(),
+            _ => error.to_string(),
+        };
+        EngineError::NoMarks { folder: self.engine.workspace.journals(), cause }
     }
 
     /// Follows what operators set as the pace, within a second.
@@ -183,7 +191,11 @@ impl Worker<'_> {
             seal: seal.map_or([0; 32], |seal| seal.root),
         };
         let journals = self.engine.workspace.journals();
-        let journal = Journal::create_life(&journals, origin, life, boot, DEFAULT_SEGMENT_SIZE)?;
+        let made = Journal::create_life(&journals, origin, life, boot, DEFAULT_SEGMENT_SIZE);
+        let journal = made.map_err(|error| match error {
+            JournalError::Segment(source) => self.no_marks(&source),
+            other => other.into(),
+        })?;
         let journal = Arc::new(journal);
         // The journal first: a life that the mark knows and no journal tells of would be missed forever.
         let (ordinal, worker_id) = (life.ordinal, *id.as_bytes());

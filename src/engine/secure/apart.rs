@@ -9,12 +9,15 @@ use crate::domain::credential::CredentialClass;
 use crate::engine::EngineError;
 use crate::store::credentials::SealedAccount;
 
+/// A first batch in which more than one in so many accounts is refused proves the statement wrong.
+const FIRST_BATCH: usize = 2;
+
 /// So many accounts of one batch may be locked by others: each costs minutes of waiting.
 const MOST_LOCKED: usize = 3;
 
 impl Batch<'_> {
-    /// Settles these accounts; `is_first` as for [`Batch::attempt`]. Where a first batch is refused
-    /// account by account, the statement is at fault and no account is.
+    /// Settles these accounts; `is_first` as for [`Batch::attempt`]. Where most of a first batch
+    /// is refused account by account, the statement is at fault and no account is.
     pub(super) async fn run(
         &self,
         sealed: Vec<SealedAccount>,
@@ -62,11 +65,12 @@ impl Batch<'_> {
                 }
             }
         }
-        if is_first && tally.touched == 0 {
+        if is_first && apart.len() * FIRST_BATCH > numbers.len() {
             return Err(EngineError::refused(format!(
-                "the directory refuses each of the first {} accounts: {}; hint: `forthwith directory \
+                "the directory refuses {} of the first {} accounts: {}; hint: `forthwith directory \
                  check` runs every statement and changes nothing",
                 apart.len(),
+                numbers.len(),
                 apart.first().map(|(_, why)| why.as_str()).unwrap_or_default()
             )));
         }

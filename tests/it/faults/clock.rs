@@ -167,12 +167,15 @@ async fn a_days_quota_is_not_had_twice_by_a_clock_set_back_over_midnight() {
         campaign_file("").replace("per_second = 2000", "per_second = 2000\nper_day = 20");
     let house = House::ready(on(&clock, campaign)).await;
     let spend = async || {
+        // The suspension ended early: it is the quota that is looked at.
+        let rest = "UPDATE lane SET suspended_at = NULL, suspended_until = NULL";
+        crate::harness::tampering::execute(&house.database(), rest).await;
         let soft = CancellationToken::new();
         let running = run(&house.engine, Patience::Ends, &soft);
         let lanes = "SELECT COUNT(*) FROM lane WHERE suspended_until IS NOT NULL";
         until("the day's quota is used up", async || {
             let rests: Vec<(i64,)> = query(&house.database(), lanes).await;
-            rests[0].0 > 0
+            rests[0].0 > 0 && sums_hold(&house.engine).await.in_flight == 0
         })
         .await;
         soft.cancel();

@@ -94,17 +94,22 @@ async fn a_seal_on_a_full_disk_is_seen_by_nobody_and_is_sealed_once_there_is_spa
     let house = House::furnished(Plan { customers: 4_000, ..Plan::default() }).await;
     let cramped = Cramped::of(house, 64 << 10);
     let seal = ["audience", "seal", CAMPAIGN];
-    // Each of these amounts ends in another step: staging, the copy's slices, its last ones.
-    for left in [64, 512, 1_024, 2_048, 3_072, 4_096] {
+    let (mut left, mut copied) = (64, std::collections::BTreeSet::new());
+    loop {
+        // A little more space each time: it ends in the staging file, before the copy, in its slices.
         cramped.disk.fill(left);
         let ended = cramped.start(&seal).ended().await;
+        cramped.disk.free();
+        if ended.code() == Some(0) {
+            break;
+        }
         cramped.is_told_of_the_folder(&ended);
         let engine = cramped.look().await;
         assert!(engine.status(CAMPAIGN).await.is_err(), "{left}: nobody reads an unfinished seal");
-        cramped.disk.free();
+        copied.insert(rows(&engine, "recipient").await > 0);
+        left += 160;
     }
-    let ended = cramped.start(&seal).succeeded().await;
-    assert!(ended.data.contains("4,001") || ended.said.contains("4,001"), "{ended:?}");
+    assert!(copied.contains(&false), "it was never full before a slice");
     let engine = cramped.look().await;
     let people = sums_hold(&engine).await;
     assert_eq!(people.sealed, 4_001, "C9999999 among them: {people:?}");
@@ -122,9 +127,13 @@ async fn a_full_disk_in_the_secure_pass_leaves_no_write_that_was_not_planned_and
     let cramped = Cramped::of(house, 64 << 10);
     let secure = ["secure", "run", CAMPAIGN];
     let mut was_in_the_middle = false;
-    for left in [96, 192, 384, 768, 1_536] {
+    let mut left = 64;
+    loop {
         cramped.disk.fill(left);
         let ended = cramped.start(&secure).ended().await;
+        if ended.code() == Some(0) {
+            break;
+        }
         cramped.is_told_of_the_folder(&ended);
         let engine = cramped.look().await;
         sums_hold(&engine).await;
@@ -138,13 +147,15 @@ async fn a_full_disk_in_the_secure_pass_leaves_no_write_that_was_not_planned_and
         assert!(changed as i64 <= planned, "{left}: {changed} changed, {planned} planned");
         was_in_the_middle |= changed > 0;
         cramped.disk.free();
+        left += 96;
     }
     assert!(was_in_the_middle, "the disk was full before anything was expired, each time");
-    cramped.start(&secure).succeeded().await;
     let engine = cramped.look().await;
     let status = engine.status(CAMPAIGN).await.unwrap();
     let stands = |class: &str| status.credentials.get(class).copied().unwrap_or(0);
-    assert_eq!(stands("password/pending") + stands("password/failed"), 0, "{status:?}");
+    assert_eq!(stands("password/pending"), 0, "{status:?}");
+    // Of 1,500 hashes two are of a scheme nobody knows.
+    assert_eq!(stands("password/failed"), 2, "{status:?}");
     assert_eq!(stands("password/changed-since"), 0, "our own write is never a person's");
     let twice = "(SELECT 1 FROM credential_write GROUP BY number HAVING COUNT(*) > 1)";
     assert_eq!(rows(&engine, twice).await, 0, "the same value at each try");
@@ -235,11 +246,15 @@ async fn a_wire_journal_that_takes_no_marks_any_more_stops_everything_and_says_s
     assert!(ended.said.contains("nothing more was started"), "{}", ended.said);
     let people = sums_hold(&short.house.engine).await;
     assert!(people.queued > 0, "{people:?}");
-    assert_eq!((people.in_flight, people.in_doubt), (0, 0), "all that was open is recorded");
+    assert_eq!(people.in_doubt, 0, "{people:?}");
     assert_eq!(people.told, copies(&short.house).len() as u64, "nothing starts without a mark");
 
     short.disk.free();
-    short.start().succeeded().await;
+    let again = short.start().succeeded().await;
+    if people.in_flight > 0 {
+        let found = format!("0 had ended, {} had not started, 0 are in doubt", people.in_flight);
+        assert!(again.said.contains(&found), "what was intended and had no mark: {}", again.said);
+    }
     assert!(doubtful(&short.house.engine).await.is_empty());
     everybody_is_told(&short.house, &short.house.engine, 0).await;
 }

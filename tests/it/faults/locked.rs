@@ -39,7 +39,9 @@ async fn quiet(house: &House) -> usize {
 }
 
 fn plan() -> Plan {
-    Plan { customers: 300, campaign: paced(60), ..Plan::default() }
+    // The answer to the dot takes a while, so that a lock finds open transactions.
+    let dot_delay = Duration::from_millis(300);
+    Plan { customers: 300, campaign: paced(60), dot_delay, ..Plan::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -183,7 +183,6 @@ async fn a_kill_between_a_commit_and_its_high_water_mark_is_no_rewind_and_goes_o
     let again = Process::run(&house).succeeded().await;
     assert!(again.said.contains("Sending is finished."), "{}", again.said);
     everybody_is_told(&house, &house.engine, 8).await;
-    assert!(doubtful(&house.engine).await.is_empty(), "the journal has every end");
     until("the mark has caught up", async || {
         let newest: Vec<(i64,)> =
             query(&house.database(), "SELECT MAX(id) FROM ledger_batch").await;

@@ -15,7 +15,7 @@ const PEOPLE: usize = 6_000;
 const POINTS: [(&str, &str, i64); 7] = [
     ("staged, before the seal is begun", "INSERT ON seal", 0),
     ("before the first slice", "INSERT ON recipient", 0),
-    ("between two slices", "INSERT ON recipient WHEN NEW.number >= 5500", 5_000),
+    ("between two slices", "INSERT ON recipient WHEN NEW.number >= 6500", 5_000),
     ("before the accounts' look-up", "INSERT ON account_lookup", PEOPLE as i64),
     ("before the addresses' look-up", "INSERT ON address_lookup", PEOPLE as i64),
     ("before the chunks", "INSERT ON chunk", PEOPLE as i64),

@@ -6,8 +6,10 @@ mod attempts;
 mod evidence;
 mod hold;
 mod page;
+mod pause;
 mod recover;
 mod report;
+mod run;
 
 pub use recover::{Recover, Sought};
 pub use report::{CampaignRecovery, RecoverReport, UnknownCampaign};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
+use super::short;
 use crate::domain::delivery::{
     AttemptKey, AttemptResult, DeliveryClass, Doubt, FallbackReason, Outcome, ToldBy,
 };
@@ -165,7 +167,7 @@ impl Rules {
     }
 
     /// The row afterwards; `None` = back to the class it left.
-    fn next_state(
+    pub(in crate::engine) fn next_state(
         &self,
         attempt: &Attempt,
         outcome: &Outcome,
@@ -265,23 +267,40 @@ pub(in crate::engine) fn later(at: Timestamp, span: Duration) -> Timestamp {
 
 /// An outcome as the journal keeps it: JSON without any address; the reply is ciphertext already.
 pub fn encode(outcome: &Outcome) -> Vec<u8> {
-    serde_json::json!({
-        "r": outcome.result.word(),
-        "p": outcome.phase,
-        "c": outcome.code,
-        "e": outcome.enhanced,
-        "k": outcome.class.map(ReplyClass::word),
-        "u": outcome.rule,
-        "q": outcome.queue_id,
-        "w": outcome.reply.as_ref().filter(|reply| reply.len() <= 256).map(hex::encode),
-        "t": outcome.ended_at.as_microsecond(),
-    })
-    .to_string()
-    .into_bytes()
+    let kept = Kept {
+        r: outcome.result.word(),
+        p: &outcome.phase,
+        c: outcome.code,
+        e: outcome.enhanced.as_deref(),
+        k: outcome.class.map(ReplyClass::word),
+        u: outcome.rule.as_deref(),
+        q: outcome.queue_id.as_deref(),
+        w: outcome.reply.as_ref().filter(|reply| reply.len() <= 256).map(hex::encode),
+        t: outcome.ended_at.as_microsecond(),
+    };
+    serde_json::to_vec(&kept).unwrap_or_default()
 }
 
-/// Reads [`encode`]'s bytes, older ones without class and rule too; `None` where they are not ours.
+/// An outcome's fields under the journal's short names.
+#[derive(Serialize)]
+struct Kept<'a> {
+    r: &'static str,
+    p: &'a str,
+    c: Option<u16>,
+    e: Option<&'a str>,
+    k: Option<&'static str>,
+    u: Option<&'a str>,
+    q: Option<&'a str>,
+    w: Option<String>,
+    t: i64,
+}
+
+/// Reads [`encode`]'s bytes, older ones without class and rule too, and those of a shrunk journal; `None`
+/// where they are not ours.
 pub fn decode(bytes: &[u8]) -> Option<Outcome> {
+    if bytes.first() == Some(&short::SHORT) {
+        return short::read(bytes);
+    }
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     let text = |key: &str| value.get(key).and_then(|v| v.as_str()).map(str::to_owned);
     Some(Outcome {

@@ -94,7 +94,8 @@ impl Publisher<'_> {
         if let Some(seal) = found {
             return Ok(seal);
         }
-        sqlx::query_scalar(
+        // Read to its end: where the disk is full, it is only there that the row is not kept after all.
+        let begun: Vec<i64> = sqlx::query_scalar(
             "INSERT INTO seal (campaign_id, state, root, source_kind, source_name, source_digest, as_of,
                                source_rows, sealed, duplicates, conflicts, rejected, names_refused,
                                copies, rules, excluded)
@@ -116,9 +117,11 @@ impl Publisher<'_> {
         .bind(row::int(self.copies))
         .bind(&self.source.rules)
         .bind(serde_json::json!(self.publication.excluded).to_string())
-        .fetch_one(conn)
+        .fetch_all(conn)
         .await
-        .map_err(StoreError::on("begin a seal"))
+        .map_err(StoreError::on("begin a seal"))?;
+        let none = || StoreError::on("begin a seal")(sqlx::Error::RowNotFound);
+        begun.first().copied().ok_or_else(none)
     }
 
     /// Of which earlier campaigns it was made: from the flip on they may not tell its people as well.

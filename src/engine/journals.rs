@@ -11,7 +11,7 @@ use super::notify::short::shortened;
 use super::{Engine, EngineError};
 use crate::domain::ledger::Entry;
 use crate::domain::track::NoticeState;
-use crate::journal::{self, Folder, Journals, Mark, ReadError, WorkerLock, folders};
+use crate::journal::{self, Folder, Journals, Mark, ReadError, Walk, WorkerLock, folders};
 use crate::store::rewinds::LivesUntil;
 
 /// One worker's journal, as it is listed.
@@ -204,6 +204,23 @@ fn look(
         }
         Err(error) => return Err(error),
     };
+    let last = count_attempts(&mut walk, &mut view)?;
+    let survey = walk.end();
+    let boot = folder.boot;
+    view.state = if survey.segments().values().any(|report| report.packed) {
+        "shrunk"
+    } else if survey.segments().values().any(|report| report.closed) {
+        "closed"
+    } else if boot.is_some_and(|boot| survey.complete_since(1, &boot)) {
+        "whole"
+    } else {
+        "damaged"
+    };
+    Ok(Looked { folder, view, last_at: last })
+}
+
+/// How many attempts its marks tell of, and when; the newest instant.
+fn count_attempts(walk: &mut Walk, view: &mut JournalView) -> Result<Option<Timestamp>, ReadError> {
     let (mut first, mut last): (Option<Timestamp>, Option<Timestamp>) = (None, None);
     let mut open = std::collections::HashSet::new();
     while let Some((_, marks)) = walk.next_segment()? {
@@ -227,20 +244,9 @@ fn look(
         }
     }
     view.attempts += open.len() as u64;
-    let survey = walk.end();
-    let boot = folder.boot;
-    view.state = if survey.segments().values().any(|report| report.packed) {
-        "shrunk"
-    } else if survey.segments().values().any(|report| report.closed) {
-        "closed"
-    } else if boot.is_some_and(|boot| survey.complete_since(1, &boot)) {
-        "whole"
-    } else {
-        "damaged"
-    };
     view.first_at = first.map(|at| at.to_string());
     view.last_at = last.map(|at| at.to_string());
-    Ok(Looked { folder, view, last_at: last })
+    Ok(last)
 }
 
 #[cfg(test)]

@@ -51,9 +51,8 @@ impl Keyring {
         };
         clear().map_err(failed)?;
         DirBuilder::new().recursive(true).mode(0o700).create(unfinished).map_err(failed)?;
-        let made = self.0.iter().zip(places(unfinished));
-        let written = made.map(|(key, path)| key_file::write(key, &path)).collect::<Result<_, _>>();
-        written
+        let mut made = self.0.iter().zip(places(unfinished));
+        made.try_for_each(|(key, path)| key_file::write(key, &path))
             .and_then(|()| sync(unfinished).map_err(failed))
             .and_then(|()| move_into(unfinished, dir, &places(dir)))
             .and_then(|()| sync(dir).map_err(failed))

@@ -80,7 +80,7 @@ impl<'a> Pipeline<'a> {
         };
         // What was proved is settled, whatever ended the pass.
         if let Some(tried) = self.tried.take() {
-            self.settle(Some(tried), None, settled).await?;
+            settled(self.settle(Some(tried), None).await?);
         }
         ended
     }
@@ -96,12 +96,10 @@ impl<'a> Pipeline<'a> {
 
     async fn step(&mut self, settled: &mut (dyn FnMut(u64) + Send)) -> Result<(), EngineError> {
         let (mut read, noted, tried) = (self.read.take(), self.noted.take(), self.tried.take());
-        let (next, carried, kept) = tokio::join!(
-            self.next(),
-            self.carry_out(noted),
-            self.settle(tried, read.as_mut(), settled),
-        );
-        kept?;
+        let (next, carried, kept) =
+            tokio::join!(self.next(), self.carry_out(noted), self.settle(tried, read.as_mut()),);
+        // Whoever is told may look at the directory: by now nothing of ours is open there.
+        settled(kept?);
         let (carried, controls) = carried?;
         match carried {
             Carried::Nobody => {}
@@ -165,13 +163,12 @@ impl<'a> Pipeline<'a> {
         Ok((Carried::Parted(tally.settled), self.batch.check_controls().await))
     }
 
-    /// Settles one batch and notes what is to be written to another.
+    /// Settles one batch and notes what is to be written to another; how many classes changed.
     async fn settle(
         &self,
         tried: Option<Tried>,
         read: Option<&mut Read>,
-        settled: &mut (dyn FnMut(u64) + Send),
-    ) -> Result<(), EngineError> {
+    ) -> Result<u64, EngineError> {
         let writes = match read {
             Some(Read::Prepared(prepared)) => prepared.take_writes(),
             Some(Read::Refused(..)) | None => Vec::new(),
@@ -180,7 +177,6 @@ impl<'a> Pipeline<'a> {
             Some(mut tried) => self.batch.settlements(&mut tried).await,
             None => Vec::new(),
         };
-        settled(self.batch.record_and_settle(writes, settlements).await?);
-        Ok(())
+        self.batch.record_and_settle(writes, settlements).await
     }
 }

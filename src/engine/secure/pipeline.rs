@@ -66,7 +66,7 @@ impl<'a> Pipeline<'a> {
         };
         // What was proved is settled, whatever ended the pass.
         if let Some(tried) = self.tried.take() {
-            self.settle(Some(tried), None, settled).await?;
+            settled(self.settle(Some(tried), None).await?);
         }
         ended
     }
@@ -82,12 +82,12 @@ impl<'a> Pipeline<'a> {
 
     async fn step(&mut self, settled: &mut (dyn FnMut(u64) + Send)) -> Result<(), EngineError> {
         let (mut read, noted, tried) = (self.read.take(), self.noted.take(), self.tried.take());
-        let (next, carried, kept) = tokio::join!(
-            self.next(),
-            self.carry_out(noted),
-            self.settle(tried, read.as_mut(), settled),
-        );
-        kept?;
+        let (next, carried, kept) =
+            tokio::join!(self.next(), self.carry_out(noted), self.settle(tried, read.as_mut()),);
+        // Told between the steps: whoever listens may take their time.
+        if let changed @ 1.. = kept? {
+            settled(changed);
+        }
         let (tried, controls) = carried?;
         self.tried = tried;
         controls?;
@@ -125,19 +125,17 @@ impl<'a> Pipeline<'a> {
         Ok((Some(tried), self.batch.check_controls().await))
     }
 
-    /// Settles one batch and notes what is to be written to another.
+    /// Settles one batch and notes what is to be written to another; how many classes changed.
     async fn settle(
         &self,
         tried: Option<Tried>,
         read: Option<&mut Prepared>,
-        settled: &mut (dyn FnMut(u64) + Send),
-    ) -> Result<(), EngineError> {
+    ) -> Result<u64, EngineError> {
         let writes = read.map(Prepared::take_writes).unwrap_or_default();
         let settlements = match tried {
             Some(mut tried) => self.batch.settlements(&mut tried).await,
             None => Vec::new(),
         };
-        settled(self.batch.record_and_settle(writes, settlements).await?);
-        Ok(())
+        self.batch.record_and_settle(writes, settlements).await
     }
 }

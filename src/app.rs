@@ -155,7 +155,9 @@ impl App {
         keys: Keyring,
     ) -> Result<Self, AppError> {
         let advance = Advance::default();
-        let store = open_store(&workspace, Arc::clone(&advance), writer).await?;
+        let store = open_store(&workspace, Arc::clone(&advance), writer)
+            .await?
+            .waiting(config.database_wait);
         let identity = store.identity().await?;
         let copies = high_water_copies(&workspace, config.state_home.as_deref(), &identity);
         let high_water = Arc::new(HighWaterKeeper::open(copies)?);

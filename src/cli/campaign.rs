@@ -18,7 +18,7 @@ use crate::config::check::campaigns;
 use crate::domain::track::Track;
 use crate::engine::Engine;
 use crate::engine::tracks::{Patience, RunReport};
-use crate::lifecycle::until_stopped;
+use crate::lifecycle::{check_open_files, until_stopped};
 
 /// What a new campaign's file begins as; `SLUG` stands for its incident.
 const SCAFFOLD: &str = include_str!("../../templates/scaffold/campaign.toml");
@@ -206,6 +206,7 @@ async fn run_campaign(
     engine: &Engine,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
+    check_open_files(engine.relay.connections.into()).map_err(CliError::refused)?;
     let both = [Track::Containment, Track::Notice];
     launch_if_live(engine, name, &both, launch, context).await?;
     let bars = Bars::new(context.printer);

@@ -50,13 +50,15 @@ impl<'a> Context<'a> {
         &self,
         work: impl FnOnce(Engine) -> F,
     ) -> Result<T, CliError> {
-        let app = App::open(self.workspace.clone(), self.config()?, "cli").await?;
+        let in_trouble = |error: CliError| error.in_workspace(&self.workspace);
+        let opened = App::open(self.workspace.clone(), self.config()?, "cli").await;
+        let app = opened.map_err(|error| in_trouble(error.into()))?;
         let done = match self.check_rewound(&app).await {
             Ok(()) => work(app.engine.clone()).await,
             Err(error) => Err(error),
         };
         app.close().await;
-        done
+        done.map_err(in_trouble)
     }
 
     /// Refuses to change a rewound database, before anything is asked; tells whoever only looks.

@@ -171,6 +171,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
     let variables = Variables::capture().map_err(|error| CliError::refused(error.to_string()))?;
     printer.set_look(variables.shows_unicode(), variables.shows_colour());
+    lifecycle::check_open_files(0).map_err(CliError::refused)?;
     let runtime = lifecycle::runtime().map_err(CliError::Runtime)?;
     lifecycle::run(runtime, dispatch(cli, variables, printer))
 }

@@ -215,7 +215,7 @@ impl Engine {
                 content: built.content,
             })
             .await?;
-        let outcome = self.transact_test(&people, &mut connection, &built).await?;
+        let outcome = self.transact_test(&people, &mut connection, built).await?;
         connection.close().await;
         self.store.end_errand(errand, 1, &outcome).await?;
         Ok(TestSent { preview, outcome })
@@ -225,7 +225,7 @@ impl Engine {
         &self,
         people: &People,
         connection: &mut Connection,
-        built: &super::notice::Built,
+        built: super::notice::Built,
     ) -> Result<Outcome, EngineError> {
         let broken = |what: String| EngineError::Broken(format!("a test message: {what}"));
         let from = built.from.parse().map_err(|error| {
@@ -238,7 +238,7 @@ impl Engine {
             to: built.to.clone(),
             report: ReportRequest::new(built.from.split('@').next().unwrap_or("test")).ok(),
         };
-        let wire = wire_form(&built.bytes).map_err(|error| broken(error.to_string()))?;
+        let wire = wire_form(built.bytes).map_err(|error| broken(error.to_string()))?;
         let end = connection.transact(&envelope, &wire, || Ok(())).await;
         let provider = self.providers.lookup(built.to.domain()).as_str().to_owned();
         let at: Timestamp = self.clock.now();

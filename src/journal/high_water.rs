@@ -7,8 +7,9 @@
 
 mod slot;
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, Weak};
@@ -148,6 +149,20 @@ impl HighWaterKeeper {
         Self { host: HostId::from_bytes(machine), ..self }
     }
 
+    /// Files called `name` beside the copies that lie outside of the workspace: in the folder that a host
+    /// keeps for this database, which is made where it is absent.
+    pub fn beside(&self, name: &str) -> Vec<PathBuf> {
+        let of_host = self.paths.iter().skip(1);
+        of_host
+            .map(|path| {
+                let folder = folder_of(path);
+                // where that fails, so does the file's own opening, with a better reason
+                let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+                folder.join(name)
+            })
+            .collect()
+    }
+
     /// The largest valid mark among the copies; `None` if no copy holds one. A corrupt or absent
     /// copy counts as empty.
     pub fn read(&self) -> Result<Option<HighWater>, HighWaterError> {
@@ -265,10 +280,16 @@ impl HighWaterKeeper {
     }
 
     fn change(&self, next: impl Fn(Option<Slot>) -> Option<Slot>) -> Result<(), HighWaterError> {
-        self.paths.iter().try_for_each(|path| {
-            write_copy(path, &next)
-                .map_err(|source| HighWaterError::Write { path: path.clone(), source })
-        })
+        let mut written = Ok(());
+        for (copy, path) in self.paths.iter().enumerate() {
+            // A workspace that was moved away is not begun anew where it was.
+            let made = make_folder(folder_of(path), copy > 0 || self.paths.len() == 1);
+            let one = made.and_then(|()| write_copy(path, &next));
+            // One copy that cannot be written is no reason to leave the others behind.
+            written = written
+                .and(one.map_err(|source| HighWaterError::Write { path: path.clone(), source }));
+        }
+        written
     }
 
     fn slots(&self) -> Result<Vec<(&PathBuf, Slot)>, HighWaterError> {
@@ -320,6 +341,14 @@ impl Latest<'_> {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a folder where it is absent, with those above it only if `all`.
+fn make_folder(folder: &Path, all: bool) -> io::Result<()> {
+    match DirBuilder::new().recursive(all).mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod writer;
 pub use boot::{BootId, BootIdError, boot_id};
 pub use high_water::{HighWater, HighWaterError, HighWaterKeeper, LifeMark, MarkCopy};
 pub use lives::{Folder, folders};
-pub use lock::{LockError, WorkerLock};
+pub use lock::{HostLock, LockError, WorkerLock};
 pub use mark::{Mark, MarkKey, OutcomeBytes, OutcomeTooLong};
 pub use reader::{Journals, ReadError, Walk};
 pub use recovered::{Begun, Recovered, SegmentReport, SegmentState, Survey, Trail, Verdict};

@@ -97,33 +97,37 @@ impl Journals {
     /// Reads what a dead worker left about `keys`, a few thousand at most, and holds its flock
     /// until the result is dropped, so that nobody else rescues it meanwhile.
     pub fn read(&self, origin: &Origin, keys: HashSet<MarkKey>) -> Result<Recovered, ReadError> {
-        let mut trails: HashMap<MarkKey, Trail> =
-            keys.into_iter().map(|key| (key, Trail::default())).collect();
-        let survey = self.scan(origin, |segment, mark| {
-            if let Some(trail) = trails.get_mut(&mark.key()) {
-                extend(trail, segment, mark);
-            }
-        })?;
-        Ok(Recovered::new(survey, trails))
+        self.read_since(origin, keys, 0)
     }
 
-    /// Shows every mark a dead worker left to `visit`, oldest first, with its segment's number. Holds the
-    /// flock like [`Journals::read`].
-    pub fn scan(
+    /// The same from a segment on: an intent's marks lie in the segment it stores or a later one, so a
+    /// rescue need not read what a long campaign wrote before its oldest open intent.
+    pub fn read_since(
         &self,
         origin: &Origin,
-        mut visit: impl FnMut(u64, Mark),
-    ) -> Result<Survey, ReadError> {
-        let mut walk = self.walk(origin)?;
+        keys: HashSet<MarkKey>,
+        first: u64,
+    ) -> Result<Recovered, ReadError> {
+        let mut trails: HashMap<MarkKey, Trail> =
+            keys.into_iter().map(|key| (key, Trail::default())).collect();
+        let mut walk = self.walk_since(origin, first)?;
         while let Some((segment, marks)) = walk.next_segment()? {
-            marks.into_iter().for_each(|mark| visit(segment, mark));
+            for mark in marks {
+                if let Some(trail) = trails.get_mut(&mark.key()) {
+                    extend(trail, segment, mark);
+                }
+            }
         }
-        Ok(walk.end())
+        Ok(Recovered::new(walk.end(), trails))
     }
 
     /// Begins to read a dead worker's folder, a segment at a time: for `recover`, which does not know the
     /// keys. Holds the flock like [`Journals::read`].
     pub fn walk(&self, origin: &Origin) -> Result<Walk, ReadError> {
+        self.walk_since(origin, 0)
+    }
+
+    fn walk_since(&self, origin: &Origin, first: u64) -> Result<Walk, ReadError> {
         let folder = folder_of(&self.root, origin.worker_id);
         let lock = lock_dead(&folder)?;
         let numbers = segment::numbers(&folder)
@@ -136,7 +140,8 @@ impl Journals {
                 break;
             }
         }
-        let numbers = if foreign.is_some() { Vec::new() } else { numbers };
+        let mut numbers = if foreign.is_some() { Vec::new() } else { numbers };
+        numbers.retain(|number| *number >= first);
         Ok(Walk {
             folder,
             lock,
@@ -333,12 +338,12 @@ mod tests {
         let last = journal.segment();
         drop(journal);
         let (mut seen, mut segments) = (Vec::new(), Vec::new());
-        let survey = Journals::under(dir.path())
-            .scan(&ORIGIN, |segment, mark| {
-                segments.push(segment);
-                seen.push(mark);
-            })
-            .unwrap();
+        let mut walk = Journals::under(dir.path()).walk(&ORIGIN).unwrap();
+        while let Some((segment, marks)) = walk.next_segment().unwrap() {
+            segments.push(segment);
+            seen.extend(marks);
+        }
+        let survey = walk.end();
         assert_eq!(seen, written);
         assert!(segments.is_sorted());
         assert_eq!(survey.segments().len() as u64, last);

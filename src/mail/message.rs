@@ -108,8 +108,8 @@ impl Draft<'_> {
                 builder = builder.header(name, Raw::new(value));
             }
         }
-        let mut bytes =
-            Vec::with_capacity(2 * self.text.len() + 2 * self.html.map_or(0, str::len) + 2048);
+        let content = self.text.len() + self.html.map_or(0, str::len);
+        let mut bytes = Vec::with_capacity(content + content / 8 + 2048);
         builder.body(self.body()).serialize(&mut bytes);
         Ok(bytes)
     }

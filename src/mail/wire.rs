@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::{memchr, memchr_iter};
+
 /// The longest line RFC 5321 §4.5.3.1.6 lets through, without its CRLF.
 const MAX_LINE: usize = 998;
 
@@ -52,8 +54,39 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// Brings a message into its wire form. A bare CR or LF becomes CRLF.
-pub fn wire_form(message: &[u8]) -> Result<Wire, WireFault> {
+/// Brings a message into its wire form. A bare CR or LF becomes CRLF. Nearly every message needs the final
+/// dot alone and is kept as it is.
+pub fn wire_form(message: impl Into<Vec<u8>>) -> Result<Wire, WireFault> {
+    let message = message.into();
+    if !goes_as_it_is(&message) {
+        return stuffed(&message);
+    }
+    let message_size = message.len();
+    let mut text =
+        String::from_utf8(message).map_err(|_| WireFault::NotSevenBit { offset: 0, byte: 0 })?;
+    text.push_str(".\r\n");
+    Ok(Wire { text, message_size })
+}
+
+/// Whether every line is 7-bit text without NUL, short enough, ended by CRLF, and begins with no dot.
+fn goes_as_it_is(message: &[u8]) -> bool {
+    if !message.is_ascii() || memchr(0, message).is_some() || !message.ends_with(b"\r\n") {
+        return false;
+    }
+    let (mut start, mut lines) = (0, 0);
+    for end in memchr_iter(b'\n', message) {
+        let Some(line) = message[start..end].strip_suffix(b"\r") else { return false };
+        if line.len() > MAX_LINE || line.first() == Some(&b'.') {
+            return false;
+        }
+        start = end + 1;
+        lines += 1;
+    }
+    // as many CR as LF, and one before each LF: none stands alone
+    memchr_iter(b'\r', message).count() == lines
+}
+
+fn stuffed(message: &[u8]) -> Result<Wire, WireFault> {
     let mut text = String::with_capacity(message.len() + message.len() / 64 + 8);
     let mut message_size = 0;
     let mut rest = message;
@@ -96,6 +129,18 @@ mod tests {
         let wire = wire_form(b"a\r\n.\r\n..b\r\nc.d\r\n").unwrap();
         assert_eq!(wire.as_str(), "a\r\n..\r\n...b\r\nc.d\r\n.\r\n");
         assert_eq!(wire.message_size(), "a\r\n.\r\n..b\r\nc.d\r\n".len());
+    }
+
+    #[test]
+    fn a_message_that_needs_only_its_final_dot_is_the_same_either_way() {
+        for message in [&b"a\r\nb c\r\n\r\nd.\r\n"[..], b"\r\n", b"=2E\r\n"] {
+            assert!(goes_as_it_is(message));
+            assert_eq!(wire_form(message), stuffed(message));
+        }
+        let long = [&[b'x'; 999][..], b"\r\n"].concat();
+        let others =
+            [&b"a\r\n.b\r\n"[..], b"a\n", b"a\rb\r\n", b"a", b"", b"a\0\r\n", b"\n\r\n", &long];
+        assert!(others.into_iter().all(|message| !goes_as_it_is(message)));
     }
 
     #[test]

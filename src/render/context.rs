@@ -15,6 +15,7 @@ mod person;
 
 pub(super) use credential::CLASS_FLAGS;
 pub use credential::CredentialContext;
+pub(super) use person::Shape;
 pub use person::{RecipientContext, RecipientFacts, Trust, needed_flags};
 
 /// How one person's notice leads to a new password.

@@ -29,6 +29,7 @@ pub(super) struct Lint<'l> {
     html: bool,
     language: Language,
     paths: BTreeSet<String>,
+    worked: BTreeSet<String>,
     /// The credentials, of all samples, whose class the template says something about.
     spoken_of: BTreeSet<*const Value>,
     trail: Vec<String>,
@@ -41,6 +42,9 @@ pub(super) struct Lint<'l> {
 pub(super) struct Looked {
     /// Every path it and its partials look at, from the root, list items as `[]`.
     pub(super) paths: BTreeSet<String>,
+    /// Those of them that are a word's parameter: of all others nothing is asked but whether there is
+    /// something to print.
+    pub(super) worked: BTreeSet<String>,
     /// The flag of a class it is silent about, and the sample.
     pub(super) untold: Option<(&'static str, String)>,
     /// All that is wrong, in the order of the template.
@@ -57,13 +61,15 @@ pub(super) fn check(
 ) -> Looked {
     let Some(template) = parsed.get(name) else {
         let faults = vec![RenderError::MissingPart { template: name.to_owned() }];
-        return Looked { paths: BTreeSet::new(), untold: None, faults };
+        let (paths, worked) = (BTreeSet::new(), BTreeSet::new());
+        return Looked { paths, worked, untold: None, faults };
     };
     let mut lint = Lint {
         parsed,
         html,
         language,
         paths: BTreeSet::new(),
+        worked: BTreeSet::new(),
         spoken_of: BTreeSet::new(),
         trail: vec![name.to_owned()],
         noted: None,
@@ -71,7 +77,7 @@ pub(super) fn check(
     };
     lint.template(template, &Scope::of(samples), (1, 1));
     let untold = lint.untold(samples);
-    Looked { paths: lint.paths, untold, faults: lint.faults }
+    Looked { paths: lint.paths, worked: lint.worked, untold, faults: lint.faults }
 }
 
 impl Lint<'_> {
@@ -173,6 +179,8 @@ impl Lint<'_> {
             return Err(self.unsupported(at, "a named parameter"));
         }
         let first = call.params.first().and_then(Parameter::as_name).unwrap_or("…");
+        let named = call.params.iter().filter_map(Parameter::as_name);
+        self.worked.extend(named.map(|path| absolute(path, &scope.prefix)));
         for view in &scope.views {
             let mut values = Vec::with_capacity(call.params.len());
             for param in &call.params {

@@ -12,6 +12,7 @@ mod lint;
 mod parsed;
 mod samples;
 mod scope;
+mod spliced;
 mod templates;
 mod words;
 mod wrap;

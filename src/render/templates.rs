@@ -16,6 +16,7 @@ use super::context::{CLASS_FLAGS, CampaignContext, NoticeContext, RecipientConte
 use super::error::RenderError;
 use super::language::Language;
 use super::parsed::{PARTS, locale_names, parse_all, with_partials};
+use super::spliced::{Shapes, mark};
 use super::{link, lint, words, wrap};
 use crate::domain::field::FieldType;
 use crate::domain::incident::Incident;
@@ -68,6 +69,9 @@ struct Compiled {
     samples: Vec<(String, NoticeContext)>,
 }
 
+/// How the paths of a person's values begin, besides `reference`; also where all of them are meant.
+const PERSONAL: [&str; 3] = ["person.name", "person.link", "person.fields"];
+
 /// One language; its registries speak it.
 struct Locale {
     escaping: Handlebars<'static>,
@@ -79,6 +83,8 @@ struct Locale {
     paths: [BTreeSet<String>; 2],
     /// A template that is silent on credentials is right only where none were exposed.
     tells_credentials: bool,
+    /// No personal value is a word's parameter: they are only printed.
+    only_prints: bool,
 }
 
 impl fmt::Debug for Templates {
@@ -204,7 +210,8 @@ impl Templates {
     /// Renders one notice. For many of one campaign, [`prepare`](Self::prepare) first.
     pub fn render(&self, context: &NoticeContext) -> Result<Rendered, RenderError> {
         let shared = [(context.recipient.locale().to_owned(), fields(&context.campaign)?)].into();
-        Prepared { templates: self.clone(), shared }.render(&context.recipient)
+        let shapes = Arc::default();
+        Prepared { templates: self.clone(), shared, shapes }.render(&context.recipient)
     }
 
     /// Turns the facts that are the same for everybody into their final form once, in every language that
@@ -216,15 +223,23 @@ impl Templates {
                 shared.insert(locale.to_owned(), fields(&campaign)?);
             }
         }
-        Ok(Prepared { templates: self.clone(), shared })
+        Ok(Prepared { templates: self.clone(), shared, shapes: Arc::default() })
     }
 }
 
 /// Templates with a campaign's facts in place.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Prepared {
     templates: Templates,
     shared: BTreeMap<String, Map<String, Value>>,
+    /// What was rendered so far, with gaps.
+    shapes: Arc<Shapes>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("templates", &self.templates).finish_non_exhaustive()
+    }
 }
 
 impl Prepared {
@@ -245,9 +260,18 @@ impl Prepared {
         if !locale.tells_credentials && recipient.has_credentials() {
             return Err(RenderError::CredentialsUntold { notice: compiled.notice.clone() });
         }
-        let mut all = shared.clone();
-        all.extend(fields(recipient)?);
-        locale.render(&Context::from(Value::Object(all)))
+        let known = locale.only_prints.then(|| self.shapes.find(recipient));
+        if let Some(Some(Some(spliced))) = &known {
+            return Ok(spliced.with(recipient));
+        }
+        let mut person = Value::Object(fields(recipient)?);
+        let rendered = locale.render(&all(shared, &person))?;
+        if let Some(None) = known {
+            mark(&mut person);
+            let marked = locale.unfilled(&all(shared, &person)).ok();
+            self.shapes.learn(recipient, marked.as_ref(), &rendered);
+        }
+        Ok(rendered)
     }
 }
 
@@ -322,9 +346,13 @@ impl Locale {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let is_personal = |path: &String| {
+            path == "reference" || PERSONAL.iter().any(|value| path.starts_with(value))
+        };
+        let only_prints = !looked.iter().flat_map(|part| &part.worked).any(is_personal);
         let mut paths = looked.into_iter().skip(1).map(|body| body.paths);
         let paths = [paths.next().unwrap_or_default(), paths.next().unwrap_or_default()];
-        Ok(Self { escaping, plain, subject, text, html, paths, tells_credentials })
+        Ok(Self { escaping, plain, subject, text, html, paths, tells_credentials, only_prints })
     }
 
     fn render(&self, context: &Context) -> Result<Rendered, RenderError> {
@@ -360,6 +388,13 @@ fn sample_values(samples: &[(String, NoticeContext)]) -> Result<Vec<(String, Val
     samples.iter().map(|(name, context)| Ok((name.clone(), value(context)?))).collect()
 }
 
+/// Both halves side by side.
+fn all(shared: &Map<String, Value>, person: &Value) -> Context {
+    let mut all = shared.clone();
+    all.extend(person.as_object().cloned().unwrap_or_default());
+    Context::from(Value::Object(all))
+}
+
 fn fields(facts: &impl Serialize) -> Result<Map<String, Value>, RenderError> {
     match serde_json::to_value(facts).map_err(RenderError::Context)? {
         Value::Object(fields) => Ok(fields),
@@ -368,7 +403,7 @@ fn fields(facts: &impl Serialize) -> Result<Map<String, Value>, RenderError> {
 }
 
 /// A header is one line: whatever is not visible becomes one space.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let visible = text.replace(char::is_control, " ");
     visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }

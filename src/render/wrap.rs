@@ -26,7 +26,8 @@ pub(super) fn fill(text: &str) -> String {
     out
 }
 
-fn fill_line(line: &str, out: &mut String) {
+/// Fills one line that is not empty and ends with no blank.
+pub(super) fn fill_line(line: &str, out: &mut String) {
     let body = line.trim_start();
     let margin = line.len() - body.len();
     // What follows a bullet or a number hangs under its first word.

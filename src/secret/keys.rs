@@ -10,7 +10,7 @@ use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::digest::{Digest, LpBuilder, hmac_sha256, sha256};
+use super::digest::{Digest, LpBuilder, MacKey, sha256};
 
 const ID_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -139,15 +139,18 @@ pub struct Key {
     #[zeroize(skip)]
     id: KeyId,
     bytes: [u8; 32],
+    /// Ready for the several identifiers of each message; wipes itself.
+    #[zeroize(skip)]
+    mac: MacKey,
 }
 
 impl Key {
     /// Draws a new key with a new id.
     pub fn generate(purpose: KeyPurpose, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let id = KeyId::random(rng);
-        let mut key = Self { purpose, id, bytes: [0; 32] };
-        rng.fill_bytes(&mut key.bytes);
-        key
+        let mut bytes = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut bytes[..]);
+        Self::from_parts(purpose, id, *bytes)
     }
 
     /// What the key is for.
@@ -171,12 +174,18 @@ impl Key {
     /// HMAC-SHA-256 under this key. `purpose` is what the caller believes the key to be for.
     pub(super) fn mac(&self, purpose: KeyPurpose, parts: &[&[u8]]) -> Digest {
         debug_assert_eq!(self.purpose, purpose, "a key of another purpose was handed in");
-        hmac_sha256(&self.bytes, parts)
+        self.mac.mac(parts)
+    }
+
+    /// This key made ready for many messages.
+    pub(super) fn mac_key(&self, purpose: KeyPurpose) -> MacKey {
+        debug_assert_eq!(self.purpose, purpose, "a key of another purpose was handed in");
+        self.mac.clone()
     }
 
     /// A key read from where it is kept.
-    pub(super) const fn from_parts(purpose: KeyPurpose, id: KeyId, bytes: [u8; 32]) -> Self {
-        Self { purpose, id, bytes }
+    pub(super) fn from_parts(purpose: KeyPurpose, id: KeyId, bytes: [u8; 32]) -> Self {
+        Self { purpose, id, bytes, mac: MacKey::new(&bytes) }
     }
 
     pub(super) const fn secret(&self) -> &[u8; 32] {
@@ -193,7 +202,7 @@ impl fmt::Debug for Key {
 /// A key that is the same in every run, for tests that pin what is derived under it.
 #[cfg(test)]
 pub(crate) fn fixed_key(purpose: KeyPurpose) -> Key {
-    Key { purpose, id: KeyId(*b"k7"), bytes: [7; 32] }
+    Key::from_parts(purpose, KeyId(*b"k7"), [7; 32])
 }
 
 #[cfg(test)]
@@ -207,7 +216,7 @@ mod tests {
         let token = fixed_key(KeyPurpose::Token);
         assert_eq!(token.fingerprint(), "0e8e850b59b240bdc71c902338c16c7e");
         assert_ne!(token.fingerprint(), fixed_key(KeyPurpose::Mail).fingerprint());
-        let other = Key { purpose: KeyPurpose::Token, id: token.id(), bytes: [8; 32] };
+        let other = Key::from_parts(KeyPurpose::Token, token.id(), [8; 32]);
         assert_ne!(token.fingerprint(), other.fingerprint());
     }
 

@@ -152,9 +152,53 @@ pub enum StoreError {
     Conflict(String),
 }
 
+/// What the machine, and no defect, keeps the database from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Another process holds its lock.
+    Locked,
+    /// No space is left where it lies.
+    Full,
+}
+
 impl StoreError {
+    /// What the machine keeps the database from, where that is the reason.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Open { source, .. } | Self::Statement { source, .. } => trouble_of(source),
+            Self::Migrate { source, .. } => match source {
+                sqlx::migrate::MigrateError::Execute(source)
+                | sqlx::migrate::MigrateError::ExecuteMigration(source, _) => trouble_of(source),
+                _ => None,
+            },
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some(Trouble::Full)
+            }
+            Self::File { .. }
+            | Self::Corrupt { .. }
+            | Self::Exists { .. }
+            | Self::Rewound
+            | Self::Conflict(_) => None,
+        }
+    }
+
     /// Wraps a driver error with what was being done.
     pub(crate) fn on(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Statement { what, source }
+    }
+}
+
+/// By SQLite's result codes (<https://www.sqlite.org/rescode.html>), extended ones included.
+fn trouble_of(error: &sqlx::Error) -> Option<Trouble> {
+    const BUSY: u32 = 5;
+    const FULL: u32 = 13;
+    /// The index of the write-ahead log cannot grow.
+    const IOERR_SHMSIZE: u32 = 4874;
+    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    match code {
+        IOERR_SHMSIZE => Some(Trouble::Full),
+        code if code & 0xff == BUSY => Some(Trouble::Locked),
+        code if code & 0xff == FULL => Some(Trouble::Full),
+        _ => None,
     }
 }

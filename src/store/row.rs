@@ -1,6 +1,7 @@
 //! Column ↔ domain conversions shared by the engines: instants as i64 microseconds, digests as blobs.
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer as _};
 
 use super::StoreError;
 use crate::domain::delivery::DeliveryClass;
@@ -32,6 +33,15 @@ pub(crate) fn uint(value: i64) -> u64 {
 /// A small number out of a column.
 pub(crate) fn small(value: i64) -> u32 {
     u32::try_from(value).unwrap_or(0)
+}
+
+/// Rows for a statement's `json_each`: one JSON array, a row each. Tuples make arrays, whose elements SQLite
+/// finds by place. Were a value not to be written, the text would end there and the statement be refused.
+pub(crate) fn array<T: Serialize>(rows: impl Iterator<Item = T>) -> String {
+    let mut bytes = Vec::with_capacity(1024);
+    let written = serde_json::Serializer::new(&mut bytes).collect_seq(rows);
+    debug_assert!(written.is_ok(), "rows are numbers and words");
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// A blob of a fixed length.

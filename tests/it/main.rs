@@ -1,7 +1,11 @@
 //! The one integration binary: each module is one behaviour, seen from outside.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
+#[path = "../crash/drill/mod.rs"]
+mod drill;
 mod harness;
+
+use harness::files;
 
 mod addresses;
 mod amendments;
@@ -14,6 +18,8 @@ mod crash;
 mod crowd;
 mod databases;
 mod end_to_end;
+mod faults;
+mod flush;
 mod hints;
 mod kill;
 mod kinds;

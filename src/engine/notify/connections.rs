@@ -36,7 +36,7 @@ pub struct Line {
     /// The relay, bound to loopback where the campaign is a rehearsal.
     pub relay: Relay,
     /// Committed jobs.
-    pub jobs: Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>,
+    pub jobs: flume::Receiver<Job>,
     /// The recorder.
     pub records: mpsc::Sender<Record>,
     /// Work asked for: one permit, one job.
@@ -145,9 +145,11 @@ impl Line {
     /// The next committed job; a connection that lies idle too long is closed meanwhile.
     async fn next_job(&self, connection: &mut Option<Connection>) -> Option<Job> {
         loop {
-            let next = async { self.jobs.lock().await.recv().await };
+            if let Ok(job) = self.jobs.try_recv() {
+                return Some(job);
+            }
             tokio::select! {
-                job = next => return job,
+                job = self.jobs.recv_async() => return job.ok(),
                 () = self.closing.cancelled() => return None,
                 () = tokio::time::sleep(Duration::from_secs(1)) => {
                     if connection.as_ref().is_some_and(Connection::is_spent)

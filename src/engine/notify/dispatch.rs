@@ -171,18 +171,23 @@ impl Dispatcher {
 
     /// One attempt, when a connection asks for one, the window has room and the pace allows it.
     async fn dispatch_one(&self) -> Result<(), EngineError> {
+        // In this order: what is there already is taken without setting a timer or asking the others, and
+        // a stop is seen before the next one.
         let demand = tokio::select! {
+            biased;
             permit = self.demand.acquire() => permit,
             () = tokio::time::sleep(TICK) => return Ok(()),
             () = self.soft.cancelled() => return Ok(()),
         };
         let Ok(demand) = demand else { return Ok(()) };
         let room = tokio::select! {
+            biased;
             permit = self.window.acquire() => permit,
             () = tokio::time::sleep(TICK) => return Ok(()),
         };
         let Ok(room) = room else { return Ok(()) };
         let slot = tokio::select! {
+            biased;
             slot = self.pace.global_slot() => slot,
             () = self.soft.cancelled() => return Ok(()),
         };
@@ -247,7 +252,7 @@ impl Dispatcher {
         token: Option<NewToken>,
     ) -> Result<Job, EngineError> {
         let row = waiting.row;
-        let wire = wire_form(&built.bytes)
+        let wire = wire_form(built.bytes)
             .map_err(|error| EngineError::Broken(format!("recipient {}: {error}", row.number)))?;
         let from = built.from.parse().map_err(|error| {
             EngineError::refused(format!(

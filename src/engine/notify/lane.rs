@@ -144,15 +144,17 @@ impl Chunks {
     /// served first.
     pub fn turns(&self) -> Vec<Lane> {
         let inner = self.lock();
-        let mut lanes: Vec<Lane> = inner.runnable().map(|chunk| chunk.lease.lane.clone()).collect();
-        lanes.sort();
+        let mut lanes: Vec<&Lane> = inner.runnable().map(|chunk| &chunk.lease.lane).collect();
+        lanes.sort_unstable();
         lanes.dedup();
         if let Some(last) = &inner.last {
-            let after = lanes.partition_point(|lane| lane <= last);
+            let after = lanes.partition_point(|lane| *lane <= last);
             lanes.rotate_left(after);
         }
-        lanes.sort_by_key(|lane| inner.urgency(lane));
-        lanes
+        if !inner.deadlines.is_empty() || lanes.iter().any(|lane| lane.wave != lanes[0].wave) {
+            lanes.sort_by_key(|lane| inner.urgency(lane));
+        }
+        lanes.into_iter().cloned().collect()
     }
 
     /// An attempt ended and is recorded; `again` = it never started and may go at once.

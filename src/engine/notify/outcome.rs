@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use super::short;
 use crate::domain::delivery::{
@@ -266,19 +267,32 @@ pub(in crate::engine) fn later(at: Timestamp, span: Duration) -> Timestamp {
 
 /// An outcome as the journal keeps it: JSON without any address; the reply is ciphertext already.
 pub fn encode(outcome: &Outcome) -> Vec<u8> {
-    serde_json::json!({
-        "r": outcome.result.word(),
-        "p": outcome.phase,
-        "c": outcome.code,
-        "e": outcome.enhanced,
-        "k": outcome.class.map(ReplyClass::word),
-        "u": outcome.rule,
-        "q": outcome.queue_id,
-        "w": outcome.reply.as_ref().filter(|reply| reply.len() <= 256).map(hex::encode),
-        "t": outcome.ended_at.as_microsecond(),
-    })
-    .to_string()
-    .into_bytes()
+    let kept = Kept {
+        r: outcome.result.word(),
+        p: &outcome.phase,
+        c: outcome.code,
+        e: outcome.enhanced.as_deref(),
+        k: outcome.class.map(ReplyClass::word),
+        u: outcome.rule.as_deref(),
+        q: outcome.queue_id.as_deref(),
+        w: outcome.reply.as_ref().filter(|reply| reply.len() <= 256).map(hex::encode),
+        t: outcome.ended_at.as_microsecond(),
+    };
+    serde_json::to_vec(&kept).unwrap_or_default()
+}
+
+/// An outcome's fields under the journal's short names.
+#[derive(Serialize)]
+struct Kept<'a> {
+    r: &'static str,
+    p: &'a str,
+    c: Option<u16>,
+    e: Option<&'a str>,
+    k: Option<&'static str>,
+    u: Option<&'a str>,
+    q: Option<&'a str>,
+    w: Option<String>,
+    t: i64,
 }
 
 /// Reads [`encode`]'s bytes, older ones without class and rule too, and those of a shrunk journal; `None`

@@ -60,7 +60,7 @@ pub struct Recorder {
     /// The day's counts.
     pub quota: Arc<DayQuota>,
     /// Where committed jobs go.
-    pub jobs: mpsc::Sender<Job>,
+    pub jobs: flume::Sender<Job>,
     /// Cancelled when nothing more can be recorded: then nothing more may start.
     pub failed: CancellationToken,
 }
@@ -122,7 +122,7 @@ impl Recorder {
                 self.chunks.ended(job.intent.key.number, None, false);
                 self.window.add_permits(1);
                 self.demand.add_permits(1);
-            } else if let Err(unsent) = self.jobs.send(job).await {
+            } else if let Err(unsent) = self.jobs.send_async(job).await {
                 // No connection is left: the intent goes unpaired and is settled as not started.
                 drop(unsent);
             }

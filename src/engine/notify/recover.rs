@@ -151,12 +151,15 @@ fn read_journals(
     by: Finding<'_>,
     unpaired: &[Unpaired],
 ) -> Result<BTreeMap<String, Recovered>, EngineError> {
-    let mut wanted: BTreeMap<String, HashSet<MarkKey>> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, (HashSet<MarkKey>, u64)> = BTreeMap::new();
     for open in unpaired {
-        wanted.entry(open.worker.clone()).or_default().insert(mark_key(campaign, open));
+        let (keys, first) =
+            wanted.entry(open.worker.clone()).or_insert((HashSet::new(), open.segment));
+        keys.insert(mark_key(campaign, open));
+        *first = open.segment.min(*first);
     }
     let mut read = BTreeMap::new();
-    for (worker, keys) in wanted {
+    for (worker, (keys, first)) in wanted {
         let Ok(worker_id) = Uuid::parse_str(&worker) else { continue };
         let origin = Origin {
             database_id: *by.identity.database_id.as_bytes(),
@@ -166,7 +169,8 @@ fn read_journals(
         let is_newest = by.begun.worker_id == *worker_id.as_bytes();
         let reached = if is_newest { by.begun.reached } else { Position::default() };
         for root in by.roots {
-            match Journals::under(root).reaching(reached).read(&origin, keys.clone()) {
+            let journals = Journals::under(root).reaching(reached);
+            match journals.read_since(&origin, keys.clone(), first) {
                 Ok(recovered) => {
                     read.insert(worker, recovered);
                     break;

@@ -31,7 +31,9 @@ use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Life, LifeMark, Origin, Position};
+use crate::journal::{
+    self, DEFAULT_SEGMENT_SIZE, Journal, JournalError, Life, LifeMark, Origin, Position,
+};
 use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
 
@@ -90,7 +92,7 @@ impl Worker<'_> {
         let shared = self.start().await?;
         brake::restore(self.engine, self.people.campaign, &shared.pace).await?;
         let (records, inbox) = mpsc::channel(QUEUE);
-        let (jobs, outbox) = mpsc::channel(QUEUE);
+        let (jobs, outbox) = flume::bounded(QUEUE);
         let recorder = Recorder {
             engine: self.engine.clone(),
             people: self.people.clone(),
@@ -130,7 +132,18 @@ impl Worker<'_> {
         let _ = poller.await;
         let _ = listening.await;
         self.engine.store.stop_worker(&shared.id.to_string(), self.engine.clock.now()).await?;
+        // Without marks nothing may start: no end of its own, whatever the dispatcher took it for.
+        shared.journal.check().map_err(|error| self.no_marks(&error))?;
         ended
+    }
+
+    fn no_marks(&self, error: &std::io::Error) -> EngineError {
+        let poisoned = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let cause = match poisoned {
+            Some(JournalError::Poisoned { cause }) => cause.clone(),
+            _ => error.to_string(),
+        };
+        EngineError::NoMarks { folder: self.engine.workspace.journals(), cause }
     }
 
     /// Follows what operators set as the pace, within a second.
@@ -178,7 +191,11 @@ impl Worker<'_> {
             seal: seal.map_or([0; 32], |seal| seal.root),
         };
         let journals = self.engine.workspace.journals();
-        let journal = Journal::create_life(&journals, origin, life, boot, DEFAULT_SEGMENT_SIZE)?;
+        let made = Journal::create_life(&journals, origin, life, boot, DEFAULT_SEGMENT_SIZE);
+        let journal = made.map_err(|error| match error {
+            JournalError::Segment(source) => self.no_marks(&source),
+            other => other.into(),
+        })?;
         let journal = Arc::new(journal);
         // The journal first: a life that the mark knows and no journal tells of would be missed forever.
         let (ordinal, worker_id) = (life.ordinal, *id.as_bytes());
@@ -194,6 +211,7 @@ impl Worker<'_> {
             .unwrap_or(SignedDuration::from_secs(60));
         let limits = self.engine.limits(self.people.campaign, self.pace).await?;
         let today = day_of(self.engine.clock.now());
+        let today = self.engine.store.counted_day().await?.map_or(today, |day| day.max(today));
         let claimant = move || {
             let now = clock.now();
             Claimant {
@@ -227,7 +245,7 @@ impl Worker<'_> {
         &self,
         shared: &Shared,
         records: &mpsc::Sender<super::job::Record>,
-        outbox: mpsc::Receiver<super::job::Job>,
+        outbox: flume::Receiver<super::job::Job>,
         soft: &CancellationToken,
     ) -> JoinSet<()> {
         let mut relay = self.engine.relay.clone();
@@ -235,7 +253,7 @@ impl Worker<'_> {
         let line = Line {
             engine: self.engine.clone(),
             people: self.people.clone(),
-            jobs: Arc::new(tokio::sync::Mutex::new(outbox)),
+            jobs: outbox,
             records: records.clone(),
             demand: Arc::clone(&shared.demand),
             control: Arc::clone(&shared.control),
@@ -334,7 +352,10 @@ impl Worker<'_> {
     ) -> Result<(), EngineError> {
         // The dispatcher holds a sender of the recorder, as each connection does.
         drop(dispatcher);
-        while shared.chunks.is_out() && !shared.failed.is_cancelled() {
+        // By the window and not by the open chunks: a dispatcher that ended in an error may have taken a
+        // row that no connection ever gets.
+        let window = self.engine.worker.window;
+        while shared.window.available_permits() < window && !shared.failed.is_cancelled() {
             tokio::select! {
                 () = shared.wake.notified() => {}
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}

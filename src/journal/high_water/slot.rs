@@ -1,8 +1,8 @@
 //! One copy of the mark as a file: two slots written in turn, each change under the file's flock.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::{HighWater, LifeMark};
@@ -107,7 +107,6 @@ pub(super) fn write_copy(
     path: &Path,
     next: impl FnOnce(Option<Slot>) -> Option<Slot>,
 ) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(super::folder_of(path))?;
     let file = OpenOptions::new()
         .read(true)
         .write(true)

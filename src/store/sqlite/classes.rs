@@ -72,7 +72,8 @@ impl Moved {
         }
     }
 
-    fn class(&mut self, change: &Move, is_carried: bool) {
+    /// A row changed its class; `is_carried` = another's notice names it.
+    pub fn class(&mut self, change: &Move, is_carried: bool) {
         let chunk = chunk_of(change.number);
         let delta = self.deltas.entry(chunk).or_default();
         for (class, by) in [(&change.from, -1), (&change.to, 1)] {
@@ -91,7 +92,43 @@ impl Moved {
     }
 }
 
+impl Moved {
+    /// What these counters come to, as [`set_counters_sql`] reads them.
+    pub fn counters<'c>(
+        &self,
+        found: impl Iterator<Item = &'c Counters>,
+    ) -> Result<String, StoreError> {
+        let empty = Delta::default();
+        let of = |chunk: &Counters| self.deltas.get(&row::uint(chunk.number)).unwrap_or(&empty);
+        let rows: Vec<Value> =
+            found.map(|chunk| of(chunk).add_to(chunk)).collect::<Result<_, StoreError>>()?;
+        Ok(Value::Array(rows).to_string())
+    }
+}
+
 impl Delta {
+    /// The counters afterwards.
+    fn add_to(&self, now: &Counters) -> Result<Value, StoreError> {
+        let sum = |word: &str, now: i64| now + self.classes.get(word).copied().unwrap_or(0);
+        Ok(json!([
+            now.number,
+            sum("queued", now.queued),
+            sum("deferred", now.deferred),
+            sum("in-doubt", now.in_doubt),
+            sum("held", now.held),
+            sum("fallback", now.fallback),
+            sum("told", now.told),
+            sum("withdrawn", now.withdrawn),
+            sum("waived", now.waived),
+            now.in_flight_queued + self.in_flight_queued,
+            now.in_flight_deferred + self.in_flight_deferred,
+            now.carried_queued + self.carried_queued,
+            now.carried_deferred + self.carried_deferred,
+            add_map(&now.reasons, &self.reasons, "reasons", now.number)?,
+            add_map(&now.credentials, &self.credentials, "credentials", now.number)?,
+        ]))
+    }
+
     /// Carried rows among those that would be claimed.
     fn carried(&mut self, class: &DeliveryClass, by: i64) {
         match class {
@@ -102,28 +139,37 @@ impl Delta {
     }
 }
 
-/// Changes rows guarded by the class they must have now, and inserts those that had no row.
-const CHANGE_ROWS: &str =
-    "INSERT INTO delivery (campaign_id, number, class, reason, generation, doubts, attempts,
-                           first_attempt_at, due_at, changed_at)
-     SELECT $2, j.value ->> 'n', j.value ->> 'c', j.value ->> 'r', j.value ->> 'g',
-            j.value ->> 'd', j.value ->> 'a', j.value ->> 'f', j.value ->> 'u', $3
-     FROM json_each($1) AS j
-     LEFT JOIN delivery AS d
-       ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'n' AS INTEGER)
-     WHERE COALESCE(d.class, 'queued') = j.value ->> 'fc'
-       AND COALESCE(d.reason, '') = j.value ->> 'fr'
-     ON CONFLICT (campaign_id, number) DO UPDATE
-     SET class = excluded.class,
-         reason = excluded.reason,
-         -- never lowered: whoever moves a row may have read it before it was re-addressed
-         generation = max(delivery.generation, excluded.generation),
-         doubts = excluded.doubts,
-         attempts = excluded.attempts,
-         first_attempt_at = excluded.first_attempt_at,
-         due_at = excluded.due_at,
-         changed_at = excluded.changed_at
-     RETURNING number";
+/// Changes rows guarded by the class they must have now, and inserts those that had no row. The JSON drives
+/// and each row is looked up by key: as `UPDATE … FROM json_each` the planner walked every delivery of the
+/// campaign for each flush.
+macro_rules! change_rows_sql {
+    ($rows:literal, $campaign:literal, $now:literal) => {
+        concat!(
+            "INSERT INTO delivery (campaign_id, number, class, reason, generation, doubts, attempts,
+                                   first_attempt_at, due_at, changed_at)
+             SELECT ", $campaign, ", j.value ->> 0, j.value ->> 3, j.value ->> 4, j.value ->> 5,
+                    j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9, ", $now, "
+             FROM json_each(", $rows, ") AS j
+             LEFT JOIN delivery AS d
+               ON d.campaign_id = ", $campaign, " AND d.number = CAST(j.value ->> 0 AS INTEGER)
+             WHERE COALESCE(d.class, 'queued') = j.value ->> 1
+               AND COALESCE(d.reason, '') = j.value ->> 2
+             ON CONFLICT (campaign_id, number) DO UPDATE
+             SET class = excluded.class,
+                 reason = excluded.reason,
+                 -- never lowered: whoever moves a row may have read it before it was re-addressed
+                 generation = max(delivery.generation, excluded.generation),
+                 doubts = excluded.doubts,
+                 attempts = excluded.attempts,
+                 first_attempt_at = excluded.first_attempt_at,
+                 due_at = excluded.due_at,
+                 changed_at = excluded.changed_at"
+        )
+    };
+}
+pub(super) use change_rows_sql;
+
+const CHANGE_ROWS: &str = concat!(change_rows_sql!("$1", "$2", "$3"), " RETURNING number");
 
 /// Changes the guarded rows of `moves` and those that follow them, notes what really changed, and gives
 /// back its ledger lines. What is asked of a carried row and means its group is done to its carrier.
@@ -178,11 +224,8 @@ async fn change_wave(
     if wave.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows = Value::Array(wave.iter().map(|change| wire(change)).collect()).to_string();
-    // The JSON drives and each row is looked up by key. As `UPDATE … FROM json_each` the planner walked
-    // every delivery of the campaign for each flush.
     let changed: Vec<i64> = sqlx::query_scalar(CHANGE_ROWS)
-        .bind(&rows)
+        .bind(wire(wave.iter().map(|change| &**change)))
         .bind(campaign)
         .bind(now)
         .fetch_all(conn)
@@ -191,24 +234,30 @@ async fn change_wave(
     Ok(changed.into_iter().map(row::uint).collect())
 }
 
-fn wire(change: &Move) -> Value {
-    json!({
-        "n": change.number,
-        "fc": change.from.word(),
-        "fr": change.from.reason(),
-        "c": change.to.word(),
-        "r": change.to.reason(),
-        "g": change.state.generation,
-        "d": change.state.doubts,
-        "a": change.state.attempts,
-        "f": change.state.first_attempt_at.map(row::micros),
-        "u": change.state.due_at.map(row::micros),
-    })
+/// Moves as [`change_rows_sql`] reads them.
+pub(super) fn wire<'m>(moves: impl Iterator<Item = &'m Move>) -> String {
+    let rows = moves.map(|change| {
+        let state = &change.state;
+        (
+            change.number,
+            change.from.word(),
+            change.from.reason(),
+            change.to.word(),
+            change.to.reason(),
+            state.generation,
+            state.doubts,
+            state.attempts,
+            state.first_attempt_at.map(row::micros),
+            state.due_at.map(row::micros),
+        )
+    });
+    row::array(rows)
 }
 
+/// A chunk's counters.
 #[derive(sqlx::FromRow)]
-struct Counters {
-    number: i64,
+pub(super) struct Counters {
+    pub number: i64,
     queued: i64,
     deferred: i64,
     in_doubt: i64,
@@ -224,6 +273,28 @@ struct Counters {
     reasons: String,
     credentials: String,
 }
+
+/// Sets the counters of some chunks, each found by key; they are few.
+macro_rules! set_counters_sql {
+    ($rows:literal, $seal:literal) => {
+        concat!(
+            "UPDATE chunk
+             SET (queued, deferred, in_doubt, held, fallback, told, withdrawn, waived,
+                  in_flight_queued, in_flight_deferred, carried_queued, carried_deferred, reasons,
+                  credentials) =
+                 (SELECT j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5,
+                         j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9, j.value ->> 10,
+                         j.value ->> 11, j.value ->> 12, j.value ->> 13, j.value ->> 14
+                  FROM json_each(", $rows, ") AS j
+                  WHERE j.value ->> 0 = chunk.number)
+             WHERE seal_id = ", $seal, "
+               AND number IN (SELECT j.value ->> 0 FROM json_each(", $rows, ") AS j)"
+        )
+    };
+}
+pub(super) use set_counters_sql;
+
+const SET_COUNTERS: &str = set_counters_sql!("$1", "$2");
 
 /// Moves the counters of every chunk touched. The table's CHECKs refuse a sum that does not hold.
 pub(super) async fn move_counters(
@@ -248,51 +319,12 @@ pub(super) async fn move_counters(
     .fetch_all(&mut *conn)
     .await
     .map_err(StoreError::on("read chunk counters"))?;
-    // A flush touches few chunks, so a statement each, by key.
-    for counters in &found {
-        write_counters(conn, seal, counters, &moved.deltas).await?;
-    }
-    Ok(())
-}
-
-async fn write_counters(
-    conn: &mut SqliteConnection,
-    seal: i64,
-    counters: &Counters,
-    deltas: &BTreeMap<u64, Delta>,
-) -> Result<(), StoreError> {
-    let empty = Delta::default();
-    let delta = deltas.get(&row::uint(counters.number)).unwrap_or(&empty);
-    let sum = |word: &str, now: i64| now + delta.classes.get(word).copied().unwrap_or(0);
-    let map = |stored: &str, by: &BTreeMap<String, i64>, column| {
-        add_map(stored, by, column, counters.number)
-    };
-    sqlx::query(
-        "UPDATE chunk
-         SET queued = $3, deferred = $4, in_doubt = $5, held = $6, fallback = $7, told = $8,
-             withdrawn = $9, waived = $10, in_flight_queued = $11, in_flight_deferred = $12,
-             reasons = $13, credentials = $14, carried_queued = $15, carried_deferred = $16
-         WHERE seal_id = $1 AND number = $2",
-    )
-    .bind(seal)
-    .bind(counters.number)
-    .bind(sum("queued", counters.queued))
-    .bind(sum("deferred", counters.deferred))
-    .bind(sum("in-doubt", counters.in_doubt))
-    .bind(sum("held", counters.held))
-    .bind(sum("fallback", counters.fallback))
-    .bind(sum("told", counters.told))
-    .bind(sum("withdrawn", counters.withdrawn))
-    .bind(sum("waived", counters.waived))
-    .bind(counters.in_flight_queued + delta.in_flight_queued)
-    .bind(counters.in_flight_deferred + delta.in_flight_deferred)
-    .bind(map(&counters.reasons, &delta.reasons, "reasons")?)
-    .bind(map(&counters.credentials, &delta.credentials, "credentials")?)
-    .bind(counters.carried_queued + delta.carried_queued)
-    .bind(counters.carried_deferred + delta.carried_deferred)
-    .execute(conn)
-    .await
-    .map_err(StoreError::on("move chunk counters"))?;
+    sqlx::query(SET_COUNTERS)
+        .bind(moved.counters(found.iter())?)
+        .bind(seal)
+        .execute(conn)
+        .await
+        .map_err(StoreError::on("move chunk counters"))?;
     Ok(())
 }
 
@@ -318,6 +350,13 @@ fn add_map(
 mod tests {
     use super::*;
     use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn counters_are_set_by_key() {
+        let steps = steps(&format!("{SET_COUNTERS} AND $3 = $3")).await;
+        let by_key = "SEARCH chunk USING PRIMARY KEY (seal_id=? AND number=?)";
+        assert!(steps.iter().any(|step| step.starts_with(by_key)), "{steps:?}");
+    }
 
     #[tokio::test]
     async fn a_flush_looks_rows_up_by_key_and_never_walks_the_campaign() {

@@ -205,7 +205,7 @@ impl Deliveries for SqliteStore {
         claimant: &Claimant,
         flush: Flush,
     ) -> Result<Flushed, StoreError> {
-        self.flush_worker(campaign, claimant, flush).await
+        self.flush_worker(campaign, claimant, &flush).await
     }
 
     async fn unpaired(&self, campaign: i64) -> Result<Vec<Unpaired>, StoreError> {

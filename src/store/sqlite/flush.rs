@@ -1,8 +1,10 @@
 //! Outcomes and intents, committed together: the recorder's transaction and the rescue's.
 
-use std::collections::{HashMap, HashSet};
+mod quick;
 
-use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::classes::{Lines, Moved, change_rows, move_counters};
@@ -19,16 +21,31 @@ use crate::store::deliveries::{Claimant, Ended, Flush, Flushed, NewIntent};
 type Held = HashMap<u64, u64>;
 
 impl SqliteStore {
+    /// The recorder's transaction: in few statements where all goes as nearly always, else step by step.
+    /// The quick way writes all or nothing, so that the other one begins from the same database.
     pub(super) async fn flush_worker(
         &self,
         campaign: i64,
         claimant: &Claimant,
-        flush: Flush,
+        flush: &Flush,
+    ) -> Result<Flushed, StoreError> {
+        if self.flush_quickly(campaign, claimant, flush).await? {
+            return Ok(Flushed::default());
+        }
+        self.flush_carefully(campaign, claimant, flush).await
+    }
+
+    /// The same step by step: tells of each row whether it could be written.
+    async fn flush_carefully(
+        &self,
+        campaign: i64,
+        claimant: &Claimant,
+        flush: &Flush,
     ) -> Result<Flushed, StoreError> {
         let seal = self.seal_of(campaign).await?;
         let now = row::micros(claimant.now);
         let mut write = self.write().await?;
-        let held = held(write.conn(), seal, claimant, &flush).await?;
+        let held = held(write.conn(), seal, claimant, flush).await?;
         let owns = |number: u64, epoch: u64| held.get(&chunk_of(number)) == Some(&epoch);
 
         let (fenced_in, mut late): (Vec<&Ended>, Vec<&Ended>) =
@@ -92,18 +109,19 @@ impl SqliteStore {
     }
 }
 
+/// The chunks that a flush touches.
+fn chunks_of(flush: &Flush) -> BTreeSet<u64> {
+    let ended = flush.ended.iter().map(|ended| ended.key);
+    let begun = flush.intents.iter().map(|intent| intent.key);
+    ended.chain(begun).map(|key| chunk_of(key.number)).collect()
+}
+
 async fn held(
     conn: &mut SqliteConnection,
     seal: i64,
     claimant: &Claimant,
     flush: &Flush,
 ) -> Result<Held, StoreError> {
-    let chunks: HashSet<u64> = flush
-        .ended
-        .iter()
-        .map(|ended| chunk_of(ended.key.number))
-        .chain(flush.intents.iter().map(|intent| chunk_of(intent.key.number)))
-        .collect();
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "SELECT number, epoch
          FROM chunk
@@ -115,12 +133,32 @@ async fn held(
     .bind(seal)
     .bind(&claimant.worker)
     .bind(row::int(claimant.incarnation))
-    .bind(json!(chunks).to_string())
+    .bind(json!(chunks_of(flush)).to_string())
     .fetch_all(conn)
     .await
     .map_err(StoreError::on("check the fence"))?;
     Ok(rows.into_iter().map(|(chunk, epoch)| (row::uint(chunk), row::uint(epoch))).collect())
 }
+
+/// An outcome a row; one whose attempt has one already is passed over.
+macro_rules! insert_outcomes_sql {
+    ($rows:literal, $campaign:literal) => {
+        concat!(
+            "INSERT INTO outcome (campaign_id, number, generation, n, result, phase, code, enhanced,
+                                  reply_class, queue_id, reply, ended_at)
+             SELECT ", $campaign, ", j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 4,
+                    j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9,
+                    unhex(j.value ->> 10), j.value ->> 11
+             FROM json_each(", $rows, ") AS j
+             WHERE true
+             ON CONFLICT DO NOTHING"
+        )
+    };
+}
+use insert_outcomes_sql;
+
+const INSERT_OUTCOMES: &str =
+    concat!(insert_outcomes_sql!("$1", "$2"), " RETURNING number, generation, n");
 
 /// Inserts outcomes, changes the rows they move; returns ledger lines of what changed, and the outcomes
 /// whose attempt had one already.
@@ -134,24 +172,12 @@ async fn end_attempts<'a>(
     if ended.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
-    let rows = Value::Array(ended.iter().map(|e| wire(e)).collect()).to_string();
-    let inserted: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "INSERT INTO outcome (campaign_id, number, generation, n, result, phase, code, enhanced,
-                              reply_class, queue_id, reply, ended_at)
-         SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
-                j.value ->> 'result', j.value ->> 'phase', j.value ->> 'code',
-                j.value ->> 'enhanced', j.value ->> 'reply_class', j.value ->> 'queue_id',
-                unhex(j.value ->> 'reply'), j.value ->> 'ended_at'
-         FROM json_each($1) AS j
-         WHERE true
-         ON CONFLICT DO NOTHING
-         RETURNING number, generation, n",
-    )
-    .bind(&rows)
-    .bind(campaign)
-    .fetch_all(&mut *conn)
-    .await
-    .map_err(StoreError::on("insert outcomes"))?;
+    let inserted: Vec<(i64, i64, i64)> = sqlx::query_as(INSERT_OUTCOMES)
+        .bind(wire(ended.iter().copied()))
+        .bind(campaign)
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(StoreError::on("insert outcomes"))?;
     let paired: HashSet<AttemptKey> = inserted.into_iter().map(key).collect();
     let mut moves = Vec::new();
     for one in ended.iter().filter(|one| paired.contains(&one.key)) {
@@ -167,21 +193,25 @@ fn key((number, generation, n): (i64, i64, i64)) -> AttemptKey {
     AttemptKey { number: row::uint(number), generation: row::small(generation), n: row::small(n) }
 }
 
-fn wire(ended: &Ended) -> Value {
-    json!({
-        "number": ended.key.number,
-        "generation": ended.key.generation,
-        "n": ended.key.n,
-        "epoch": ended.epoch,
-        "result": ended.outcome.result.word(),
-        "phase": ended.outcome.phase,
-        "code": ended.outcome.code,
-        "enhanced": ended.outcome.enhanced,
-        "reply_class": ended.outcome.class.map(ReplyClass::word),
-        "queue_id": ended.outcome.queue_id,
-        "reply": ended.outcome.reply.as_ref().map(hex::encode),
-        "ended_at": row::micros(ended.outcome.ended_at),
-    })
+/// Outcomes as [`insert_outcomes_sql`] reads them, each with the epoch of its lease.
+fn wire<'e>(ended: impl Iterator<Item = &'e Ended>) -> String {
+    row::array(ended.map(|ended| {
+        let outcome = &ended.outcome;
+        (
+            ended.key.number,
+            ended.key.generation,
+            ended.key.n,
+            ended.epoch,
+            outcome.result.word(),
+            &outcome.phase,
+            outcome.code,
+            &outcome.enhanced,
+            outcome.class.map(ReplyClass::word),
+            &outcome.queue_id,
+            outcome.reply.as_ref().map(hex::encode),
+            row::micros(outcome.ended_at),
+        )
+    }))
 }
 
 async fn keep_late(
@@ -198,13 +228,12 @@ async fn keep_late(
         "INSERT INTO late_outcome (campaign_id, number, generation, n, epoch, incarnation, worker,
                                    result, phase, code, enhanced, reply_class, queue_id, reply,
                                    ended_at, received_at)
-         SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
-                j.value ->> 'epoch', $3, $4, j.value ->> 'result', j.value ->> 'phase',
-                j.value ->> 'code', j.value ->> 'enhanced', j.value ->> 'reply_class',
-                j.value ->> 'queue_id', unhex(j.value ->> 'reply'), j.value ->> 'ended_at', $5
+         SELECT $2, j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, $3, $4,
+                j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8,
+                j.value ->> 9, unhex(j.value ->> 10), j.value ->> 11, $5
          FROM json_each($1) AS j",
     )
-    .bind(Value::Array(late.iter().map(|e| wire(e)).collect()).to_string())
+    .bind(wire(late.iter().copied()))
     .bind(campaign)
     .bind(row::int(claimant.incarnation))
     .bind(&claimant.worker)
@@ -216,32 +245,57 @@ async fn keep_late(
 }
 
 /// An intent a row that may start; guards by key, and by leader: left to itself SQLite would walk all the
-/// followers of the campaign for each intent.
+/// followers of the campaign for each intent. The digests of their messages lie in one blob, in order.
+macro_rules! insert_intents_sql {
+    ($rows:literal, $campaign:literal, $incarnation:literal, $worker:literal, $contents:literal) => {
+        concat!(
+            "INSERT INTO intent (campaign_id, number, generation, n, dated_at, content, from_class,
+                                 chunk, epoch, incarnation, worker, segment, relay)
+             SELECT ",
+            $campaign,
+            ", j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3,
+                    substr(",
+            $contents,
+            ", j.key * 32 + 1, 32), j.value ->> 4, j.value ->> 5,
+                    j.value ->> 6, ",
+            $incarnation,
+            ", ",
+            $worker,
+            ", j.value ->> 7, j.value ->> 8
+             FROM json_each(",
+            $rows,
+            ") AS j
+             LEFT JOIN delivery AS d
+               ON d.campaign_id = ",
+            $campaign,
+            " AND d.number = CAST(j.value ->> 0 AS INTEGER)
+             WHERE COALESCE(d.class, 'queued') = j.value ->> 4
+               AND COALESCE(d.generation, 1) = j.value ->> 1
+               AND j.value ->> 9 = COALESCE((
+                       SELECT MAX(a.n) FROM amendment AS a
+                       WHERE a.campaign_id = ",
+            $campaign,
+            "
+                         AND a.number = CAST(j.value ->> 0 AS INTEGER)), 0)
+               AND j.value ->> 10 = (
+                       SELECT COUNT(*) FROM follower AS f INDEXED BY follower_by_leader
+                       WHERE f.campaign_id = ",
+            $campaign,
+            " AND f.kind = 'carried'
+                         AND f.leader = CAST(j.value ->> 0 AS INTEGER))
+               AND NOT EXISTS (SELECT 1 FROM follower AS f
+                               WHERE f.campaign_id = ",
+            $campaign,
+            " AND f.kind = 'carried'
+                                 AND f.number = CAST(j.value ->> 0 AS INTEGER))
+             ON CONFLICT DO NOTHING"
+        )
+    };
+}
+use insert_intents_sql;
+
 const INSERT_INTENTS: &str =
-    "INSERT INTO intent (campaign_id, number, generation, n, dated_at, content, from_class, chunk,
-                         epoch, incarnation, worker, segment, relay)
-     SELECT $2, j.value ->> 'number', j.value ->> 'generation', j.value ->> 'n',
-            j.value ->> 'dated_at', unhex(j.value ->> 'content'), j.value ->> 'from',
-            j.value ->> 'chunk', j.value ->> 'epoch', $3, $4, j.value ->> 'segment',
-            j.value ->> 'relay'
-     FROM json_each($1) AS j
-     LEFT JOIN delivery AS d
-       ON d.campaign_id = $2 AND d.number = CAST(j.value ->> 'number' AS INTEGER)
-     WHERE COALESCE(d.class, 'queued') = j.value ->> 'from'
-       AND COALESCE(d.generation, 1) = j.value ->> 'generation'
-       AND j.value ->> 'amendments' = COALESCE((
-               SELECT MAX(a.n) FROM amendment AS a
-               WHERE a.campaign_id = $2
-                 AND a.number = CAST(j.value ->> 'number' AS INTEGER)), 0)
-       AND j.value ->> 'carried' = (
-               SELECT COUNT(*) FROM follower AS f INDEXED BY follower_by_leader
-               WHERE f.campaign_id = $2 AND f.kind = 'carried'
-                 AND f.leader = CAST(j.value ->> 'number' AS INTEGER))
-       AND NOT EXISTS (SELECT 1 FROM follower AS f
-                       WHERE f.campaign_id = $2 AND f.kind = 'carried'
-                         AND f.number = CAST(j.value ->> 'number' AS INTEGER))
-     ON CONFLICT DO NOTHING
-     RETURNING number, generation, n";
+    concat!(insert_intents_sql!("$1", "$2", "$3", "$4", "$5"), " RETURNING number, generation, n");
 
 /// Inserts intents with their tokens; the key is the gate against double sends, and a row that is no
 /// longer in the class and generation it was loaded in, that another carries, or that was amended since
@@ -256,12 +310,13 @@ async fn insert_intents(
     if intents.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows: Vec<Value> = intents.iter().map(|intent| intent_row(intent)).collect();
+    let (rows, contents) = intent_rows(intents.iter().copied());
     let inserted: Vec<(i64, i64, i64)> = sqlx::query_as(INSERT_INTENTS)
-        .bind(Value::Array(rows).to_string())
+        .bind(rows)
         .bind(campaign)
         .bind(row::int(claimant.incarnation))
         .bind(&claimant.worker)
+        .bind(contents)
         .fetch_all(&mut *conn)
         .await
         .map_err(StoreError::on("insert intents"))?;
@@ -274,21 +329,26 @@ async fn insert_intents(
     Ok(started)
 }
 
-fn intent_row(intent: &NewIntent) -> Value {
-    json!({
-        "number": intent.key.number,
-        "generation": intent.key.generation,
-        "n": intent.key.n,
-        "dated_at": row::micros(intent.dated_at),
-        "content": hex::encode(intent.content),
-        "from": intent.from.word(),
-        "chunk": chunk_of(intent.key.number),
-        "epoch": intent.epoch,
-        "segment": intent.segment,
-        "relay": intent.relay,
-        "amendments": intent.amendments,
-        "carried": intent.carried,
-    })
+/// Intents as [`insert_intents_sql`] reads them: their rows, and the digests of their messages.
+fn intent_rows<'i>(intents: impl Iterator<Item = &'i NewIntent>) -> (String, Vec<u8>) {
+    let mut contents = Vec::new();
+    let rows = row::array(intents.map(|intent| {
+        contents.extend_from_slice(&intent.content);
+        (
+            intent.key.number,
+            intent.key.generation,
+            intent.key.n,
+            row::micros(intent.dated_at),
+            intent.from.word(),
+            chunk_of(intent.key.number),
+            intent.epoch,
+            intent.segment,
+            &intent.relay,
+            intent.amendments,
+            intent.carried,
+        )
+    }));
+    (rows, contents)
 }
 
 #[cfg(test)]

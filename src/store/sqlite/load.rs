@@ -71,6 +71,21 @@ struct UnpairedColumns {
 /// Per recipient: generation → (largest n, Date and content of the last attempt in doubt).
 type Tries = HashMap<(i64, i64), (u32, Option<(Timestamp, [u8; 32])>)>;
 
+/// What became of the credentials of a range's rows (a copy's are its person's), and whose: nearly all people
+/// share a few combinations, and a row each would cost more than all else of a load.
+const CREDENTIAL_WORDS: &str = "SELECT classes, json_group_array(number)
+     FROM (SELECT number, json_group_object(kind, class) AS classes
+           FROM (SELECT number, kind, class
+                 FROM credential
+                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
+                 UNION ALL
+                 SELECT f.number, c.kind, c.class
+                 FROM follower AS f
+                 CROSS JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.leader
+                 WHERE f.campaign_id = $1 AND f.number BETWEEN $2 AND $3 AND f.kind = 'copy')
+           GROUP BY number)
+     GROUP BY classes";
+
 /// The accounts that carriers of a range stand for, with their credentials.
 const CARRIED_WORDS: &str = "SELECT f.leader, f.number, c.kind, c.class
      FROM follower AS f INDEXED BY follower_by_leader
@@ -188,24 +203,19 @@ impl SqliteStore {
         campaign: i64,
         range: (i64, i64),
     ) -> Result<HashMap<i64, BTreeMap<String, String>>, StoreError> {
-        let rows: Vec<(i64, String, String)> = self
-            .in_range(
-                "SELECT number, kind, class
-                 FROM credential
-                 WHERE campaign_id = $1 AND number BETWEEN $2 AND $3
-                 UNION ALL
-                 SELECT f.number, c.kind, c.class
-                 FROM follower AS f
-                 CROSS JOIN credential AS c ON c.campaign_id = f.campaign_id AND c.number = f.leader
-                 WHERE f.campaign_id = $1 AND f.number BETWEEN $2 AND $3 AND f.kind = 'copy'",
-                campaign,
-                range,
-                "load a chunk's credentials",
-            )
-            .await?;
+        let rows: Vec<(String, String)> =
+            self.in_range(CREDENTIAL_WORDS, campaign, range, "load a chunk's credentials").await?;
         let mut words: HashMap<i64, BTreeMap<String, String>> = HashMap::new();
-        for (number, kind, class) in rows {
-            words.entry(number).or_default().insert(kind, class);
+        for (words_of, numbers) in rows {
+            let corrupt = || StoreError::Corrupt {
+                table: "credential",
+                column: "class",
+                row: words_of.clone(),
+            };
+            let classes: BTreeMap<String, String> =
+                serde_json::from_str(&words_of).map_err(|_| corrupt())?;
+            let numbers: Vec<i64> = serde_json::from_str(&numbers).map_err(|_| corrupt())?;
+            words.extend(numbers.into_iter().map(|number| (number, classes.clone())));
         }
         Ok(words)
     }

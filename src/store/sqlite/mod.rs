@@ -37,7 +37,7 @@ mod waves;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sqlx::sqlite::{
@@ -46,9 +46,16 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
 
 use self::waves::reasons::WaveReasons;
-use super::{LedgerMark, OnBatch, Store, StoreError, row};
+use super::{LedgerMark, OnBatch, Store, StoreError, Trouble, row};
 use crate::domain::clock::Clock;
 use crate::secret::digest::sha256;
+
+/// How long SQLite itself waits for a lock before it says that the database is locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the tasks of this process wait for each other at the writer connection: longer than any of
+/// them waits for another process, so that what is told is the lock and not the queue behind it.
+const TURN: Duration = Duration::from_hours(1);
 
 /// The store on a SQLite file.
 #[derive(Clone)]
@@ -59,6 +66,7 @@ pub struct SqliteStore {
     clock: Arc<dyn Clock>,
     on_batch: OnBatch,
     writer_name: String,
+    lock_wait: Duration,
     /// What the reasons of a campaign's waves came to when something last moved.
     wave_reasons: Arc<WaveReasons>,
     /// The database is rewound: nothing is written.
@@ -86,7 +94,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // FULL: a commit that was reported survives the machine; batching makes it cheap
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10))
+        .busy_timeout(BUSY_TIMEOUT)
+        // a chunk's rows in one go: else the connection's thread and the reader wake each other in turn
+        .row_buffer_size(1024)
         .disable_statement_logging()
 }
 
@@ -107,11 +117,13 @@ impl SqliteStore {
         };
         let write_options = options(path)
             .create_if_missing(create)
-            // a commit that finds 4 MiB of log moves them into the file (PASSIVE: it waits for nobody)
-            .pragma("wal_autocheckpoint", "1000")
+            // a commit that finds 32 MiB of log moves them into the file (PASSIVE: it waits for nobody). Each
+            // flush writes the same few hot pages again, and only their last state is moved.
+            .pragma("wal_autocheckpoint", "8192")
             .pragma("journal_size_limit", "67108864");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            .acquire_timeout(TURN)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
@@ -141,11 +153,19 @@ impl SqliteStore {
             clock,
             on_batch,
             writer_name: writer_name.to_owned(),
+            lock_wait: Duration::ZERO,
             wave_reasons: Arc::default(),
             is_closed: Arc::default(),
         };
         store.found().await?;
         Ok(store)
+    }
+
+    /// The same store that waits so long for the lock of another process, and not only as long as SQLite
+    /// does by itself: what was sent meanwhile is recorded once the lock is free.
+    #[must_use]
+    pub fn waiting(self, lock_wait: Duration) -> Self {
+        Self { lock_wait, ..self }
     }
 
     /// Closes both pools, so that the file is whole and unlocked.
@@ -170,12 +190,23 @@ impl SqliteStore {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(StoreError::Rewound);
         }
-        let tx = self
-            .writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(StoreError::on("begin a write transaction"))?;
-        Ok(WriteTx { tx, mark: None })
+        let asked = Instant::now();
+        loop {
+            let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+            let error = match begun.map_err(StoreError::on("begin a write transaction")) {
+                Ok(tx) => return Ok(WriteTx { tx, mark: None }),
+                Err(error) => error,
+            };
+            if error.trouble() != Some(Trouble::Locked) || asked.elapsed() >= self.lock_wait {
+                return Err(error);
+            }
+            tracing::warn!(
+                "another process has held the lock of {} for {} s: nothing new starts, what ended waits \
+                 to be recorded",
+                self.path.display(),
+                asked.elapsed().as_secs()
+            );
+        }
     }
 
     /// Commits and, where ledger batches were appended, tells the high-water keeper.
@@ -197,6 +228,33 @@ impl SqliteStore {
     }
 }
 
+/// Appends a ledger batch; nothing where it has no entries.
+macro_rules! append_batch_sql {
+    ($writer:literal, $count:literal, $digest:literal, $entries:literal, $now:literal) => {
+        concat!(
+            "INSERT INTO ledger_batch (writer, count, sha256, entries, written_at)
+             SELECT ",
+            $writer,
+            ", ",
+            $count,
+            ", ",
+            $digest,
+            ", ",
+            $entries,
+            ", ",
+            $now,
+            "
+             WHERE ",
+            $count,
+            " > 0
+             RETURNING id"
+        )
+    };
+}
+use append_batch_sql;
+
+const APPEND_BATCH: &str = append_batch_sql!("$1", "$2", "$3", "$4", "$5");
+
 /// Appends lines as one ledger batch, within whatever transaction `conn` is in.
 async fn append_batch(
     conn: &mut SqliteConnection,
@@ -207,26 +265,29 @@ async fn append_batch(
     if lines.is_empty() {
         return Ok(None);
     }
-    let mut entries = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
+    let (entries, sha256) = entries(lines);
+    let id: i64 = sqlx::query_scalar(APPEND_BATCH)
+        .bind(writer)
+        .bind(row::int(lines.len() as u64))
+        .bind(&sha256[..])
+        .bind(entries)
+        .bind(now)
+        .fetch_one(conn)
+        .await
+        .map_err(StoreError::on("append a ledger batch"))?;
+    Ok(Some(LedgerMark { batch_id: id, sha256 }))
+}
+
+/// The entries of a ledger batch, a line each, and their SHA-256.
+fn entries(lines: &[impl AsRef<str>]) -> (Vec<u8>, [u8; 32]) {
+    let length = lines.iter().map(|line| line.as_ref().len() + 1).sum();
+    let mut entries = Vec::with_capacity(length);
     for line in lines {
-        entries.push_str(line);
-        entries.push('\n');
+        entries.extend_from_slice(line.as_ref().as_bytes());
+        entries.push(b'\n');
     }
-    let digest = sha256(entries.as_bytes());
-    let id: i64 = sqlx::query_scalar(
-        "INSERT INTO ledger_batch (writer, count, sha256, entries, written_at)
-         VALUES ($1, $2, $3, $4, $5)
-         RETURNING id",
-    )
-    .bind(writer)
-    .bind(row::int(lines.len() as u64))
-    .bind(&digest.as_bytes()[..])
-    .bind(entries.as_bytes())
-    .bind(now)
-    .fetch_one(conn)
-    .await
-    .map_err(StoreError::on("append a ledger batch"))?;
-    Ok(Some(LedgerMark { batch_id: id, sha256: *digest.as_bytes() }))
+    let digest = *sha256(&entries).as_bytes();
+    (entries, digest)
 }
 
 /// The database is its owner's alone, like the keys; its log and index take the file's mode.

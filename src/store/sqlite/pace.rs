@@ -90,12 +90,20 @@ impl Paces for SqliteStore {
 
     async fn used_on(&self, day: Date) -> Result<BTreeMap<String, u64>, StoreError> {
         let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT scope, used_today FROM rate_lease WHERE day = $1")
+            sqlx::query_as("SELECT scope, used_today FROM rate_lease WHERE day >= $1")
                 .bind(day.to_string())
                 .fetch_all(&self.reader)
                 .await
                 .map_err(StoreError::on("read the day's counts"))?;
         Ok(rows.into_iter().map(|(scope, used)| (scope, row::uint(used))).collect())
+    }
+
+    async fn counted_day(&self) -> Result<Option<Date>, StoreError> {
+        let day: Option<String> = sqlx::query_scalar("SELECT MAX(day) FROM rate_lease")
+            .fetch_one(&self.reader)
+            .await
+            .map_err(StoreError::on("read the day that is counted"))?;
+        Ok(day.and_then(|day| day.parse().ok()))
     }
 
     async fn end_suspensions(
@@ -148,35 +156,52 @@ fn lane((wave, provider, window): (i64, String, String)) -> Lane {
     Lane { wave: row::small(wave), provider, window }
 }
 
+/// Moves the day's counts. A new day starts at nothing.
+macro_rules! count_begun_sql {
+    ($rows:literal, $day:literal) => {
+        concat!(
+            "INSERT INTO rate_lease (scope, arrival_at, per_second, day, used_today)
+             SELECT j.key, 0, 0.0, ",
+            $day,
+            ", j.value
+             FROM json_each(",
+            $rows,
+            ") AS j
+             WHERE true
+             ON CONFLICT (scope) DO UPDATE
+             SET used_today = MAX(0, excluded.used_today
+                                     + CASE WHEN day >= excluded.day THEN used_today ELSE 0 END),
+                 -- a clock that is set back begins no earlier day anew
+                 day = MAX(day, excluded.day)"
+        )
+    };
+}
+pub(super) use count_begun_sql;
+
+const COUNT_BEGUN: &str = count_begun_sql!("$1", "$2");
+
 /// Moves the day's counts, in the recorder's transaction: by what was begun, less what turned out not
-/// to have started. A new day starts at nothing.
+/// to have started.
 pub(super) async fn count_begun(
     conn: &mut SqliteConnection,
     day: Date,
     begun: &BTreeMap<String, i64>,
 ) -> Result<(), StoreError> {
-    let moved: Vec<_> = begun.iter().filter(|(_, count)| **count != 0).collect();
-    if moved.is_empty() {
-        return Ok(());
-    }
-    let all: i64 = moved.iter().map(|(_, count)| **count).sum();
-    let mut rows: Vec<_> =
-        moved.iter().map(|(scope, count)| json!({ "scope": scope, "count": count })).collect();
-    rows.push(json!({ "scope": ALL, "count": all }));
-    sqlx::query(
-        "INSERT INTO rate_lease (scope, arrival_at, per_second, day, used_today)
-         SELECT j.value ->> 'scope', 0, 0.0, $2, j.value ->> 'count'
-         FROM json_each($1) AS j
-         WHERE true
-         ON CONFLICT (scope) DO UPDATE
-         SET used_today = MAX(0, excluded.used_today
-                                 + CASE WHEN day = excluded.day THEN used_today ELSE 0 END),
-             day = excluded.day",
-    )
-    .bind(serde_json::Value::Array(rows).to_string())
-    .bind(day.to_string())
-    .execute(conn)
-    .await
-    .map_err(StoreError::on("count the day's notices"))?;
+    sqlx::query(COUNT_BEGUN)
+        .bind(begun_rows(begun))
+        .bind(day.to_string())
+        .execute(conn)
+        .await
+        .map_err(StoreError::on("count the day's notices"))?;
     Ok(())
+}
+
+/// By provider, and over all: as [`count_begun_sql`] reads it.
+pub(super) fn begun_rows(begun: &BTreeMap<String, i64>) -> String {
+    let mut rows: BTreeMap<&str, i64> = BTreeMap::new();
+    for (scope, count) in begun.iter().filter(|(_, count)| **count != 0) {
+        rows.insert(scope, *count);
+        *rows.entry(ALL).or_default() += count;
+    }
+    json!(rows).to_string()
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::{SqliteStore, StoreError, row};
@@ -13,16 +13,27 @@ use crate::store::tokens::{StoredToken, TokenListing, TokenTotals, Tokens};
 
 /// Inserts a generation's token with its first intent; later intents move its expiry, never
 /// backwards. A row of another salt is left alone and not returned.
-const ISSUE: &str =
-    "INSERT INTO reset_token (campaign_id, number, generation, salt, digest, expires_at)
-     SELECT $2, j.value ->> 'n', j.value ->> 'g', unhex(j.value ->> 's'), unhex(j.value ->> 'd'),
-            j.value ->> 'e'
-     FROM json_each($1) AS j
-     WHERE true
-     ON CONFLICT (campaign_id, number, generation) DO UPDATE
-     SET expires_at = max(reset_token.expires_at, excluded.expires_at)
-     WHERE reset_token.salt = excluded.salt AND reset_token.digest = excluded.digest
-     RETURNING number";
+macro_rules! issue_sql {
+    ($rows:literal, $campaign:literal) => {
+        concat!(
+            "INSERT INTO reset_token (campaign_id, number, generation, salt, digest, expires_at)
+             SELECT ",
+            $campaign,
+            ", j.value ->> 0, j.value ->> 1, unhex(j.value ->> 2),
+                    unhex(j.value ->> 3), j.value ->> 4
+             FROM json_each(",
+            $rows,
+            ") AS j
+             WHERE true
+             ON CONFLICT (campaign_id, number, generation) DO UPDATE
+             SET expires_at = max(reset_token.expires_at, excluded.expires_at)
+             WHERE reset_token.salt = excluded.salt AND reset_token.digest = excluded.digest"
+        )
+    };
+}
+pub(super) use issue_sql;
+
+const ISSUE: &str = concat!(issue_sql!("$1", "$2"), " RETURNING number");
 
 /// Takes back the tokens of generations that the delivery has left behind.
 const REVOKE_OLDER: &str = "UPDATE reset_token
@@ -39,24 +50,12 @@ pub(super) async fn issue(
     campaign: i64,
     started: impl Iterator<Item = &NewIntent>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<Value> = started
-        .filter_map(|intent| {
-            let token = intent.token?;
-            Some(json!({
-                "n": intent.key.number,
-                "g": intent.key.generation,
-                "s": hex::encode(token.stored.salt),
-                "d": hex::encode(token.stored.digest),
-                "e": row::micros(token.expires_at),
-            }))
-        })
-        .collect();
-    if rows.is_empty() {
+    let (rows, wanted) = token_rows(started);
+    if wanted == 0 {
         return Ok(());
     }
-    let wanted = rows.len();
     let issued: Vec<i64> = sqlx::query_scalar(ISSUE)
-        .bind(Value::Array(rows).to_string())
+        .bind(rows)
         .bind(campaign)
         .fetch_all(conn)
         .await
@@ -70,6 +69,23 @@ pub(super) async fn issue(
          hint: nobody but this program may write to the database, restore it from a backup"
             .into(),
     ))
+}
+
+/// The tokens of intents as [`issue_sql`] reads them, and how many there are.
+pub(super) fn token_rows<'i>(intents: impl Iterator<Item = &'i NewIntent>) -> (String, usize) {
+    let mut count = 0;
+    let rows = row::array(intents.filter_map(|intent| {
+        let token = intent.token?;
+        count += 1;
+        Some((
+            intent.key.number,
+            intent.key.generation,
+            hex::encode(token.stored.salt),
+            hex::encode(token.stored.digest),
+            row::micros(token.expires_at),
+        ))
+    }));
+    (rows, count)
 }
 
 /// Revokes what these moves leave behind.

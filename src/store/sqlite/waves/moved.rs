@@ -70,6 +70,35 @@ pub(in crate::store::sqlite) async fn arrange(
     Ok(())
 }
 
+/// Notes the first permit of the waves that some chunks are in, where none is noted.
+macro_rules! note_permits_sql {
+    ($campaign:literal, $seal:literal, $at:literal, $chunks:literal) => {
+        concat!(
+            "UPDATE wave
+             SET first_permit_at = ",
+            $at,
+            "
+             WHERE campaign_id = ",
+            $campaign,
+            "
+               AND first_permit_at IS NULL
+               AND ",
+            $at,
+            " IS NOT NULL
+               AND number IN (SELECT wave FROM chunk
+                              WHERE seal_id = ",
+            $seal,
+            "
+                                AND number IN (SELECT value FROM json_each(",
+            $chunks,
+            ")))"
+        )
+    };
+}
+pub(in crate::store::sqlite) use note_permits_sql;
+
+const NOTE_PERMITS: &str = note_permits_sql!("$1", "$2", "$3", "$4");
+
 /// Notes when the first transaction of a wave's people had ended: it had a permit before.
 pub(in crate::store::sqlite) async fn note_permits(
     conn: &mut SqliteConnection,
@@ -77,26 +106,56 @@ pub(in crate::store::sqlite) async fn note_permits(
     seal: i64,
     ended: &[&Ended],
 ) -> Result<(), StoreError> {
-    let begun = || ended.iter().filter(|one| one.outcome.result != AttemptResult::NotStarted);
-    let Some(first) = begun().map(|one| one.outcome.ended_at).min() else { return Ok(()) };
-    let chunks: BTreeSet<u64> = begun().map(|one| chunk_of(one.key.number)).collect();
-    sqlx::query(
-        "UPDATE wave
-         SET first_permit_at = $3
-         WHERE campaign_id = $1
-           AND first_permit_at IS NULL
-           AND number IN (SELECT wave FROM chunk
-                          WHERE seal_id = $2 AND number IN (SELECT value FROM json_each($4)))",
-    )
-    .bind(campaign)
-    .bind(seal)
-    .bind(row::micros(first))
-    .bind(json!(chunks).to_string())
-    .execute(conn)
-    .await
-    .map_err(StoreError::on("note a wave's first permit"))?;
+    let (first, chunks) = permits(ended.iter().copied());
+    if first.is_none() {
+        return Ok(());
+    }
+    sqlx::query(NOTE_PERMITS)
+        .bind(campaign)
+        .bind(seal)
+        .bind(first)
+        .bind(chunks)
+        .execute(conn)
+        .await
+        .map_err(StoreError::on("note a wave's first permit"))?;
     Ok(())
 }
+
+/// When the first of these transactions had ended, and the chunks of all that began: as
+/// [`note_permits_sql`] reads them.
+pub(in crate::store::sqlite) fn permits<'e>(
+    ended: impl Iterator<Item = &'e Ended>,
+) -> (Option<i64>, String) {
+    let mut chunks = BTreeSet::new();
+    let begun = ended.filter(|one| one.outcome.result != AttemptResult::NotStarted);
+    let first = begun
+        .map(|one| {
+            chunks.insert(chunk_of(one.key.number));
+            row::micros(one.outcome.ended_at)
+        })
+        .min();
+    (first, json!(chunks).to_string())
+}
+
+/// Keeps the breaker's window; none where it did not change.
+macro_rules! keep_breaker_sql {
+    ($campaign:literal, $attempts:literal) => {
+        concat!(
+            "INSERT INTO breaker (campaign_id, attempts)
+             SELECT ",
+            $campaign,
+            ", ",
+            $attempts,
+            " WHERE ",
+            $attempts,
+            " IS NOT NULL
+             ON CONFLICT (campaign_id) DO UPDATE SET attempts = excluded.attempts"
+        )
+    };
+}
+pub(in crate::store::sqlite) use keep_breaker_sql;
+
+const KEEP_BREAKER: &str = keep_breaker_sql!("$1", "$2");
 
 /// Keeps the breaker's window as of the outcomes of this transaction.
 pub(in crate::store::sqlite) async fn keep_breaker(
@@ -104,15 +163,12 @@ pub(in crate::store::sqlite) async fn keep_breaker(
     campaign: i64,
     attempts: &[u8],
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO breaker (campaign_id, attempts) VALUES ($1, $2)
-         ON CONFLICT (campaign_id) DO UPDATE SET attempts = excluded.attempts",
-    )
-    .bind(campaign)
-    .bind(attempts)
-    .execute(conn)
-    .await
-    .map_err(StoreError::on("keep the breaker's window"))?;
+    sqlx::query(KEEP_BREAKER)
+        .bind(campaign)
+        .bind(attempts)
+        .execute(conn)
+        .await
+        .map_err(StoreError::on("keep the breaker's window"))?;
     Ok(())
 }
 

@@ -79,7 +79,8 @@ fn per_second(more: u64, passed: Duration) -> f64 {
     more as f64 / passed.as_secs_f64().max(f64::EPSILON)
 }
 
-fn text(status: &Status) -> String {
+/// Who and where: the first table.
+fn standing(status: &Status) -> String {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
     let with_cause = |state: &str, cause: Option<&str>, note: &Option<String>| match (cause, note) {
         (Some(cause), Some(note)) => format!("{state} ({cause}: {note})"),
@@ -91,15 +92,7 @@ fn text(status: &Status) -> String {
         with_cause(status.containment, status.containment_cause, &status.containment_note);
     let worker = status.worker.map_or_else(|| "none runs".into(), |pid| format!("process {pid}"));
     let people = &status.deliveries;
-    let mut parts = Vec::new();
-    parts.extend(status.rewound.as_ref().map(|words| {
-        format!(
-            "REWOUND: {words}. What stands below is the restored database's own word, and people may have \
-             been told since. Nothing is sent, expired or changed; next: `forthwith campaign recover \
-             --dry-run`"
-        )
-    }));
-    parts.push(facts(&[
+    facts(&[
         ("Campaign", format!("{} ({})", status.name, status.environment)),
         ("Containment", containment),
         ("Notice", notice),
@@ -122,7 +115,20 @@ fn text(status: &Status) -> String {
             "Ledger",
             format!("ends with batch {}: what a backup made now holds", status.ledger_batch),
         ),
-    ]));
+    ])
+}
+
+fn text(status: &Status) -> String {
+    let people = &status.deliveries;
+    let mut parts = Vec::new();
+    parts.extend(status.rewound.as_ref().map(|words| {
+        format!(
+            "REWOUND: {words}. What stands below is the restored database's own word, and people may have \
+             been told since. Nothing is sent, expired or changed; next: `forthwith campaign recover \
+             --dry-run`"
+        )
+    }));
+    parts.push(standing(status));
     if status.second_copies > 0 {
         parts.push(format!(
             "{} people certainly got the same notice twice, as a journal found later proves",

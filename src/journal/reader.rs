@@ -254,7 +254,9 @@ fn walk(number: u64, bytes: &[u8], visit: &mut impl FnMut(u64, Mark)) -> Segment
                 report.marks += ended.len() as u64;
                 report.packed = true;
                 at += len;
-                ended.into_iter().for_each(|mark| visit(number, mark));
+                for mark in ended {
+                    visit(number, mark);
+                }
             }
             Found::Rolled { next, len } => {
                 report.rolled = true;

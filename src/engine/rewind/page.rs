@@ -50,6 +50,15 @@ struct Person<'a> {
     lines: Vec<String>,
 }
 
+impl Person<'_> {
+    /// Whether another attempt of theirs is in doubt and unsettled.
+    fn is_doubted_otherwise(&self, at: usize) -> bool {
+        self.known.iter().enumerate().any(|(place, other)| {
+            place != at && other.result == Some(AttemptResult::InDoubt) && other.settled.is_empty()
+        })
+    }
+}
+
 impl<'a> Recovering<'a> {
     /// What is the same for all attempts of a campaign.
     pub(super) async fn of(engine: &'a Engine, row: &CampaignRow) -> Result<Self, EngineError> {
@@ -111,8 +120,9 @@ impl<'a> Recovering<'a> {
             let (from, to) = (row.state.class.clone(), state.class.clone());
             page.moves.push(Move { number, from, to, state, line });
         }
-        let is_empty = page.attempts.is_empty() && page.resolutions.is_empty();
-        if !is_dry && !(is_empty && page.moves.is_empty()) {
+        let is_empty =
+            page.attempts.is_empty() && page.resolutions.is_empty() && page.moves.is_empty();
+        if !is_dry && !is_empty {
             self.engine.store.record(campaign, page).await?;
         }
         Ok(())
@@ -231,7 +241,7 @@ impl<'a> Recovering<'a> {
         let is_current = one.key.generation >= person.state.generation;
         let waits = matches!(person.state.class, DeliveryClass::InDoubt(_));
         let next = if is_open && waits || is_accepted && is_current && !taken_again {
-            let still = self.still_in_doubt(person, at);
+            let still = person.is_doubted_otherwise(at);
             let next = self.next_state(person, one);
             match next.class {
                 // another attempt of theirs is in doubt all the same
@@ -245,13 +255,6 @@ impl<'a> Recovering<'a> {
             person.state.clone()
         };
         self.step(person, next, one)
-    }
-
-    /// Whether another attempt of this person is in doubt and unsettled.
-    fn still_in_doubt(&self, person: &Person<'_>, at: usize) -> bool {
-        person.known.iter().enumerate().any(|(place, other)| {
-            place != at && other.result == Some(AttemptResult::InDoubt) && other.settled.is_empty()
-        })
     }
 
     /// Where an attempt leaves somebody. Who is through stays so; whom a person has to look after leaves that

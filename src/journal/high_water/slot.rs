@@ -82,11 +82,11 @@ pub(super) fn read_copy(path: &Path) -> io::Result<Option<Slot>> {
         Err(error) => return Err(error),
     };
     file.lock_shared()?;
-    Ok(newest(read_slots(&file)?))
+    Ok(newest(&read_slots(&file)?))
 }
 
-fn newest(slots: [Option<Slot>; 2]) -> Option<Slot> {
-    slots.into_iter().flatten().max_by_key(|slot| slot.sequence)
+fn newest(slots: &[Option<Slot>; 2]) -> Option<Slot> {
+    slots.iter().flatten().copied().max_by_key(|slot| slot.sequence)
 }
 
 pub(super) fn read_slots(file: &File) -> io::Result<[Option<Slot>; 2]> {
@@ -116,10 +116,10 @@ pub(super) fn write_copy(
         .open(path)?;
     file.lock()?;
     let slots = read_slots(&file)?;
-    let newest = newest(slots);
+    let newest = newest(&slots);
     let Some(mut slot) = next(newest) else { return Ok(()) };
     slot.sequence = newest.map_or(1, |slot| slot.sequence + 1);
-    let older = match (slots[0], newest) {
+    let older = match (&slots[0], &newest) {
         (Some(first), Some(newest)) if first.sequence == newest.sequence => SLOT_AT[1],
         _ => SLOT_AT[0],
     };

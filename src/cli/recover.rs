@@ -146,12 +146,13 @@ fn campaign_text(campaign: &CampaignRecovery, is_plan: bool) -> String {
         ));
     }
     if campaign.links_in_doubt > 0 {
-        let said = "their links are lost, so a notice sent again carries a new one";
+        let said = "the links are lost, so a notice sent again carries a new one";
         lines.push(("Doubtful links", format!("{}: {said}", count(campaign.links_in_doubt))));
     }
     if campaign.links_unknown > 0 {
-        let said = "told, with a link this database cannot redeem; they see the site's own way";
-        lines.push(("Links not known", format!("{} people {said}", count(campaign.links_unknown))));
+        let said = "told with a link that this database cannot redeem; they see the site's own way";
+        let people = count(campaign.links_unknown);
+        lines.push(("Links not known", format!("up to {people} people {said}")));
     }
     if campaign.notice_paused {
         lines.push(("Notice", format!("{will}paused")));

@@ -79,8 +79,8 @@ fn per_second(more: u64, passed: Duration) -> f64 {
     more as f64 / passed.as_secs_f64().max(f64::EPSILON)
 }
 
-/// What stands above all classes.
-fn head(status: &Status) -> String {
+/// Who and where: the first table.
+fn standing(status: &Status) -> String {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
     let with_cause = |state: &str, cause: Option<&str>, note: &Option<String>| match (cause, note) {
         (Some(cause), Some(note)) => format!("{state} ({cause}: {note})"),
@@ -128,7 +128,7 @@ fn text(status: &Status) -> String {
              --dry-run`"
         )
     }));
-    parts.push(head(status));
+    parts.push(standing(status));
     if status.second_copies > 0 {
         parts.push(format!(
             "{} people certainly got the same notice twice, as a journal found later proves",

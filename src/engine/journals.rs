@@ -1,6 +1,7 @@
 //! The wire journals as a whole: listed, shrunk once a life is over, pruned once no backup needs them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,7 +12,9 @@ use super::notify::short::shortened;
 use super::{Engine, EngineError};
 use crate::domain::ledger::Entry;
 use crate::domain::track::NoticeState;
-use crate::journal::{self, Folder, Journals, Mark, ReadError, Walk, WorkerLock, folders};
+use crate::journal::{
+    self, Folder, Journals, Mark, ReadError, SegmentReport, Walk, WorkerLock, folders,
+};
 use crate::store::rewinds::LivesUntil;
 
 /// One worker's journal, as it is listed.
@@ -170,14 +173,11 @@ fn is_over(ordinal: u64, lives: &LivesUntil) -> bool {
     ordinal > 0 && (ordinal < lives.newest || (ordinal == lives.newest && lives.has_stopped))
 }
 
-fn look(
-    root: &std::path::Path,
-    folder: Folder,
-    names: &BTreeMap<[u8; 16], String>,
-) -> Result<Looked, ReadError> {
+/// What is known of a journal without reading its marks.
+fn outside(folder: &Folder, names: &BTreeMap<[u8; 16], String>) -> JournalView {
     let life = folder.life.unwrap_or_default();
     let unknown = || Uuid::from_bytes(life.campaign).to_string();
-    let mut view = JournalView {
+    JournalView {
         worker: folder.worker(),
         life: life.ordinal,
         incarnation: folder.origin.map_or(0, |origin| origin.incarnation),
@@ -188,41 +188,34 @@ fn look(
         segments: folder.segments,
         bytes: folder.bytes,
         boot: folder.boot.map(|boot| boot.to_string()).unwrap_or_default(),
-        state: "lives",
+        state: "damaged",
         folder: folder.path.display().to_string(),
-    };
-    let Some(origin) = folder.origin else {
-        view.state = "damaged";
-        return Ok(Looked { folder, view, last_at: None });
-    };
-    let mut walk = match Journals::under(root).walk(&origin) {
-        Ok(walk) => walk,
-        Err(ReadError::Held { .. }) => return Ok(Looked { folder, view, last_at: None }),
-        Err(ReadError::Absent { .. }) => {
-            view.state = "damaged";
-            return Ok(Looked { folder, view, last_at: None });
-        }
-        Err(error) => return Err(error),
-    };
-    let last = count_attempts(&mut walk, &mut view)?;
-    let survey = walk.end();
-    let boot = folder.boot;
-    view.state = if survey.segments().values().any(|report| report.packed) {
-        "shrunk"
-    } else if survey.segments().values().any(|report| report.closed) {
-        "closed"
-    } else if boot.is_some_and(|boot| survey.complete_since(1, &boot)) {
-        "whole"
-    } else {
-        "damaged"
-    };
-    Ok(Looked { folder, view, last_at: last })
+    }
 }
 
-/// How many attempts its marks tell of, and when; the newest instant.
-fn count_attempts(walk: &mut Walk, view: &mut JournalView) -> Result<Option<Timestamp>, ReadError> {
+fn look(
+    root: &Path,
+    folder: Folder,
+    names: &BTreeMap<[u8; 16], String>,
+) -> Result<Looked, ReadError> {
+    let view = outside(&folder, names);
+    let Some(origin) = folder.origin else {
+        return Ok(Looked { folder, view, last_at: None });
+    };
+    match Journals::under(root).walk(&origin) {
+        Ok(walk) => inside(walk, folder, view),
+        Err(ReadError::Held { .. }) => {
+            let view = JournalView { state: "lives", ..view };
+            Ok(Looked { folder, view, last_at: None })
+        }
+        Err(ReadError::Absent { .. }) => Ok(Looked { folder, view, last_at: None }),
+        Err(error) => Err(error),
+    }
+}
+
+fn inside(mut walk: Walk, folder: Folder, mut view: JournalView) -> Result<Looked, ReadError> {
     let (mut first, mut last): (Option<Timestamp>, Option<Timestamp>) = (None, None);
-    let mut open = std::collections::HashSet::new();
+    let mut open = HashSet::new();
     while let Some((_, marks)) = walk.next_segment()? {
         for mark in marks {
             let key = mark.key();
@@ -244,9 +237,21 @@ fn count_attempts(walk: &mut Walk, view: &mut JournalView) -> Result<Option<Time
         }
     }
     view.attempts += open.len() as u64;
+    let survey = walk.end();
+    let has = |is: fn(&SegmentReport) -> bool| survey.segments().values().any(is);
+    view.state = if has(|report| report.packed) {
+        "shrunk"
+    } else if has(|report| report.closed) {
+        "closed"
+    } else if folder.boot.is_some_and(|boot| survey.complete_since(1, &boot)) {
+        "whole"
+    } else {
+        "damaged"
+    };
     view.first_at = first.map(|at| at.to_string());
     view.last_at = last.map(|at| at.to_string());
-    Ok(last)
+    drop(survey);
+    Ok(Looked { folder, view, last_at: last })
 }
 
 #[cfg(test)]

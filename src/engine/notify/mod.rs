@@ -13,6 +13,7 @@ pub mod fault;
 pub mod halt;
 pub mod job;
 pub mod lane;
+pub mod life;
 pub mod outcome;
 pub mod pace;
 pub mod pick;

@@ -31,9 +31,7 @@ use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{
-    self, DEFAULT_SEGMENT_SIZE, Journal, JournalError, Life, LifeMark, Origin, Position,
-};
+use crate::journal::{self, Journal};
 use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
 
@@ -132,18 +130,8 @@ impl Worker<'_> {
         let _ = poller.await;
         let _ = listening.await;
         self.engine.store.stop_worker(&shared.id.to_string(), self.engine.clock.now()).await?;
-        // Without marks nothing may start: no end of its own, whatever the dispatcher took it for.
-        shared.journal.check().map_err(|error| self.no_marks(&error))?;
+        self.end_life(&shared.journal)?;
         ended
-    }
-
-    fn no_marks(&self, error: &std::io::Error) -> EngineError {
-        let poisoned = error.get_ref().and_then(|inner| inner.downcast_ref());
-        let cause = match poisoned {
-            Some(JournalError::Poisoned { cause }) => cause.clone(),
-            _ => error.to_string(),
-        };
-        EngineError::NoMarks { folder: self.engine.workspace.journals(), cause }
     }
 
     /// Follows what operators set as the pace, within a second.
@@ -173,35 +161,10 @@ impl Worker<'_> {
         let identity = self.engine.store.identity().await?;
         let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
         let boot = journal::boot_id().map_err(|error| EngineError::refused(error.to_string()))?;
-        let origin = Origin {
-            database_id: *identity.database_id.as_bytes(),
-            incarnation: identity.incarnation,
-            worker_id: *id.as_bytes(),
-        };
         let now = self.engine.clock.now();
         let name = id.to_string();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let begun = self.engine.high_water.begun()?;
-        let seal = self.engine.store.live_seal(self.people.campaign).await?;
-        let life = Life {
-            ordinal: begun.ordinal + 1,
-            previous: begun.worker_id,
-            previous_reached: begun.reached,
-            campaign: self.people.uuid.into_bytes(),
-            seal: seal.map_or([0; 32], |seal| seal.root),
-        };
-        let journals = self.engine.workspace.journals();
-        let made = Journal::create_life(&journals, origin, life, boot, DEFAULT_SEGMENT_SIZE);
-        let journal = made.map_err(|error| match error {
-            JournalError::Segment(source) => self.no_marks(&source),
-            other => other.into(),
-        })?;
-        let journal = Arc::new(journal);
-        // The journal first: a life that the mark knows and no journal tells of would be missed forever.
-        let (ordinal, worker_id) = (life.ordinal, *id.as_bytes());
-        let begins = LifeMark { ordinal, worker_id, reached: Position::default() };
-        self.engine.high_water.begin(begins, &journal)?;
-        self.engine.store.note_life(life.ordinal, &name).await?;
+        let journal = self.begin_life(id, &identity, boot).await?;
         self.engine
             .store
             .start_worker(&name, identity.incarnation, boot.as_str(), host.trim(), now)
@@ -374,9 +337,6 @@ impl Worker<'_> {
         let worker = shared.id.to_string();
         let finished = shared.chunks.take_finished(true);
         give_back(self.engine, self.people.campaign, &worker, finished).await?;
-        if let Err(error) = shared.journal.close() {
-            tracing::warn!(%error, "the journal may not survive this machine");
-        }
         if let Err(error) = self.engine.high_water.sync() {
             tracing::warn!(%error, "the high-water mark could not be synced");
         }

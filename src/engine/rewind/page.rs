@@ -51,8 +51,8 @@ struct Person<'a> {
 }
 
 impl Person<'_> {
-    /// Whether another attempt than this is in doubt and unsettled.
-    fn still_in_doubt(&self, at: usize) -> bool {
+    /// Whether another attempt of theirs is in doubt and unsettled.
+    fn is_doubted_otherwise(&self, at: usize) -> bool {
         self.known.iter().enumerate().any(|(place, other)| {
             place != at && other.result == Some(AttemptResult::InDoubt) && other.settled.is_empty()
         })
@@ -120,9 +120,9 @@ impl<'a> Recovering<'a> {
             let (from, to) = (row.state.class.clone(), state.class.clone());
             page.moves.push(Move { number, from, to, state, line });
         }
-        let is_empty = page.attempts.is_empty() && page.resolutions.is_empty();
-        let is_empty = is_empty && page.moves.is_empty();
-        if !(is_dry || is_empty) {
+        let is_empty =
+            page.attempts.is_empty() && page.resolutions.is_empty() && page.moves.is_empty();
+        if !is_dry && !is_empty {
             self.engine.store.record(campaign, page).await?;
         }
         Ok(())
@@ -241,7 +241,7 @@ impl<'a> Recovering<'a> {
         let is_current = one.key.generation >= person.state.generation;
         let waits = matches!(person.state.class, DeliveryClass::InDoubt(_));
         let next = if is_open && waits || is_accepted && is_current && !taken_again {
-            let still = person.still_in_doubt(at);
+            let still = person.is_doubted_otherwise(at);
             let next = self.next_state(person, one);
             match next.class {
                 // another attempt of theirs is in doubt all the same

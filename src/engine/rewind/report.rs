@@ -54,7 +54,7 @@ pub struct CampaignRecovery {
     pub held: u64,
     /// Doubts about links whose salt is lost with the database.
     pub links_in_doubt: u64,
-    /// People told with a link that this database does not know.
+    /// People told in mode `link` whose link, where they got one, this database does not know.
     pub links_unknown: u64,
     /// Its notice track was paused.
     pub notice_paused: bool,

@@ -86,7 +86,7 @@ pub(super) fn read_copy(path: &Path) -> io::Result<Option<Slot>> {
 }
 
 fn newest(slots: &[Option<Slot>; 2]) -> Option<Slot> {
-    slots.iter().flatten().max_by_key(|slot| slot.sequence).copied()
+    slots.iter().flatten().copied().max_by_key(|slot| slot.sequence)
 }
 
 pub(super) fn read_slots(file: &File) -> io::Result<[Option<Slot>; 2]> {
@@ -119,7 +119,7 @@ pub(super) fn write_copy(
     let newest = newest(&slots);
     let Some(mut slot) = next(newest) else { return Ok(()) };
     slot.sequence = newest.map_or(1, |slot| slot.sequence + 1);
-    let older = match (slots[0], newest) {
+    let older = match (&slots[0], &newest) {
         (Some(first), Some(newest)) if first.sequence == newest.sequence => SLOT_AT[1],
         _ => SLOT_AT[0],
     };

@@ -40,8 +40,14 @@ enum Part {
     Line(Pieces),
 }
 
-/// What is known of a shape: its notice with gaps, or that it has to be rendered in full.
-type Known = Option<Arc<Spliced>>;
+/// What is known of a shape.
+#[derive(Clone)]
+pub(super) enum Known {
+    /// Its notice with gaps.
+    Spliced(Arc<Spliced>),
+    /// It has to be rendered in full.
+    InFull,
+}
 
 /// The shapes met so far.
 #[derive(Default)]
@@ -63,7 +69,9 @@ impl Shapes {
         rendered: &Rendered,
     ) {
         let spliced = marked.and_then(Spliced::of);
-        let known = spliced.filter(|spliced| spliced.with(recipient) == *rendered).map(Arc::new);
+        let known = spliced
+            .filter(|spliced| spliced.with(recipient) == *rendered)
+            .map_or(Known::InFull, |spliced| Known::Spliced(Arc::new(spliced)));
         let mut shapes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if shapes.len() < MOST && !shapes.iter().any(|(shape, _)| shape.is_of(recipient)) {
             shapes.push((recipient.shape(), known));
@@ -126,7 +134,11 @@ impl Spliced {
     }
 }
 
-fn splice<'v>(pieces: &Pieces, out: &mut String, value: impl Fn(usize) -> Cow<'v, str>) {
+fn splice<'v>(
+    pieces: &[(String, Option<usize>)],
+    out: &mut String,
+    value: impl Fn(usize) -> Cow<'v, str>,
+) {
     for (piece, after) in pieces {
         out.push_str(piece);
         if let Some(number) = after {

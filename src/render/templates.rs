@@ -16,7 +16,7 @@ use super::context::{CLASS_FLAGS, CampaignContext, NoticeContext, RecipientConte
 use super::error::RenderError;
 use super::language::Language;
 use super::parsed::{PARTS, locale_names, parse_all, with_partials};
-use super::spliced::{Shapes, mark};
+use super::spliced::{Known, Shapes, mark};
 use super::{link, lint, words, wrap};
 use crate::domain::field::FieldType;
 use crate::domain::incident::Incident;
@@ -260,13 +260,14 @@ impl Prepared {
         if !locale.tells_credentials && recipient.has_credentials() {
             return Err(RenderError::CredentialsUntold { notice: compiled.notice.clone() });
         }
-        let known = locale.only_prints.then(|| self.shapes.find(recipient));
-        if let Some(Some(Some(spliced))) = &known {
+        let known =
+            if locale.only_prints { self.shapes.find(recipient) } else { Some(Known::InFull) };
+        if let Some(Known::Spliced(spliced)) = &known {
             return Ok(spliced.with(recipient));
         }
         let mut person = Value::Object(fields(recipient)?);
         let rendered = locale.render(&all(shared, &person))?;
-        if let Some(None) = known {
+        if known.is_none() {
             mark(&mut person);
             let marked = locale.unfilled(&all(shared, &person)).ok();
             self.shapes.learn(recipient, marked.as_ref(), &rendered);

@@ -196,7 +196,7 @@ impl fmt::Debug for Key {
 /// A key that is the same in every run, for tests that pin what is derived under it.
 #[cfg(test)]
 pub(crate) fn fixed_key(purpose: KeyPurpose) -> Key {
-    Key { purpose, id: KeyId(*b"k7"), bytes: [7; 32] }
+    Key::from_parts(purpose, KeyId(*b"k7"), [7; 32])
 }
 
 #[cfg(test)]
@@ -210,7 +210,7 @@ mod tests {
         let token = fixed_key(KeyPurpose::Token);
         assert_eq!(token.fingerprint(), "0e8e850b59b240bdc71c902338c16c7e");
         assert_ne!(token.fingerprint(), fixed_key(KeyPurpose::Mail).fingerprint());
-        let other = Key { purpose: KeyPurpose::Token, id: token.id(), bytes: [8; 32] };
+        let other = Key::from_parts(KeyPurpose::Token, token.id(), [8; 32]);
         assert_ne!(token.fingerprint(), other.fingerprint());
     }
 

@@ -7,6 +7,7 @@
 //! person of each shape is rendered both ways, and where the two differ nothing is spliced.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::html_escape;
@@ -52,6 +53,18 @@ pub(super) enum Known {
 /// The shapes met so far.
 #[derive(Default)]
 pub(super) struct Shapes(Mutex<Vec<(Shape, Known)>>);
+
+impl fmt::Debug for Shapes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shapes").finish_non_exhaustive()
+    }
+}
+
+/// Whether a path is that of a value which is only printed, or of several.
+pub(super) fn is_personal(path: &str) -> bool {
+    path == "reference"
+        || ["person.name", "person.link", "person.fields"].iter().any(|own| path.starts_with(own))
+}
 
 impl Shapes {
     /// What is known of the shape of a person; `None` where nobody of it was met.

@@ -82,6 +82,7 @@ impl App {
         }
         let keys = Keyring::load(&workspace.keys())?;
         let app = Self::assemble(workspace, config, writer, keys).await?;
+        app.engine.guard().await?;
         app.engine.check_keys().await?;
         Ok(app)
     }
@@ -96,6 +97,12 @@ impl App {
             Self::load_or_draw(&workspace)?
         };
         let app = Self::assemble(workspace, config, "init", keys).await?;
+        let identity = app.engine.store.identity().await?;
+        if app.engine.store.ledger_head().await?.is_none() {
+            let database_id = *identity.database_id.as_bytes();
+            app.engine.high_water.found(database_id, identity.incarnation)?;
+        }
+        app.engine.guard().await?;
         app.engine.check_keys().await?;
         let own = app.engine.workspace.config_file();
         if !own.exists() {
@@ -148,7 +155,9 @@ impl App {
         keys: Keyring,
     ) -> Result<Self, AppError> {
         let advance = Advance::default();
-        let store = open_store(&workspace, Arc::clone(&advance), writer).await?;
+        let store = open_store(&workspace, Arc::clone(&advance), writer)
+            .await?
+            .waiting(config.database_wait);
         let identity = store.identity().await?;
         let copies = high_water_copies(&workspace, config.state_home.as_deref(), &identity);
         let high_water = Arc::new(HighWaterKeeper::open(copies)?);

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::ending::{CancelArgs, CloseArgs, cancel, close};
 use super::listing::{Listing, facts};
 use super::output::{count, harmless};
+use super::recover::{RecoverArgs, recover};
 use super::secure::{LaunchArgs, launch_if_live, stopping};
 use super::status::{credential_lines, delivery_sum, forecast_lines, print_status, watch};
 use super::words::short_name;
@@ -17,7 +18,7 @@ use crate::config::check::campaigns;
 use crate::domain::track::Track;
 use crate::engine::Engine;
 use crate::engine::tracks::{Patience, RunReport};
-use crate::lifecycle::until_stopped;
+use crate::lifecycle::{check_open_files, until_stopped};
 
 /// What a new campaign's file begins as; `SLUG` stands for its incident.
 const SCAFFOLD: &str = include_str!("../../templates/scaffold/campaign.toml");
@@ -84,6 +85,8 @@ pub(super) enum Verb {
     Cancel(CancelArgs),
     /// Look whether everything is done, and end the campaign
     Close(CloseArgs),
+    /// Go on after a backup was restored: put back what journals tell, hold in doubt what nobody knows
+    Recover(RecoverArgs),
     /// List the campaigns
     List(AsJson),
 }
@@ -139,6 +142,7 @@ async fn with_engine(verb: Verb, engine: &Engine, context: &Context<'_>) -> Resu
             ));
             Ok(())
         }
+        Verb::Recover(args) => recover(&args, engine, context).await,
         Verb::List(form) => list(form, engine, context).await,
     }
 }
@@ -202,6 +206,7 @@ async fn run_campaign(
     engine: &Engine,
     context: &Context<'_>,
 ) -> Result<(), CliError> {
+    check_open_files(engine.relay.connections.into()).map_err(CliError::refused)?;
     let both = [Track::Containment, Track::Notice];
     launch_if_live(engine, name, &both, launch, context).await?;
     let bars = Bars::new(context.printer);

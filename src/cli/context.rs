@@ -15,13 +15,15 @@ pub(super) struct Context<'a> {
     pub(super) workspace: Workspace,
     pub(super) variables: Variables,
     pub(super) printer: &'a Printer,
+    /// The command changes nothing, so it may look at a rewound database too.
+    pub(super) only_reads: bool,
 }
 
 impl<'a> Context<'a> {
     /// The workspace is the one named, else the environment's, else this folder.
     pub(super) fn new(named: Option<PathBuf>, variables: Variables, printer: &'a Printer) -> Self {
         let root = named.or_else(|| variables.workspace()).unwrap_or_else(|| ".".into());
-        Self { workspace: Workspace::at(root), variables, printer }
+        Self { workspace: Workspace::at(root), variables, printer, only_reads: false }
     }
 
     /// The configuration, with the log begun as it says.
@@ -48,10 +50,25 @@ impl<'a> Context<'a> {
         &self,
         work: impl FnOnce(Engine) -> F,
     ) -> Result<T, CliError> {
-        let app = App::open(self.workspace.clone(), self.config()?, "cli").await?;
-        let done = work(app.engine.clone()).await;
+        let in_trouble = |error: CliError| error.in_workspace(&self.workspace);
+        let opened = App::open(self.workspace.clone(), self.config()?, "cli").await;
+        let app = opened.map_err(|error| in_trouble(error.into()))?;
+        let done = match self.check_rewound(&app).await {
+            Ok(()) => work(app.engine.clone()).await,
+            Err(error) => Err(error),
+        };
         app.close().await;
-        done
+        done.map_err(in_trouble)
+    }
+
+    /// Refuses to change a rewound database, before anything is asked; tells whoever only looks.
+    async fn check_rewound(&self, app: &App) -> Result<(), CliError> {
+        let Some(rewound) = app.engine.rewound().await? else { return Ok(()) };
+        if !self.only_reads {
+            return Err(crate::engine::EngineError::from(rewound).into());
+        }
+        self.printer.say(&rewound.to_string());
+        Ok(())
     }
 
     /// Who acts where no operator signs: `os:user@host`.

@@ -6,7 +6,7 @@ use super::ask::Signing;
 use super::context::Context;
 use super::listing::{Listing, facts};
 use super::output::{count, harmless};
-use super::{AsJson, CliError};
+use super::{AsJson, Bars, CliError};
 use crate::engine::Engine;
 use crate::engine::report::Story;
 use crate::engine::resolve::Verdict;
@@ -251,27 +251,32 @@ async fn resolve(
         _ => (Verdict::Waive, "waived: nobody will tell them"),
     };
     let mut numbers = Vec::new();
-    if args.all {
-        numbers = engine.doubts(&args.campaign).await?;
-    }
     for who in &args.who {
         numbers.extend(find_to_act(engine, &args.campaign, &context.who(who)?).await?);
     }
     numbers.sort_unstable();
     numbers.dedup();
-    if numbers.is_empty() {
+    let doubts = engine.standing(&args.campaign).await?.deliveries.in_doubt;
+    let people = if args.all { doubts } else { numbers.len() as u64 };
+    if people == 0 {
         context.printer.say("Nobody is in doubt.");
         return Ok(());
     }
-    let people = count(numbers.len() as u64);
+    let people = count(people);
     context.confirm(&format!("{people} people will be {means}. Go on?"), args.yes)?;
     let signer = context.signer(engine, &args.signing.wanted()).await?;
-    let settled = engine.resolve(&args.campaign, &numbers, verdict, &args.reason, &signer).await?;
+    let (name, reason) = (&args.campaign, &args.reason);
+    let settled = if args.all {
+        let bars = Bars::new(context.printer);
+        engine.resolve_all(name, verdict, reason, &signer, &bars).await?
+    } else {
+        engine.resolve(name, &numbers, verdict, reason, &signer).await?
+    };
     context.printer.say(&format!("{} of {people} people are {means}.", count(settled.moved)));
     if settled.renewed > 0 {
         context.printer.say(&format!(
-            "{} of them get a new notice with a new link: half the old link's life was over, so it \
-             is revoked.",
+            "{} of them get a new notice with a new link: the old one is \
+             revoked, or lost with a database that was restored.",
             count(settled.renewed)
         ));
     }

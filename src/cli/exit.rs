@@ -8,9 +8,9 @@ use super::problem::Look;
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::domain::problem::ProblemList;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Workspace};
 use crate::sink::SinkError;
-use crate::store::StoreError;
+use crate::store::{StoreError, Trouble};
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,15 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// The machine keeps the database from being written.
+    #[error("{told}")]
+    Trouble {
+        /// What that means, with a hint.
+        told: String,
+        /// What could not be done.
+        #[source]
+        source: Box<CliError>,
+    },
     /// Standard output does not take what is written, or another stream failed.
     #[error("cannot read or write: {0}")]
     Output(#[from] io::Error),
@@ -57,6 +66,36 @@ impl CliError {
     /// A refusal with its words.
     pub fn refused(text: impl Into<String>) -> Self {
         Self::Refused(text.into())
+    }
+
+    /// The same error; where the machine is at fault, with what it is at this workspace and what helps.
+    pub(super) fn in_workspace(self, workspace: &Workspace) -> Self {
+        let trouble = match &self {
+            Self::Engine(error) | Self::App(AppError::Engine(error)) => error.trouble(),
+            Self::App(AppError::Store(error)) => error.trouble(),
+            _ => None,
+        };
+        let database = workspace.database();
+        let told = match trouble {
+            None => return self,
+            Some(Trouble::Full) => {
+                let folder = database.parent().unwrap_or(workspace.root()).display();
+                format!(
+                    "no space is left in `{folder}`, so nothing more was started; hint: `df -h {folder}` \
+                     shows what is left; free some, then the same command goes on: what was recorded \
+                     stands, and what was on its way is settled from the wire journal"
+                )
+            }
+            Some(Trouble::Locked) => {
+                let file = database.display();
+                format!(
+                    "another process holds the lock of `{file}`; hint: `fuser {file}` names who has it \
+                     open; end that one, then the same command goes on: what was on its way is settled \
+                     from the wire journal"
+                )
+            }
+        };
+        Self::Trouble { told, source: Box::new(self) }
     }
 
     /// What is wrong with files, where that is the reason.
@@ -81,7 +120,7 @@ impl CliError {
             | Self::Refused(_)
             | Self::Declined
             | Self::File { .. } => true,
-            Self::Output(_) | Self::Json(_) | Self::Runtime(_) => false,
+            Self::Trouble { .. } | Self::Output(_) | Self::Json(_) | Self::Runtime(_) => false,
         }
     }
 }

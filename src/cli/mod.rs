@@ -18,6 +18,7 @@ pub mod exit;
 mod gate;
 mod incident;
 mod init;
+mod journal;
 mod key;
 mod listing;
 mod notice;
@@ -26,6 +27,8 @@ pub mod output;
 mod pace;
 pub mod problem;
 mod provider;
+mod reading;
+mod recover;
 mod relay;
 mod reply;
 mod secure;
@@ -124,6 +127,9 @@ enum Noun {
     /// What is changed about sealed people afterwards, signed and with its reason
     #[command(subcommand)]
     Amendment(amendment::Verb),
+    /// The wire journals: what was sent, told without the database
+    #[command(subcommand)]
+    Journal(journal::Verb),
     /// What servers' replies mean, and what is done about them
     #[command(subcommand)]
     Reply(reply::Verb),
@@ -165,12 +171,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli, printer: &Printer) -> Result<(), CliError> {
     let variables = Variables::capture().map_err(|error| CliError::refused(error.to_string()))?;
     printer.set_look(variables.shows_unicode(), variables.shows_colour());
+    lifecycle::check_open_files(0).map_err(CliError::refused)?;
     let runtime = lifecycle::runtime().map_err(CliError::Runtime)?;
     lifecycle::run(runtime, dispatch(cli, variables, printer))
 }
 
 async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(), CliError> {
-    let context = Context::new(cli.workspace, variables, printer);
+    let mut context = Context::new(cli.workspace, variables, printer);
+    context.only_reads = reading::only_reads(&cli.noun);
     match cli.noun {
         Noun::Init(args) => init::run(args, &context).await,
         Noun::Config(verb) => config::run(verb, &context),
@@ -191,6 +199,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
         Noun::Amendment(verb) => amendment::run(verb, &context).await,
+        Noun::Journal(verb) => journal::run(verb, &context).await,
         Noun::Reply(verb) => reply::run(verb, &context),
         Noun::Sink(args) => sink::run(*args, &context).await,
         Noun::Demo(args) => {

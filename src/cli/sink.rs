@@ -24,6 +24,10 @@ pub(super) struct SinkArgs {
     /// Keep accepted mail in this Maildir, with one line a recipient in its `accepted.log`
     #[arg(long, value_name = "DIR")]
     maildir: Option<PathBuf>,
+    /// Append to this file a line for each recipient that was accepted, and for each transaction that a
+    /// client left open
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     faults: FaultArgs,
     #[command(flatten)]
@@ -183,11 +187,12 @@ fn secret(path: &Path) -> Result<String, CliError> {
 }
 
 fn settings(args: SinkArgs) -> Result<Settings, CliError> {
-    let SinkArgs { listen, maildir, faults, manners, tls, auth } = args;
+    let SinkArgs { listen, maildir, record, faults, manners, tls, auth } = args;
     let replies = faults.replies.as_deref().map(ReplyScript::read).transpose();
     Ok(Settings {
         listen,
         store: maildir.map_or(MailStore::Count, MailStore::Maildir),
+        record,
         faults: faults.faults.into_iter().collect(),
         replies: replies.map_err(SinkError::from)?.unwrap_or_default(),
         seed: faults.seed,

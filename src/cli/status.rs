@@ -79,7 +79,8 @@ fn per_second(more: u64, passed: Duration) -> f64 {
     more as f64 / passed.as_secs_f64().max(f64::EPSILON)
 }
 
-fn text(status: &Status) -> String {
+/// What stands above all classes.
+fn head(status: &Status) -> String {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
     let with_cause = |state: &str, cause: Option<&str>, note: &Option<String>| match (cause, note) {
         (Some(cause), Some(note)) => format!("{state} ({cause}: {note})"),
@@ -91,7 +92,7 @@ fn text(status: &Status) -> String {
         with_cause(status.containment, status.containment_cause, &status.containment_note);
     let worker = status.worker.map_or_else(|| "none runs".into(), |pid| format!("process {pid}"));
     let people = &status.deliveries;
-    let mut parts = vec![facts(&[
+    facts(&[
         ("Campaign", format!("{} ({})", status.name, status.environment)),
         ("Containment", containment),
         ("Notice", notice),
@@ -110,7 +111,30 @@ fn text(status: &Status) -> String {
                 count(people.person_open())
             ),
         ),
-    ])];
+        (
+            "Ledger",
+            format!("ends with batch {}: what a backup made now holds", status.ledger_batch),
+        ),
+    ])
+}
+
+fn text(status: &Status) -> String {
+    let people = &status.deliveries;
+    let mut parts = Vec::new();
+    parts.extend(status.rewound.as_ref().map(|words| {
+        format!(
+            "REWOUND: {words}. What stands below is the restored database's own word, and people may have \
+             been told since. Nothing is sent, expired or changed; next: `forthwith campaign recover \
+             --dry-run`"
+        )
+    }));
+    parts.push(head(status));
+    if status.second_copies > 0 {
+        parts.push(format!(
+            "{} people certainly got the same notice twice, as a journal found later proves",
+            count(status.second_copies)
+        ));
+    }
     parts.push(format!("Deliveries\n{}", class_lines(people)));
     if people.copies.sealed > 0 {
         parts.push(copy_line(people.copies));
@@ -214,6 +238,9 @@ mod tests {
     fn status() -> Status {
         Status {
             name: "spring".into(),
+            rewound: Some("ledger batch 9 is missing, it ends with batch 7".into()),
+            ledger_batch: 7,
+            second_copies: 3,
             environment: "rehearsal",
             containment: "paused",
             containment_cause: Some("first-batch"),
@@ -284,6 +311,9 @@ mod tests {
             "ALARM: expired credentials had come back",
             "A re-check is overdue",
             "Copies: 1,012 told, 1 open",
+            "REWOUND: ledger batch 9 is missing",
+            "ends with batch 7",
+            "3 people certainly got the same notice twice",
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
             "release   2  of 3 made\nwithdraw  1",

@@ -44,6 +44,8 @@ pub struct Config {
     pub relay: RelaySettings,
     /// What a worker may use of its machine.
     pub worker: WorkerSettings,
+    /// How long a write waits for another process that holds the lock of the database.
+    pub database_wait: std::time::Duration,
     /// The only addresses that tests of a notice go to.
     pub test_addresses: Vec<EmailAddress>,
     /// What is logged, and how.
@@ -138,6 +140,7 @@ impl Config {
         Ok(Self {
             relay: written.relay,
             worker: written.worker.into(),
+            database_wait: written.worker.database_wait.unsigned(),
             test_addresses: written.test.addresses,
             log: written.log,
             providers,

@@ -33,6 +33,7 @@ pub(super) struct TestSection {
 pub(super) struct WorkerSection {
     window: usize,
     lease_for: HumanDuration,
+    pub(super) database_wait: HumanDuration,
 }
 
 /// `[log]`.

@@ -137,6 +137,8 @@ pub enum DirectoryError {
     Busy {
         /// The statement's key.
         key: String,
+        /// The engine locks rows and not the whole database, so that it may concern a few accounts alone.
+        of_rows: bool,
     },
     /// A statement failed while it ran.
     #[error("{key} failed: {cause}")]
@@ -144,6 +146,14 @@ pub enum DirectoryError {
         /// The statement's key.
         key: String,
         /// The engine's words where they can't hold a stored value, else its code.
+        cause: String,
+    },
+    /// The database refused a row: a trigger, a key or a check does not let it be written. Rolled back.
+    #[error("{key} failed: {cause}")]
+    RowRefused {
+        /// The statement's key.
+        key: String,
+        /// Why, without any stored value.
         cause: String,
     },
     /// A row of an answer is not as agreed.
@@ -250,7 +260,7 @@ impl DirectoryError {
             }
             Self::NotSet { .. } => Some("set it in the directory's settings"),
             Self::Busy { .. } => Some("run it again once they are done"),
-            Self::Statement { .. } | Self::Prepare { .. } => {
+            Self::Statement { .. } | Self::RowRefused { .. } | Self::Prepare { .. } => {
                 Some("run `forthwith directory check`; it changes nothing")
             }
             Self::Answer { fault, .. } => Some(fault.hint()),
@@ -297,6 +307,12 @@ impl DirectoryError {
                 | Self::NotCompareAndSet { .. }
                 | Self::NotRolledBack
         )
+    }
+
+    /// Whether it may be about some accounts of the call alone, so that others would be taken without
+    /// them. Nothing was changed.
+    pub fn is_of_rows(&self) -> bool {
+        matches!(self, Self::RowRefused { .. } | Self::Busy { of_rows: true, .. })
     }
 
     /// The error with its hint, for people.

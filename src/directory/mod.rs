@@ -27,8 +27,8 @@ pub struct Current {
     pub account: String,
     /// The stored value; `None` where the account has none of this kind.
     pub value: Option<SecretValue>,
-    /// Live sessions; 0 where the directory can't count them
-    /// ([`Capabilities::counts_sessions`]).
+    /// Live sessions; 0 where nobody asked for them ([`Directory::read`]) and where the directory can't
+    /// count them ([`Capabilities::counts_sessions`]).
     pub sessions: u64,
     /// When the directory says the value changed last, if it says so.
     pub changed_at: Option<Timestamp>,
@@ -118,9 +118,10 @@ pub trait Directory: Send + Sync {
     /// names nobody is `Some("")`: neither a rehearsal nor a live campaign may go on with it.
     async fn rehearsal_marker(&self) -> Result<Option<String>, DirectoryError>;
 
-    /// The accounts' values as they are now. An account the directory does not know is absent.
+    /// The accounts' values as they are now, without their sessions: to count those costs more than to
+    /// read. An account the directory does not know is absent.
     ///
-    /// For [`CredentialKind::Session`], which has no value, every account asked for is answered.
+    /// For [`CredentialKind::Session`], which has no value, they are counted and every account asked for is answered.
     async fn read(
         &self,
         kind: CredentialKind,
@@ -147,7 +148,7 @@ pub trait Directory: Send + Sync {
         controls: &Controls,
     ) -> Result<u64, DirectoryError>;
 
-    /// As [`Self::read`], on a connection opened for this call, to where writes go.
+    /// As [`Self::read`], with sessions, on a connection opened for this call, to where writes go.
     async fn confirm(
         &self,
         kind: CredentialKind,

@@ -20,7 +20,7 @@ mod statement;
 mod tests;
 mod transactional;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ impl SqlDirectory {
         if rows > self.batch {
             return Err(DirectoryError::BatchTooLarge { rows, batch: self.batch });
         }
-        let mut named = BTreeSet::new();
+        let mut named = HashSet::with_capacity(rows);
         for (at, account) in accounts.enumerate() {
             if !named.insert(account) {
                 return Err(DirectoryError::NamedTwice { place: at + 1 });
@@ -150,11 +150,12 @@ impl SqlDirectory {
         Ok(())
     }
 
-    /// Values and sessions of one instant.
+    /// Values, and where they are to be counted sessions, of one instant.
     async fn read_afresh(
         &self,
         kind: CredentialKind,
         accounts: &[String],
+        counts_sessions: bool,
     ) -> Result<Vec<Current>, DirectoryError> {
         self.admit(accounts.iter().map(String::as_str))?;
         if accounts.is_empty() {
@@ -162,7 +163,11 @@ impl SqlDirectory {
         }
         let mut conn = self.connect(Access::Read).await?;
         conn.begin(Access::Read).await?;
-        let found = self.read_on(&mut conn, kind, accounts).await;
+        let found = if counts_sessions {
+            self.read_on(&mut conn, kind, accounts).await
+        } else {
+            self.values_on(&mut conn, kind, accounts, vec![0; accounts.len()]).await
+        };
         if found.is_ok() {
             conn.rollback().await.ok();
             conn.close().await;
@@ -185,23 +190,34 @@ impl SqlDirectory {
                 let key = "directory.sql.sessions.count".to_owned();
                 return Err(DirectoryError::NotSet { key });
             }
-            (None, _) => std::collections::BTreeMap::new(),
+            (None, _) => vec![0; accounts.len()],
         };
-        let current = |account: &String, value, changed_at| Current {
-            sessions: sessions.get(account).copied().unwrap_or(0),
+        self.values_on(conn, kind, accounts, sessions).await
+    }
+
+    /// The accounts' values beside their sessions, counted before.
+    async fn values_on(
+        &self,
+        conn: &mut Conn,
+        kind: CredentialKind,
+        accounts: &[String],
+        sessions: Vec<u64>,
+    ) -> Result<Vec<Current>, DirectoryError> {
+        let counted = accounts.iter().zip(sessions);
+        let current = |(account, sessions): (&String, u64), value, changed_at| Current {
             account: account.clone(),
             value,
+            sessions,
             changed_at,
         };
         if kind == CredentialKind::Session {
-            return Ok(accounts.iter().map(|account| current(account, None, None)).collect());
+            return Ok(counted.map(|counted| current(counted, None, None)).collect());
         }
         let (read, several) = (&self.of(kind, "read")?.read, kind.has_several());
         let answer = read.fetch(conn, accounts, &answer::HELD, several).await?;
-        let mut held = answer::held(read.key(), accounts, answer, several)?;
-        let answered = accounts.iter().flat_map(|account| {
-            let held = held.remove(account).unwrap_or_default();
-            held.into_iter().map(|held| current(account, held.value, held.changed_at))
+        let held = answer::held(read.key(), accounts, answer, several)?;
+        let answered = counted.zip(held).flat_map(|(counted, held)| {
+            held.into_iter().map(move |held| current(counted, held.value, held.changed_at))
         });
         Ok(answered.collect())
     }
@@ -256,7 +272,7 @@ impl SqlDirectory {
             return Ok(0);
         };
         let answer = count.fetch(conn, accounts, &answer::SESSIONS, false).await?;
-        let counted = answer::sessions(count.key(), accounts, answer)?.values().sum();
+        let counted = answer::sessions(count.key(), accounts, answer)?.iter().sum();
         let rows = json_rows(accounts.iter().map(|account| JsonRow::of(account)));
         let ended = end.execute(conn, &rows).await?;
         if ended > counted {

@@ -95,6 +95,9 @@ impl EmailAddress {
     /// the domain kept as lower-cased A-label.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
+        if let Some(plain) = Self::plain(text) {
+            return Ok(plain);
+        }
         if text.is_empty() {
             return Err(AddressError::Empty);
         }
@@ -115,6 +118,37 @@ impl EmailAddress {
             return Err(AddressError::TooLong);
         }
         Ok(Self { full, at: local.len() })
+    }
+
+    /// An address of ASCII letters, digits and the signs of a dot-atom, as nearly all are: read in one pass.
+    /// `None` says nothing; whatever is unusual is read by all the rules.
+    fn plain(text: &str) -> Option<Self> {
+        let (local, domain) = text.split_once('@')?;
+        let fits = !local.is_empty()
+            && local.len() <= LOCAL_OCTETS
+            && text.len() <= ADDRESS_OCTETS
+            && is_dotted(local, |b| b.is_ascii() && is_atext(char::from(b)))
+            && is_dotted(domain, |b| b.is_ascii_alphanumeric() || b == b'-');
+        // `--` may be the mark of a coded label, which has rules of its own
+        if !fits || domain.contains("--") {
+            return None;
+        }
+        let mut labels = 0;
+        let is_label = |label: &str| {
+            labels += 1;
+            label.len() <= LABEL_OCTETS && !label.starts_with('-') && !label.ends_with('-')
+        };
+        let last = domain.rsplit('.').next()?;
+        if !domain.split('.').all(is_label)
+            || labels < 2
+            || last.bytes().all(|b| b.is_ascii_digit())
+        {
+            return None;
+        }
+        let mut full = String::with_capacity(text.len());
+        full.push_str(text);
+        full[local.len()..].make_ascii_lowercase();
+        Some(Self { full, at: local.len() })
     }
 
     /// The address a seal holds: it passed when it was sealed, and later rules must not unread it.
@@ -154,7 +188,9 @@ impl EmailAddress {
     /// bounces change the case at will. Other letters stay as they are, since their lower case
     /// depends on the language; dots and `+tags` stay, since only some providers ignore them.
     pub fn canonical(&self) -> String {
-        format!("{}@{}", self.local_part().to_ascii_lowercase(), self.domain())
+        let mut canonical = self.full.clone();
+        canonical[..self.at].make_ascii_lowercase();
+        canonical
     }
 
     /// Whether it belongs to a role (`info@`, `postmaster@`) and so to whoever holds it, rather than to
@@ -214,6 +250,17 @@ fn check_local(local: &str) -> Result<(), AddressError> {
     if fits { Ok(()) } else { Err(AddressError::LocalSyntax) }
 }
 
+/// Whether a text is of such bytes, with single dots between some of them.
+fn is_dotted(text: &str, fits: impl Fn(u8) -> bool) -> bool {
+    let mut before = b'.';
+    let is_fit = text.bytes().all(|byte| {
+        let is_fit = if byte == b'.' { before != b'.' } else { fits(byte) };
+        before = byte;
+        is_fit
+    });
+    is_fit && before != b'.'
+}
+
 /// RFC 5322 §3.2.3 atext, with the UTF-8 of RFC 6531.
 fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || !c.is_ascii()
@@ -259,127 +306,4 @@ fn ascii_domain(domain: &str) -> Result<String, AddressError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_that_can_be_mailed_pass() {
-        for (text, full) in [
-            ("ada@example.com", "ada@example.com"),
-            (" \tAda.Lovelace+news@Example.COM\u{A0}", "Ada.Lovelace+news@example.com"),
-            ("o'brien@example.co.uk", "o'brien@example.co.uk"),
-            ("!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com"),
-            ("\"ada@home\"@example.com", "\"ada@home\"@example.com"),
-            (r#""a\"b\\"@example.com"#, r#""a\"b\\"@example.com"#),
-            ("andré@example.fr", "andré@example.fr"),
-            ("ada@bücher.example", "ada@xn--bcher-kva.example"),
-            ("ada@BÜCHER.example", "ada@xn--bcher-kva.example"),
-            ("ada@例え.テスト", "ada@xn--r8jz45g.xn--zckzah"),
-            ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
-            ("ada@1und1.de", "ada@1und1.de"),
-            ("a@b.c", "a@b.c"),
-        ] {
-            assert_eq!(EmailAddress::parse(text).map(|a| a.full), Ok(full.into()), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn every_other_text_is_refused_with_its_reason() {
-        use AddressError::{
-            AddressLiteral, Control, DomainSyntax, Empty, LocalEmpty, LocalSyntax, Mailto, NoAt,
-            NoDot, Space, TrailingDot, Wrapped,
-        };
-        for (text, reason) in [
-            ("", Empty),
-            ("  \r\n", Empty),
-            ("ada", NoAt),
-            ("n/a", NoAt),
-            ("@example.com", LocalEmpty),
-            ("ada@", DomainSyntax),
-            ("ada lovelace@example.com", Space),
-            ("\"ada lovelace\"@example.com", Space),
-            ("ada@exam\u{3000}ple.com", Space),
-            ("ada@example.com\r\nBcc: x@y.z", Space),
-            ("ada\0@example.com", Control),
-            ("ada\u{202E}@example.com", Control),
-            ("ada@exam\u{AD}ple.com", Control),
-            ("a\u{200B}da@example.com", Control),
-            (".ada@example.com", LocalSyntax),
-            ("ada.@example.com", LocalSyntax),
-            ("a..da@example.com", LocalSyntax),
-            ("ada@home@example.com", LocalSyntax),
-            ("Ada<ada@example.com", Wrapped),
-            ("ada,bob@example.com", LocalSyntax),
-            ("mailto:ada@example.com", Mailto),
-            ("\"ada@example.com", LocalSyntax),
-            ("\"\"@example.com", LocalSyntax),
-            ("\"@example.com", LocalSyntax),
-            ("\"a\"b\"@example.com", LocalSyntax),
-            ("\"a\\\"@example.com", LocalSyntax),
-            ("ada@[192.0.2.1]", AddressLiteral),
-            ("ada@[IPv6:2001:db8::1]", AddressLiteral),
-            ("ada@192.0.2.1", DomainSyntax),
-            ("ada@example.com.", TrailingDot),
-            ("ada@example。", TrailingDot),
-            ("ada@localhost", NoDot),
-            ("ada@example..com", DomainSyntax),
-            ("ada@-example.com", DomainSyntax),
-            ("ada@example-.com", DomainSyntax),
-            ("ada@exa_mple.com", DomainSyntax),
-            ("ada@example.com>", Wrapped),
-            ("ada@example.com;bob", DomainSyntax),
-            ("ada@xn--a.example", DomainSyntax),
-        ] {
-            assert_eq!(EmailAddress::parse(text), Err(reason), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn lengths_are_counted_in_octets_of_what_goes_over_the_wire() {
-        let parse = |text: String| EmailAddress::parse(&text).map(|a| a.as_str().len());
-        assert_eq!(parse(format!("{}@b.example", "a".repeat(64))), Ok(74));
-        assert_eq!(parse(format!("{}@b.example", "a".repeat(65))), Err(AddressError::LocalTooLong));
-        assert_eq!(parse(format!("{}@b.example", "é".repeat(33))), Err(AddressError::LocalTooLong));
-        let domain = |last: usize| format!("{0}.{0}.{0}.{1}", "d".repeat(62), "e".repeat(last));
-        assert_eq!(parse(format!("a@{}", domain(63))), Ok(254));
-        assert_eq!(parse(format!("ab@{}", domain(63))), Err(AddressError::TooLong));
-        assert_eq!(parse(format!("a@{}.example", "d".repeat(64))), Err(AddressError::DomainSyntax));
-    }
-
-    #[test]
-    fn an_address_masks_itself_wherever_it_is_printed() {
-        for (text, masked) in [
-            ("ada@example.com", "a***@e***.com"),
-            ("b@shop.example.co.uk", "b***@s***.uk"),
-            ("\"ada@home\"@example.com", "a***@e***.com"),
-            ("_@example.com", "***@e***.com"),
-        ] {
-            let address = EmailAddress::parse(text).unwrap();
-            assert_eq!(address.to_string(), masked);
-            assert_eq!(format!("{address:?}"), masked);
-        }
-        for text in ["secret@localhost", "secret word@x.org", "secret..x@x.org"] {
-            let error = EmailAddress::parse(text).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("secret"));
-        }
-    }
-
-    #[test]
-    fn parts_canonical_form_and_display_domain() {
-        let address = EmailAddress::parse("Ada.É@Bücher.Example").unwrap();
-        assert_eq!(address.local_part(), "Ada.É");
-        assert_eq!(address.domain(), "xn--bcher-kva.example");
-        assert_eq!(address.display_domain(), "bücher.example");
-        assert_eq!(address.canonical(), "ada.É@xn--bcher-kva.example");
-        assert!(address.needs_smtputf8());
-        assert!(!EmailAddress::parse("ada@bücher.example").unwrap().needs_smtputf8());
-    }
-
-    #[test]
-    fn deserializing_goes_through_the_parser() {
-        let read = serde_json::from_str::<EmailAddress>;
-        assert_eq!(read("\" ada@Example.com\"").unwrap().as_str(), "ada@example.com");
-        let error = read("\"secret@localhost\"").unwrap_err().to_string();
-        assert!(error.contains("no dot") && !error.contains("secret"), "{error}");
-    }
-}
+mod tests;

@@ -112,6 +112,10 @@ fn screen(text: &str, limit: usize) -> Result<Vec<char>, NameRefusal> {
     if text.len() > limit * 4 || text.chars().count() > limit {
         return Err(NameRefusal::TooLong);
     }
+    // ASCII without a sign that every link and every at sign needs
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b".:@".contains(&byte)) {
+        return Ok(text.chars().collect());
+    }
     if text.chars().any(is_bidi) {
         return Err(NameRefusal::Bidi);
     }

@@ -232,6 +232,62 @@ pub enum Entry {
         /// The signer's public key, hex.
         key: String,
     },
+    /// An attempt that a restored database had lost was put back by a wire journal's word; or, by
+    /// `evidence` "none", somebody is held in doubt because nobody knows whether there was one.
+    Recovered {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// Generation of the notice.
+        generation: u32,
+        /// Which attempt of it.
+        n: u32,
+        /// Class before.
+        from: String,
+        /// Class now.
+        to: String,
+        /// How the attempt ended.
+        result: &'static str,
+        /// `journal` or `none`.
+        evidence: &'static str,
+    },
+    /// A journal proves that somebody was sent the same notice twice.
+    SecondCopy {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// Generation of the notice.
+        generation: u32,
+        /// The attempt that was taken for lost.
+        n: u32,
+    },
+    /// Journals that no backup from this batch on needs were deleted.
+    JournalsPruned {
+        /// The ids of their workers.
+        workers: Vec<String>,
+        /// The ledger batch that the oldest backup kept holds at least.
+        backup: i64,
+        /// Who: `os:user@host`.
+        by: String,
+    },
+    /// A rewind was ended: what this database lost since its backup was put back or held in doubt.
+    Rewound {
+        /// How it was seen, as a word.
+        cause: &'static str,
+        /// Ledger batches this host saw that are gone, as far as it is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        missing_batches: Option<u64>,
+        /// The incarnation before.
+        from: u64,
+        /// The incarnation now.
+        to: u64,
+        /// Whether journals proved everything.
+        proved: bool,
+        /// The signer's public key, hex.
+        key: String,
+    },
     /// The pace was set or changed; it is outside the approval, but never silent.
     Pace {
         /// The campaign.
@@ -252,6 +308,16 @@ pub enum Entry {
 impl Entry {
     /// The entry as one line of canonical JSON: keys sorted, no white space, instant in RFC 3339.
     pub fn line(&self, at: Timestamp) -> String {
+        match self {
+            // One for each person of a seal, made of nothing but words and digits: written as it stands.
+            Self::Credential { campaign, person, credential, from, to } => format!(
+                r#"{{"at":"{at}","campaign":"{campaign}","credential":"{credential}","from":"{from}","kind":"credential","person":"{person}","to":"{to}"}}"#
+            ),
+            _ => self.any_line(at),
+        }
+    }
+
+    fn any_line(&self, at: Timestamp) -> String {
         if let Some(line) =
             AttemptLine::of(self, at).and_then(|line| serde_json::to_string(&line).ok())
         {
@@ -363,5 +429,18 @@ mod tests {
             entry.line(at),
             r#"{"at":"2012-01-16T00:00:00Z","by":"policy","campaign":"c","from":"in-doubt/due","kind":"moved","person":"ab","to":"queued"}"#
         );
+    }
+
+    #[test]
+    fn a_line_written_as_it_stands_is_the_line_of_any_entry() {
+        let entry = Entry::Credential {
+            campaign: "019a-c".into(),
+            person: "ab12".into(),
+            credential: "refresh-token",
+            from: "pending",
+            to: "no-password",
+        };
+        let at = Timestamp::from_microsecond(1_326_672_000_250_000).unwrap();
+        assert_eq!(entry.line(at), entry.any_line(at));
     }
 }

@@ -219,7 +219,9 @@ impl Recipient {
         let instant = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
         // A row without the newer part keeps the bytes, and so the leaf, that earlier seals gave it.
         let with_before = self.address_before.is_some();
-        let mut row = vec![if with_before { WITH_ADDRESS_BEFORE } else { VERSION }];
+        // the lengths of its parts take 112 bytes, and most people no more than as many again
+        let mut row = Vec::with_capacity(256);
+        row.push(if with_before { WITH_ADDRESS_BEFORE } else { VERSION });
         push(&mut row, self.account.as_str());
         push(&mut row, self.address.as_ref().map_or("", EmailAddress::as_str));
         push(&mut row, self.address_text.as_deref().unwrap_or_default());

@@ -17,7 +17,7 @@ use super::people::People;
 use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::domain::track::NoticeState;
-use crate::journal::{LockError, WorkerLock};
+use crate::journal::{HostLock, LockError};
 use crate::source::{AudienceOrigin, PeopleOf, Source};
 use crate::store::campaigns::CampaignRow;
 use crate::store::seals::Reading;
@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// The worker's lock, so that no campaign's classes move.
-    async fn lock_classes(&self, other: &str) -> Result<WorkerLock, EngineError> {
+    async fn lock_classes(&self, other: &str) -> Result<HostLock, EngineError> {
         self.worker_lock().await.map_err(|error| match error {
             EngineError::Lock(LockError::Held { pid, .. }) => {
                 let who = pid.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));

@@ -8,6 +8,12 @@ pub enum EngineError {
     /// Something the operator can mend; the text says what differs and ends with a hint.
     #[error("{0}")]
     Refused(String),
+    /// The database is not the one this host saw last (rule R0).
+    #[error(transparent)]
+    Rewound(#[from] super::rewind::Rewound),
+    /// The high-water mark.
+    #[error(transparent)]
+    HighWater(#[from] journal::HighWaterError),
     /// Files that an operator wrote, with all that is wrong with them.
     #[error(transparent)]
     Problems(#[from] domain::problem::ProblemList),
@@ -65,6 +71,18 @@ pub enum EngineError {
     /// The wire journal.
     #[error(transparent)]
     Journal(#[from] journal::JournalError),
+    /// The wire journal takes no marks any more.
+    #[error(
+        "the wire journal in `{folder}` cannot be written, so nothing more was started: {cause}; hint: \
+         `df -h {folder}` shows what is left there; free some, then the same command goes on",
+        folder = folder.display()
+    )]
+    NoMarks {
+        /// Where the journals are.
+        folder: std::path::PathBuf,
+        /// What happened first.
+        cause: String,
+    },
     /// A dead worker's journal.
     #[error(transparent)]
     JournalRead(#[from] journal::ReadError),
@@ -107,8 +125,19 @@ impl EngineError {
             self,
             Self::Store(store::StoreError::Statement { .. } | store::StoreError::Corrupt { .. })
                 | Self::Row { .. }
+                | Self::NoMarks { .. }
                 | Self::Broken(_)
         )
+    }
+
+    /// What the machine keeps the database or a file of the workspace from, where that is the reason.
+    pub fn trouble(&self) -> Option<store::Trouble> {
+        let is_full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
+        match self {
+            Self::Store(error) => error.trouble(),
+            Self::File { source, .. } => is_full(source).then_some(store::Trouble::Full),
+            _ => None,
+        }
     }
 
     /// A refusal with its words.

@@ -104,8 +104,20 @@ pub(super) fn sent_again(
     if token_for.is_none_or(|life| age <= life.signed() / 2) {
         return queued;
     }
-    // its retry window begins anew: the old one may have ended while it lay in doubt
-    DeliveryState { generation: queued.generation + 1, doubts: 0, first_attempt_at: None, ..queued }
+    renewed(state)
+}
+
+/// A delivery queued as a re-notice: another generation, with bytes and a token of its own.
+pub(super) fn renewed(state: &DeliveryState) -> DeliveryState {
+    DeliveryState {
+        class: DeliveryClass::Queued,
+        due_at: None,
+        generation: state.generation + 1,
+        doubts: 0,
+        // its retry window begins anew: the old one may have ended while it lay in doubt
+        first_attempt_at: None,
+        ..state.clone()
+    }
 }
 
 #[cfg(test)]

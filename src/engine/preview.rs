@@ -215,7 +215,7 @@ impl Engine {
                 content: built.content,
             })
             .await?;
-        let outcome = self.transact_test(&people, &mut connection, &built).await?;
+        let outcome = self.transact_test(&people, &mut connection, built).await?;
         connection.close().await;
         self.store.end_errand(errand, 1, &outcome).await?;
         Ok(TestSent { preview, outcome })
@@ -225,7 +225,7 @@ impl Engine {
         &self,
         people: &People,
         connection: &mut Connection,
-        built: &super::notice::Built,
+        built: super::notice::Built,
     ) -> Result<Outcome, EngineError> {
         let broken = |what: String| EngineError::Broken(format!("a test message: {what}"));
         let from = built.from.parse().map_err(|error| {

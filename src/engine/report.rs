@@ -102,8 +102,12 @@ impl Engine {
         let (recheck, recheck_overdue) = self.recheck_stand(&row).await?;
         let lanes = self.store.lanes(row.id).await?;
         let launch = self.launch_views(&row, &people).await?;
+        let ledger_head = self.store.ledger_head().await?;
         Ok(Status {
             name: row.name.clone(),
+            rewound: self.rewound().await?.map(|rewound| rewound.words()),
+            ledger_batch: ledger_head.map_or(0, |head| head.batch_id),
+            second_copies: self.store.second_copies(row.id).await?,
             environment: row.environment.word(),
             containment: control.containment.word(),
             containment_cause: control.containment_cause.map(ContainmentPause::word),

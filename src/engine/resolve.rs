@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::audience::later::Later;
 use super::campaign_file::Mode;
 use super::cancel::CANCELLED;
-use super::link::sent_again;
+use super::link::{renewed, sent_again};
 use super::notice::approved_file;
 use super::operators::Signer;
 use super::people::People;
+use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::domain::amendment::waived;
 use crate::domain::delivery::{DeliveryClass, Doubt, ToldBy};
@@ -21,6 +22,10 @@ use crate::secret::digest::LpBuilder;
 use crate::store::acts::Doubtful;
 use crate::store::campaigns::CampaignRow;
 use crate::store::deliveries::{DeliveryState, Move, Resolution};
+use crate::store::reports::DeliveryFilter;
+
+/// People settled in one transaction.
+const PAGE: u32 = 1_000;
 
 /// What the operator knows about an attempt in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +60,33 @@ struct Settling<'a> {
     later: &'a [Later],
 }
 
+/// The same before anybody is looked at.
+struct Ready {
+    people: People,
+    token_for: Option<HumanDuration>,
+    is_cancelled: bool,
+    later: Vec<Later>,
+}
+
+impl Ready {
+    fn settling<'a>(
+        &'a self,
+        verdict: Verdict,
+        reason: &'a str,
+        signer: &'a Signer,
+    ) -> Settling<'a> {
+        Settling {
+            people: &self.people,
+            verdict,
+            reason,
+            signer,
+            token_for: self.token_for,
+            is_cancelled: self.is_cancelled,
+            later: &self.later,
+        }
+    }
+}
+
 /// What one person's doubt comes to.
 struct Settled {
     change: Move,
@@ -86,13 +118,10 @@ impl Verdict {
 }
 
 impl Engine {
-    /// Numbers of everybody in doubt who waits for an operator.
+    /// Numbers of everybody in doubt who waits for an operator; of few, for they are all held in memory.
     pub async fn doubts(&self, name: &str) -> Result<Vec<u64>, EngineError> {
         let row = self.campaign(name).await?;
-        let filter = crate::store::reports::DeliveryFilter {
-            class: Some("in-doubt".into()),
-            ..Default::default()
-        };
+        let filter = DeliveryFilter { class: Some("in-doubt".into()), ..DeliveryFilter::default() };
         let (mut numbers, mut after) = (Vec::new(), None);
         loop {
             let page = self.store.list_deliveries(row.id, &filter, after, 1_000).await?;
@@ -111,6 +140,47 @@ impl Engine {
         reason: &str,
         signer: &Signer,
     ) -> Result<Resolved, EngineError> {
+        let ready = self.ready_to_settle(name, verdict, reason, signer).await?;
+        self.settle_page(&ready.settling(verdict, reason, signer), numbers).await
+    }
+
+    /// Settles everybody in doubt, page by page. May die anywhere: settling again goes on with the rest.
+    pub async fn resolve_all(
+        &self,
+        name: &str,
+        verdict: Verdict,
+        reason: &str,
+        signer: &Signer,
+        progress: &dyn Progress,
+    ) -> Result<Resolved, EngineError> {
+        let ready = self.ready_to_settle(name, verdict, reason, signer).await?;
+        let settling = ready.settling(verdict, reason, signer);
+        let campaign = ready.people.campaign;
+        let total = self.store.delivery_totals(campaign).await?.in_doubt;
+        progress.begin("Settling", Some(total), "people");
+        let filter = DeliveryFilter { class: Some("in-doubt".into()), ..DeliveryFilter::default() };
+        let (mut all, mut after) = (Resolved { moved: 0, renewed: 0 }, None);
+        loop {
+            let page = self.store.list_deliveries(campaign, &filter, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.number);
+            let numbers: Vec<u64> = page.iter().map(|listing| listing.number).collect();
+            let settled = self.settle_page(&settling, &numbers).await?;
+            all.moved += settled.moved;
+            all.renewed += settled.renewed;
+            progress.at(all.moved);
+        }
+        progress.end();
+        Ok(all)
+    }
+
+    async fn ready_to_settle(
+        &self,
+        name: &str,
+        verdict: Verdict,
+        reason: &str,
+        signer: &Signer,
+    ) -> Result<Ready, EngineError> {
         if reason.trim().is_empty() {
             return Err(EngineError::refused("a doubt is settled with a reason; hint: `--reason`"));
         }
@@ -124,33 +194,33 @@ impl Engine {
             }
             _ => (None, Vec::new()),
         };
-        let settling = Settling {
-            people: &people,
-            verdict,
-            reason,
-            signer,
-            token_for,
-            is_cancelled,
-            later: &later,
-        };
+        Ok(Ready { people, token_for, is_cancelled, later })
+    }
+
+    async fn settle_page(
+        &self,
+        settling: &Settling<'_>,
+        numbers: &[u64],
+    ) -> Result<Resolved, EngineError> {
+        let campaign = settling.people.campaign;
         let (mut moves, mut resolutions) = (Vec::new(), Vec::new());
         let mut renewed = HashSet::new();
         let mut settled = HashSet::new();
         for number in numbers {
             // The doubt of a group is about its carrier's notice, and ends once for all of them.
-            let found = self.store.delivery(row.id, *number).await?;
+            let found = self.store.delivery(campaign, *number).await?;
             let number = &found.and_then(|listing| listing.carrier).unwrap_or(*number);
             if !settled.insert(*number) {
                 continue;
             }
-            let one = self.settle(&settling, *number).await?;
+            let one = self.settle(settling, *number).await?;
             if one.is_renewed {
                 renewed.insert(*number);
             }
             moves.push(one.change);
             resolutions.extend(one.resolutions);
         }
-        let moved = self.store.apply(row.id, moves, resolutions).await?;
+        let moved = self.store.apply(campaign, moves, resolutions).await?;
         Ok(Resolved {
             moved: moved.len() as u64,
             renewed: moved.iter().filter(|number| renewed.contains(number)).count() as u64,
@@ -163,6 +233,10 @@ impl Engine {
         row: &CampaignRow,
         people: &People,
     ) -> Result<Option<HumanDuration>, EngineError> {
+        // A restored database may not know the approval of what may have been sent.
+        if row.notice_digest.is_none() {
+            return Ok(None);
+        }
         let approved = self.approved(row, people, Track::Notice).await?;
         let notice = approved_file(self, people, &approved.parts)?.notice;
         Ok((notice.mode == Mode::Link).then_some(notice.token_for))
@@ -226,6 +300,10 @@ impl Engine {
         let (campaign, key) = (settling.people.campaign, doubt.key);
         let tokens = self.store.tokens(campaign, key.number).await?;
         let has_token = tokens.iter().any(|token| token.generation == key.generation);
+        if settling.token_for.is_some() && doubt.is_recovered && !has_token {
+            // The salt of its link is lost with the database: the same bytes cannot be made again.
+            return Ok(renewed(now));
+        }
         let token_for = settling.token_for.filter(|_| has_token);
         Ok(sent_again(now, doubt.dated_at, token_for, self.clock.now()))
     }

@@ -1,47 +1,33 @@
 //! Sealing: the affected accounts are streamed in, cleaned, frozen in chunks and rooted (protocol §2).
 
 mod draw;
+mod load;
 mod loader;
 mod roots;
 mod rules;
+mod sealer;
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
-use self::draw::{Draw, estimate};
-use self::loader::Loader;
+pub(super) use self::load::Loading;
 use self::roots::roots;
-use self::rules::AddressRules;
 use super::campaign_file::CampaignFile;
-use super::campaign_file::cohort::Cohorts;
 use super::people::People;
 use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::domain::ledger::Entry;
 use crate::journal::WorkerLock;
 use crate::secret::campaign_key::CampaignKey;
-use crate::secret::digest::{Digest, Sha256Stream, sha256};
-use crate::source::{RejectFile, RejectSummary, Row, Source};
+use crate::secret::digest::sha256;
+use crate::source::{RejectFile, RejectSummary, Source};
 use crate::store::campaigns::NewCampaign;
-use crate::store::seals::{Publication, SealRow, Staging};
-
-/// Rows read, encrypted and staged at a time.
-const BATCH: usize = 1_000;
+use crate::store::seals::{Publication, STAGING_FILES, SealRow, Staging};
 
 /// Rows left out on purpose, by the step that left them out.
 type Excluded = std::collections::BTreeMap<String, u64>;
-
-/// What a source is loaded for, and how its people are judged.
-pub(super) struct Loading<'a> {
-    pub(super) name: &'a str,
-    pub(super) file: &'a CampaignFile,
-    pub(super) people: &'a People,
-    pub(super) rules: AddressRules<'a>,
-    pub(super) as_of: Timestamp,
-}
 
 /// What a seal came to.
 #[derive(Debug)]
@@ -121,106 +107,6 @@ impl Engine {
         let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
         let random: [u8; 10] = rand::rng().random();
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
-    }
-
-    async fn load(
-        &self,
-        name: &str,
-        file: &CampaignFile,
-        people: &People,
-        staging: &mut dyn Staging,
-        progress: &dyn Progress,
-    ) -> Result<(RejectSummary, Box<dyn Source>), EngineError> {
-        // what earlier campaigns take out changes while the source does not: it is read anew
-        let may_go_on = file.audience.minus.is_empty() && file.audience.intersect.is_empty();
-        let as_of = self.clock.now();
-        let rules = self.address_rules(name, file, as_of).await?;
-        if let Some(loaded) = staging.loaded().await?.filter(|_| may_go_on) {
-            let mut source = self.open_audience(name, file, progress).await?;
-            progress.note("an earlier seal of this campaign was loaded to its end; checking that the source is the same");
-            let (digest, summary) = self.read_again(name, source.as_mut()).await?;
-            if digest != Digest::from_bytes(loaded.digest) {
-                progress.note("the source changed since; loading it anew");
-            } else if rules.provenance != loaded.rules {
-                progress.note(
-                    "how the source is read or people are judged changed since; loading it anew",
-                );
-            } else {
-                return Ok((summary, source));
-            }
-        }
-        staging.restart().await?;
-        let mut source = self.open_audience(name, file, progress).await?;
-        let loading = Loading { name, file, people, rules, as_of };
-        let rejects = self.load_from(source.as_mut(), loading, staging, progress).await?;
-        Ok((rejects, source))
-    }
-
-    /// Stages everything that a source has.
-    pub(super) async fn load_from(
-        &self,
-        source: &mut dyn Source,
-        loading: Loading<'_>,
-        staging: &mut dyn Staging,
-        progress: &dyn Progress,
-    ) -> Result<RejectSummary, EngineError> {
-        let Loading { name, file, people, rules, as_of } = loading;
-        let mut loader = Loader {
-            people,
-            digest_key: self.keys.digest(),
-            providers: &self.providers,
-            rules,
-            cohorts: Cohorts::of(&file.cohorts),
-            draw: Draw::default(),
-            open: std::collections::HashMap::new(),
-            chunks: Vec::new(),
-            rejects: self.reject_file(name)?,
-            digest: Sha256Stream::new(),
-            rows: 0,
-            rejected: 0,
-        };
-        progress.begin("Sealing", source.progress().total, unit_of(source));
-        loop {
-            let digest = &mut loader.digest;
-            let batch = source.next_batch(BATCH, &mut |bytes: &[u8]| digest.update(bytes)).await?;
-            if batch.is_empty() {
-                break;
-            }
-            if loader.rows == 0 {
-                let read = source.progress();
-                let rows = estimate(batch.len() as u64, read.done, read.total);
-                loader.draw = Draw::new(file.canary(), rows);
-            }
-            let rows = loader.take(batch)?;
-            staging.append(rows).await?;
-            progress.at(source.progress().done);
-        }
-        progress.end();
-        if let Some(warning) = source.warning() {
-            progress.note(&warning);
-        }
-        loader.finish(staging, as_of).await
-    }
-
-    /// Reads a source to its end for its digest and its rejects.
-    async fn read_again(
-        &self,
-        name: &str,
-        source: &mut dyn Source,
-    ) -> Result<(Digest, RejectSummary), EngineError> {
-        let mut rejects = self.reject_file(name)?;
-        let mut digest = Sha256Stream::new();
-        loop {
-            let batch = source.next_batch(BATCH, &mut |bytes: &[u8]| digest.update(bytes)).await?;
-            if batch.is_empty() {
-                return Ok((digest.finish(), rejects.finish()?));
-            }
-            for row in &batch {
-                if let Row::Rejected(reject) = row {
-                    rejects.push(reject)?;
-                }
-            }
-        }
     }
 
     fn reject_file(&self, name: &str) -> Result<RejectFile, EngineError> {
@@ -365,7 +251,7 @@ fn open_listing(path: &std::path::Path) -> Result<std::io::BufWriter<std::fs::Fi
 }
 
 fn remove_staging(path: &std::path::Path) -> Result<(), EngineError> {
-    for ending in ["", "-wal", "-shm"] {
+    for ending in STAGING_FILES {
         let mut part = path.as_os_str().to_owned();
         part.push(ending);
         remove(std::path::Path::new(&part))?;

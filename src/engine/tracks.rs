@@ -7,6 +7,7 @@ use gate::Gate;
 pub use gate::Patience;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ use super::secure::SecureReport;
 use super::{Engine, EngineError};
 use crate::domain::totals::DeliveryTotals;
 use crate::domain::track::{NoticeState, Track};
-use crate::journal::{LockError, WorkerLock};
+use crate::journal::{HostLock, LockError, WorkerLock};
 use crate::store::campaigns::CampaignRow;
 use crate::store::credentials::Pick;
 
@@ -44,7 +45,7 @@ pub struct RunReport {
 
 impl Engine {
     /// Takes the worker's place: the lock, the high-water check, the rescue of a dead worker's work.
-    async fn take_over(&self, progress: &dyn Progress) -> Result<WorkerLock, EngineError> {
+    async fn take_over(&self, progress: &dyn Progress) -> Result<HostLock, EngineError> {
         let lock = self.worker_lock().await?;
         self.check_keys().await?;
         self.check_high_water().await?;
@@ -60,17 +61,17 @@ impl Engine {
     }
 
     /// The worker's lock; a `status` that looks at it for an instant is waited for.
-    pub(super) async fn worker_lock(&self) -> Result<WorkerLock, EngineError> {
-        let path = self.workspace.worker_lock();
-        for _ in 0..10 {
-            match WorkerLock::acquire(&path) {
-                Err(LockError::Held { .. }) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                }
-                other => return Ok(other?),
-            }
+    ///
+    /// Beside the database, and once more where a copy of the workspace does not reach: two copies of one
+    /// database on a host never work at the same time, since each would tell the same people.
+    pub(super) async fn worker_lock(&self) -> Result<HostLock, EngineError> {
+        let of_host = self.high_water.beside(WORKER_LOCK);
+        let paths = std::iter::once(self.workspace.worker_lock()).chain(of_host);
+        let mut held = Vec::new();
+        for path in paths {
+            held.push(lock(&path).await?);
         }
-        Ok(WorkerLock::acquire(&path)?)
+        Ok(HostLock(held))
     }
 
     /// Secures and notifies as far as approved, until sending is finished, a gate is closed, or `soft` is
@@ -272,7 +273,9 @@ impl Engine {
         ];
         self.move_notice(people, &from, NoticeState::Running, None, "engine").await?;
         let pace = self.pace_of(row, people, writer).await?;
-        Worker { engine: self, people, writer, pace }.run(progress, soft).await
+        let ended = Worker { engine: self, people, writer, pace }.run(progress, soft).await?;
+        self.shrink_journals().await;
+        Ok(ended)
     }
 
     /// The worker ended for a cause: the track is paused, and the run is refused with it.
@@ -315,6 +318,21 @@ impl Engine {
             approved.unwrap_or_default()
         )))
     }
+}
+
+/// The worker's lock in the folder that a host keeps for a database.
+const WORKER_LOCK: &str = "worker";
+
+async fn lock(path: &Path) -> Result<WorkerLock, EngineError> {
+    for _ in 0..10 {
+        match WorkerLock::acquire(path) {
+            Err(LockError::Held { .. }) => {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+    Ok(WorkerLock::acquire(path)?)
 }
 
 /// A campaign that came to its end begins nothing any more.

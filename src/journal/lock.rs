@@ -13,6 +13,11 @@ pub struct WorkerLock {
     path: PathBuf,
 }
 
+/// The locks of one worker: beside its database, and in the folder that its host keeps for it. Held until
+/// dropped.
+#[derive(Debug)]
+pub struct HostLock(pub Vec<WorkerLock>);
+
 /// Why a lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {

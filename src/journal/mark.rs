@@ -7,11 +7,14 @@
 use std::fmt;
 
 use super::frame::{Fields, checked, put_crc};
+use super::pack::unpacked;
 
 const BEGIN: u8 = 1;
 const DOT: u8 = 2;
 const END: u8 = 3;
 const ROLLED: u8 = 4;
+const CLOSED: u8 = 5;
+const PACK: u8 = 6;
 const SEAL: u8 = 0x2E;
 
 const HEAD_LEN: usize = 3;
@@ -131,6 +134,21 @@ pub(super) fn encode_rolled(next: u64, buffer: &mut Vec<u8>) {
     put_tail(buffer);
 }
 
+/// Replaces what `buffer` holds by the note that this life is over and all its marks are on the disk.
+pub(super) fn encode_closed(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    put_head(buffer, CLOSED, 0);
+    put_tail(buffer);
+}
+
+/// Replaces what `buffer` holds by a pack of ended attempts (`pack`).
+pub(super) fn encode_pack(payload: &[u8], buffer: &mut Vec<u8>) {
+    buffer.clear();
+    put_head(buffer, PACK, payload.len());
+    buffer.extend_from_slice(payload);
+    put_tail(buffer);
+}
+
 fn put_head(buffer: &mut Vec<u8>, kind: u8, length: usize) {
     buffer.push(kind);
     // the longest payload is 1,048 bytes: OutcomeBytes sees to it
@@ -156,6 +174,10 @@ pub(super) enum Found {
     Mark(Mark, usize),
     /// The note that marks go on in segment `next`.
     Rolled { next: u64, len: usize },
+    /// A pack of ended attempts, and how many bytes it takes.
+    Pack(Vec<Mark>, usize),
+    /// The note that the life is over, and its length.
+    Closed(usize),
     /// Nothing but zeros from here on.
     Nothing,
     /// The start of a mark, then nothing but zeros: it was not written.
@@ -170,7 +192,7 @@ pub(super) fn find(written: &[u8]) -> Found {
     let Some(&kind) = written.first() else {
         return Found::Nothing;
     };
-    if !(BEGIN..=ROLLED).contains(&kind) {
+    if !(BEGIN..=PACK).contains(&kind) {
         return Found::Broken;
     }
     let Some(payload_len) = written.get(1..HEAD_LEN).and_then(|len| Fields(len).u16()) else {
@@ -192,6 +214,8 @@ fn payload_fits(kind: u8, len: usize) -> bool {
         BEGIN => len == KEY_LEN + 40,
         DOT => len == KEY_LEN,
         END => (KEY_LEN..=KEY_LEN + MAX_OUTCOME).contains(&len),
+        CLOSED => len == 0,
+        PACK => len >= 8,
         _ => len == 8,
     }
 }
@@ -201,6 +225,12 @@ fn decode(kind: u8, payload: &[u8], len: usize) -> Option<Found> {
     if kind == ROLLED {
         let next = fields.u64()?;
         return fields.end_with(Found::Rolled { next, len });
+    }
+    if kind == CLOSED {
+        return fields.end_with(Found::Closed(len));
+    }
+    if kind == PACK {
+        return unpacked(payload).map(|ended| Found::Pack(ended, len));
     }
     let key = MarkKey {
         campaign: fields.i64()?,

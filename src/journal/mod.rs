@@ -8,18 +8,24 @@
 mod boot;
 mod frame;
 mod high_water;
+mod host;
+mod lives;
 mod lock;
 mod mark;
+mod pack;
 mod reader;
 mod recovered;
 mod segment;
+mod shrink;
 mod writer;
 
 pub use boot::{BootId, BootIdError, boot_id};
-pub use high_water::{HighWater, HighWaterError, HighWaterKeeper};
-pub use lock::{LockError, WorkerLock};
+pub use high_water::{HighWater, HighWaterError, HighWaterKeeper, LifeMark, MarkCopy};
+pub use lives::{Folder, folders};
+pub use lock::{HostLock, LockError, WorkerLock};
 pub use mark::{Mark, MarkKey, OutcomeBytes, OutcomeTooLong};
-pub use reader::{Journals, ReadError};
+pub use reader::{Journals, ReadError, Walk};
 pub use recovered::{Begun, Recovered, SegmentReport, SegmentState, Survey, Trail, Verdict};
-pub use segment::{DEFAULT_SEGMENT_SIZE, Origin};
+pub use segment::{DEFAULT_SEGMENT_SIZE, Life, Origin, Position};
+pub use shrink::{Shorten, Shrunk};
 pub use writer::{Journal, JournalError};

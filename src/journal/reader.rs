@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::lock::{LockError, WorkerLock};
 use super::mark::{Found, Mark, MarkKey, find};
 use super::recovered::{Begun, Recovered, SegmentReport, SegmentState, Survey, Trail};
-use super::segment::{self, HEADER_LEN, Header, MAX_SEGMENT_SIZE, Origin};
+use super::segment::{self, HEADER_LEN, Header, MAX_SEGMENT_SIZE, Origin, Position};
 
 /// The file in a worker's folder whose flock is the worker's life.
 pub(super) const OWNER_LOCK: &str = "owner.lock";
@@ -25,6 +25,7 @@ pub(super) fn folder_of(root: &Path, worker_id: [u8; 16]) -> PathBuf {
 #[derive(Debug, Clone)]
 pub struct Journals {
     root: PathBuf,
+    reached: Position,
 }
 
 /// Why a journal is not there to be read.
@@ -67,7 +68,14 @@ pub enum ReadError {
 impl Journals {
     /// The journals under `root` (`<workspace>/journal`).
     pub fn under(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), reached: Position::default() }
+    }
+
+    /// The same where the journal read next is known to have reached this far: one that does not is an older
+    /// copy of itself.
+    #[must_use]
+    pub fn reaching(self, reached: Position) -> Self {
+        Self { reached, ..self }
     }
 
     /// The ids of all workers that left a folder, living ones too, in no order.
@@ -102,47 +110,95 @@ impl Journals {
     ) -> Result<Recovered, ReadError> {
         let mut trails: HashMap<MarkKey, Trail> =
             keys.into_iter().map(|key| (key, Trail::default())).collect();
-        let survey = self.scan_since(origin, first, |segment, mark| {
-            if let Some(trail) = trails.get_mut(&mark.key()) {
-                extend(trail, segment, mark);
+        let mut walk = self.walk_since(origin, first)?;
+        while let Some((segment, marks)) = walk.next_segment()? {
+            for mark in marks {
+                if let Some(trail) = trails.get_mut(&mark.key()) {
+                    extend(trail, segment, mark);
+                }
             }
-        })?;
-        Ok(Recovered::new(survey, trails))
+        }
+        Ok(Recovered::new(walk.end(), trails))
     }
 
-    /// Shows every mark a dead worker left to `visit`, oldest first, with its segment's number:
-    /// for `recover`, which does not know the keys. Holds the flock like [`Journals::read`].
-    pub fn scan(&self, origin: &Origin, visit: impl FnMut(u64, Mark)) -> Result<Survey, ReadError> {
-        self.scan_since(origin, 0, visit)
+    /// Begins to read a dead worker's folder, a segment at a time: for `recover`, which does not know the
+    /// keys. Holds the flock like [`Journals::read`].
+    pub fn walk(&self, origin: &Origin) -> Result<Walk, ReadError> {
+        self.walk_since(origin, 0)
     }
 
-    fn scan_since(
-        &self,
-        origin: &Origin,
-        first: u64,
-        mut visit: impl FnMut(u64, Mark),
-    ) -> Result<Survey, ReadError> {
+    fn walk_since(&self, origin: &Origin, first: u64) -> Result<Walk, ReadError> {
         let folder = folder_of(&self.root, origin.worker_id);
         let lock = lock_dead(&folder)?;
         let numbers = segment::numbers(&folder)
             .map_err(|source| ReadError::Read { path: folder.clone(), source })?;
+        let mut foreign = None;
         for number in &numbers {
             let header = read_header(&folder.join(segment::name(*number)))?;
             if let Some(header) = header.filter(|header| header.origin != *origin) {
-                return Ok(Survey::foreign(*number, header.origin, lock));
+                foreign = Some((*number, header.origin));
+                break;
             }
         }
-        let mut segments = BTreeMap::new();
-        let mut bytes = Vec::new();
-        for number in numbers.into_iter().filter(|number| *number >= first) {
-            let flushed = load(&folder.join(segment::name(number)), &mut bytes)?;
-            let mut report = walk(number, &bytes, &mut visit);
-            if !flushed && report.state == SegmentState::Whole {
-                report.state = SegmentState::Broken { offset: bytes.len() as u64 };
-            }
-            segments.insert(number, report);
+        let mut numbers = if foreign.is_some() { Vec::new() } else { numbers };
+        numbers.retain(|number| *number >= first);
+        Ok(Walk {
+            folder,
+            lock,
+            foreign,
+            numbers: numbers.into_iter(),
+            bytes: Vec::new(),
+            header: None,
+            reached: self.reached,
+            segments: BTreeMap::new(),
+        })
+    }
+}
+
+/// A dead worker's folder being read, its flock held.
+#[derive(Debug)]
+pub struct Walk {
+    folder: PathBuf,
+    lock: WorkerLock,
+    foreign: Option<(u64, Origin)>,
+    numbers: std::vec::IntoIter<u64>,
+    bytes: Vec<u8>,
+    header: Option<Header>,
+    reached: Position,
+    segments: BTreeMap<u64, SegmentReport>,
+}
+
+impl Walk {
+    /// The marks of the next segment with its number; `None` after the last one.
+    pub fn next_segment(&mut self) -> Result<Option<(u64, Vec<Mark>)>, ReadError> {
+        let Some(number) = self.numbers.next() else { return Ok(None) };
+        let flushed = load(&self.folder.join(segment::name(number)), &mut self.bytes)?;
+        self.header = Header::decode(&self.bytes).filter(|header| header.number == number);
+        let mut marks = Vec::new();
+        let mut report = walk(number, &self.bytes, &mut |_, mark| marks.push(mark));
+        if !flushed && report.state == SegmentState::Whole {
+            report.state = SegmentState::Broken { offset: self.bytes.len() as u64 };
         }
-        Ok(Survey::of(segments, lock))
+        self.segments.insert(number, report);
+        Ok(Some((number, marks)))
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The header of the segment that was read last.
+    pub(super) fn header(&self) -> Option<Header> {
+        self.header
+    }
+
+    /// What was found of the segments read; holds the flock on.
+    pub fn end(self) -> Survey {
+        match self.foreign {
+            Some((segment, origin)) => Survey::foreign(segment, origin, self.lock),
+            None => Survey::of(self.segments, self.reached, self.lock),
+        }
     }
 }
 
@@ -157,7 +213,7 @@ fn lock_dead(folder: &Path) -> Result<WorkerLock, ReadError> {
     })
 }
 
-fn read_header(path: &Path) -> Result<Option<Header>, ReadError> {
+pub(super) fn read_header(path: &Path) -> Result<Option<Header>, ReadError> {
     let failed = |source| ReadError::Read { path: path.into(), source };
     let mut bytes = Vec::with_capacity(HEADER_LEN);
     let file = File::open(path).map_err(failed)?;
@@ -194,15 +250,29 @@ fn walk(number: u64, bytes: &[u8], visit: &mut impl FnMut(u64, Mark)) -> Segment
                 at += len;
                 visit(number, mark);
             }
+            Found::Pack(ended, len) => {
+                report.marks += ended.len() as u64;
+                report.packed = true;
+                at += len;
+                for mark in ended {
+                    visit(number, mark);
+                }
+            }
             Found::Rolled { next, len } => {
                 report.rolled = true;
                 at += len;
                 break next == number + 1 && at == end;
             }
+            Found::Closed(len) => {
+                report.closed = true;
+                at += len;
+                break at == end;
+            }
             Found::Nothing | Found::Torn => break true,
             Found::Broken => break false,
         }
     };
+    report.end = at as u64;
     if !unbroken || bytes.len() as u64 != header.size {
         report.state = SegmentState::Broken { offset: at as u64 };
     }
@@ -270,12 +340,12 @@ mod tests {
         let last = journal.segment();
         drop(journal);
         let (mut seen, mut segments) = (Vec::new(), Vec::new());
-        let survey = Journals::under(dir.path())
-            .scan(&ORIGIN, |segment, mark| {
-                segments.push(segment);
-                seen.push(mark);
-            })
-            .unwrap();
+        let mut walk = Journals::under(dir.path()).walk(&ORIGIN).unwrap();
+        while let Some((segment, marks)) = walk.next_segment().unwrap() {
+            segments.push(segment);
+            seen.extend(marks);
+        }
+        let survey = walk.end();
         assert_eq!(seen, written);
         assert!(segments.is_sorted());
         assert_eq!(survey.segments().len() as u64, last);

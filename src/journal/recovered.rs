@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::boot::BootId;
 use super::lock::WorkerLock;
 use super::mark::{MarkKey, OutcomeBytes};
-use super::segment::Origin;
+use super::segment::{Origin, Position};
 
 /// What became of an attempt, as far as the journal proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +50,14 @@ pub struct SegmentReport {
     pub boot: Option<BootId>,
     /// How many marks were read.
     pub marks: u64,
+    /// Where they end: bytes from the start of the file.
+    pub end: u64,
     /// Whether it ends with the note that marks go on in the next segment.
     pub rolled: bool,
+    /// Whether it ends with the note that the life is over and every mark on the disk.
+    pub closed: bool,
+    /// Whether it was shrunk: of attempts that ended only the ends are left.
+    pub packed: bool,
 }
 
 /// How far a segment can be trusted.
@@ -70,7 +76,15 @@ pub enum SegmentState {
 
 impl SegmentReport {
     pub(super) fn without_header() -> Self {
-        Self { state: SegmentState::BadHeader, boot: None, marks: 0, rolled: false }
+        Self {
+            state: SegmentState::BadHeader,
+            boot: None,
+            marks: 0,
+            end: 0,
+            rolled: false,
+            closed: false,
+            packed: false,
+        }
     }
 }
 
@@ -79,13 +93,20 @@ impl SegmentReport {
 pub struct Survey {
     segments: BTreeMap<u64, SegmentReport>,
     foreign: Option<(u64, Origin)>,
+    is_older_copy: bool,
     _lock: Option<WorkerLock>,
 }
 
 impl Survey {
-    pub(super) fn of(mut segments: BTreeMap<u64, SegmentReport>, lock: WorkerLock) -> Self {
+    pub(super) fn of(
+        mut segments: BTreeMap<u64, SegmentReport>,
+        reached: Position,
+        lock: WorkerLock,
+    ) -> Self {
         find_lost_ends(&mut segments);
-        Self { segments, foreign: None, _lock: Some(lock) }
+        let mut survey = Self { segments, foreign: None, is_older_copy: false, _lock: Some(lock) };
+        survey.is_older_copy = !survey.is_closed() && survey.end() < reached;
+        survey
     }
 
     pub(super) fn foreign(segment: u64, origin: Origin, lock: WorkerLock) -> Self {
@@ -107,17 +128,38 @@ impl Survey {
         self.segments.values().map(|report| report.marks).sum()
     }
 
+    /// Whether it ends before what its worker is known to have written: a copy made earlier, in which
+    /// missing marks prove nothing.
+    pub fn is_older_copy(&self) -> bool {
+        self.is_older_copy
+    }
+
+    /// Whether the life ended well and every mark is on the disk.
+    fn is_closed(&self) -> bool {
+        self.segments.values().any(|report| report.closed)
+    }
+
+    /// Where the last mark ends.
+    fn end(&self) -> Position {
+        let marked = self.segments.iter().filter(|(_, report)| report.marks > 0);
+        let ends = marked.map(|(number, report)| Position { segment: *number, offset: report.end });
+        ends.max().unwrap_or_default()
+    }
+
     /// Whether every mark written in segment `from` and later is known to have been read.
     pub fn complete_since(&self, from: u64, this_boot: &BootId) -> bool {
         let ends_here = self
             .segments
             .last_key_value()
             .is_some_and(|(last, report)| from <= *last && !report.rolled);
+        // Marks that are on the disk are whole in any boot.
+        let is_closed = self.is_closed();
         ends_here
+            && !self.is_older_copy
             && self.segments.range(from..).zip(from..).all(|((number, report), due)| {
                 *number == due
                     && report.state == SegmentState::Whole
-                    && report.boot.as_ref() == Some(this_boot)
+                    && (is_closed || report.boot.as_ref() == Some(this_boot))
             })
     }
 }

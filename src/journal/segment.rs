@@ -15,10 +15,10 @@ pub(super) const MIN_SEGMENT_SIZE: u64 = 4 << 10;
 /// The largest segment: a reader holds one in memory.
 pub(super) const MAX_SEGMENT_SIZE: u64 = 64 << 20;
 /// Bytes of a header; the first mark follows at once.
-pub(super) const HEADER_LEN: usize = 102;
+pub(super) const HEADER_LEN: usize = 190;
 
 const MAGIC: [u8; 4] = *b"FWJ1";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const SUFFIX: &str = ".fwj";
 
 /// Which worker of which database wrote a journal.
@@ -32,11 +32,37 @@ pub struct Origin {
     pub worker_id: [u8; 16],
 }
 
+/// How far a journal's marks reach. Later ones are greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The segment, from 1; 0 before the first mark.
+    pub segment: u64,
+    /// Bytes from the start of its file.
+    pub offset: u64,
+}
+
+/// One life of one worker among all of them, and what it tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Life {
+    /// Its place among all lives of this database, from 1; 0 = not counted.
+    pub ordinal: u64,
+    /// The worker id of the life before it; zeros for the first. So the lives form a chain, and a journal
+    /// that is gone is missed.
+    pub previous: [u8; 16],
+    /// How far that life's marks reached at least: a journal that ends before is an older copy of itself.
+    pub previous_reached: Position,
+    /// The campaign's own id. Row ids are given anew after a restored backup, this is not.
+    pub campaign: [u8; 16],
+    /// Root of the campaign's seal: the numbers of another seal are other people's.
+    pub seal: [u8; 32],
+}
+
 /// What a segment says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) size: u64,
     pub(super) origin: Origin,
+    pub(super) life: Life,
     pub(super) boot: BootId,
     pub(super) number: u64,
 }
@@ -50,6 +76,12 @@ impl Header {
         bytes.extend_from_slice(&self.origin.database_id);
         bytes.extend_from_slice(&self.origin.incarnation.to_le_bytes());
         bytes.extend_from_slice(&self.origin.worker_id);
+        bytes.extend_from_slice(&self.life.ordinal.to_le_bytes());
+        bytes.extend_from_slice(&self.life.previous);
+        bytes.extend_from_slice(&self.life.previous_reached.segment.to_le_bytes());
+        bytes.extend_from_slice(&self.life.previous_reached.offset.to_le_bytes());
+        bytes.extend_from_slice(&self.life.campaign);
+        bytes.extend_from_slice(&self.life.seal);
         bytes.extend_from_slice(self.boot.bytes());
         bytes.extend_from_slice(&self.number.to_le_bytes());
         put_crc(&mut bytes, 0);
@@ -68,9 +100,16 @@ impl Header {
             incarnation: fields.u64()?,
             worker_id: fields.bytes()?,
         };
+        let life = Life {
+            ordinal: fields.u64()?,
+            previous: fields.bytes()?,
+            previous_reached: Position { segment: fields.u64()?, offset: fields.u64()? },
+            campaign: fields.bytes()?,
+            seal: fields.bytes()?,
+        };
         let boot = BootId::from_bytes(fields.bytes::<BOOT_ID_LEN>()?)?;
         let number = fields.u64()?;
-        fields.end_with(Self { size, origin, boot, number })
+        fields.end_with(Self { size, origin, life, boot, number })
     }
 }
 
@@ -151,6 +190,13 @@ mod tests {
         Header {
             size: 100_000,
             origin: Origin { database_id: [1; 16], incarnation: 2, worker_id: [3; 16] },
+            life: Life {
+                ordinal: 5,
+                previous: [6; 16],
+                previous_reached: Position { segment: 2, offset: 9 },
+                campaign: [7; 16],
+                seal: [8; 32],
+            },
             boot: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0".parse().unwrap(),
             number: 4,
         }

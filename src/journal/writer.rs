@@ -16,10 +16,10 @@ use std::thread::{self, JoinHandle};
 
 use super::boot::BootId;
 use super::lock::{LockError, WorkerLock};
-use super::mark::{MAX_MARK_LEN, Mark, ROLLED_LEN, encode_rolled};
+use super::mark::{MAX_MARK_LEN, Mark, ROLLED_LEN, encode_closed, encode_rolled};
 use super::reader::{OWNER_LOCK, folder_of};
 use super::segment::{
-    self, HEADER_LEN, Header, MAX_SEGMENT_SIZE, MIN_SEGMENT_SIZE, Origin, naming,
+    self, HEADER_LEN, Header, Life, MAX_SEGMENT_SIZE, MIN_SEGMENT_SIZE, Origin, Position, naming,
 };
 
 /// A living worker's journal. Its owner's flock is held until it is dropped.
@@ -71,6 +71,7 @@ pub enum JournalError {
 struct Template {
     folder: PathBuf,
     origin: Origin,
+    life: Life,
     boot: BootId,
     size: u64,
 }
@@ -102,6 +103,17 @@ impl Journal {
         boot: BootId,
         segment_size: u64,
     ) -> Result<Self, JournalError> {
+        Self::create_life(root, origin, Life::default(), boot, segment_size)
+    }
+
+    /// The same for a life that has its place among all of them.
+    pub fn create_life(
+        root: &Path,
+        origin: Origin,
+        life: Life,
+        boot: BootId,
+        segment_size: u64,
+    ) -> Result<Self, JournalError> {
         if !(MIN_SEGMENT_SIZE..=MAX_SEGMENT_SIZE).contains(&segment_size) {
             return Err(JournalError::SegmentSize(segment_size));
         }
@@ -113,7 +125,7 @@ impl Journal {
             return Err(JournalError::Used { path: folder });
         }
         segment::sync_folder(root).map_err(folder_error)?;
-        let template = Template { folder, origin, boot, size: segment_size };
+        let template = Template { folder, origin, life, boot, size: segment_size };
         let file = template.create(1).map_err(JournalError::Segment)?;
         let spare = template.prepare(2, None).map_err(JournalError::Segment)?;
         let tail = Tail {
@@ -152,6 +164,14 @@ impl Journal {
         self.number.load(Ordering::Acquire)
     }
 
+    /// How far the marks reach; none once no mark can be made.
+    pub(super) fn reached(&self) -> Option<Position> {
+        match &*self.lock().ok()? {
+            State::Open(tail) => Some(Position { segment: self.segment(), offset: tail.at }),
+            State::Poisoned(_) => None,
+        }
+    }
+
     /// Fails if a mark failed before, so that no intent is committed for nothing.
     pub fn check(&self) -> io::Result<()> {
         match &*self.lock()? {
@@ -160,12 +180,45 @@ impl Journal {
         }
     }
 
+    /// The clean end of this life: every mark is fsynced, then the note that none follows. No mark can
+    /// be made any more.
+    pub fn close(&self) -> io::Result<()> {
+        let mut state = self.lock()?;
+        let tail = match &mut *state {
+            State::Open(tail) => tail,
+            State::Poisoned(cause) => return Err(poisoned(cause)),
+        };
+        let closed = self.write_closed(tail);
+        let unused = self.template.path(self.segment() + 1);
+        let cause =
+            closed.as_ref().err().map_or_else(|| "its life is over".into(), ToString::to_string);
+        *state = State::Poisoned(cause);
+        if closed.is_ok() {
+            // Where it cannot be taken away it stays, empty and harmless.
+            fs::remove_file(unused).ok();
+        }
+        closed
+    }
+
+    fn write_closed(&self, tail: &mut Tail) -> io::Result<()> {
+        // The next segment's thread has flushed the one before this.
+        let spare = tail.spare.take().ok_or_else(|| io::Error::other("no next segment"))?;
+        spare.join().map_err(|_| io::Error::other("making the next segment panicked"))??;
+        let here = self.template.path(self.segment());
+        let named = |error: io::Error| naming(&here, &error);
+        tail.file.sync_data().map_err(named)?;
+        encode_closed(&mut tail.buffer);
+        tail.file.write_all_at(&tail.buffer, tail.at).map_err(named)?;
+        tail.file.sync_data().map_err(named)
+    }
+
     fn lock(&self) -> io::Result<MutexGuard<'_, State>> {
         self.state.lock().map_err(|_| poisoned("a task panicked while it wrote a mark"))
     }
 
     fn append(&self, tail: &mut Tail, mark: &Mark) -> io::Result<()> {
         mark.encode(&mut tail.buffer);
+        // the note of a roll is the longest that may have to follow
         if tail.at + (tail.buffer.len() + ROLLED_LEN) as u64 > self.template.size {
             self.roll(tail)?;
             mark.encode(&mut tail.buffer);
@@ -212,7 +265,13 @@ impl Template {
     }
 
     fn create(&self, number: u64) -> io::Result<File> {
-        let header = Header { size: self.size, origin: self.origin, boot: self.boot, number };
+        let header = Header {
+            size: self.size,
+            origin: self.origin,
+            life: self.life,
+            boot: self.boot,
+            number,
+        };
         segment::create(&self.folder, &header)
     }
 

@@ -74,6 +74,7 @@ fn encode_line(line: &[u8], output: &mut Vec<u8>) {
 
 /// Whether all of these may stand for themselves; of a tab it says no, which costs time alone. Without a
 /// branch, so that many bytes are judged at once.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator would be the branch")]
 fn all_stand(bytes: &[u8]) -> bool {
     !bytes.iter().fold(false, |bad, byte| bad | !matches!(byte, b' '..=b'~') | (*byte == b'='))
 }

@@ -6,17 +6,14 @@
 
 use std::fmt;
 
-use chacha20poly1305::aead::AeadInPlace;
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use rand::CryptoRng;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::digest::{Digest, DigestError, Expander, LpBuilder, MacKey};
 use super::keys::{Key, KeyId, KeyPurpose};
+use super::xchacha::{NONCE, TAG, XChaCha20Poly1305};
 
-const NONCE: usize = 24;
-const TAG: usize = 16;
 /// Version, key id, nonce, the 32 bytes and their tag.
 const WRAPPED: usize = 1 + 2 + NONCE + 32 + TAG;
 const WRAP_VERSION: u8 = 1;
@@ -98,7 +95,7 @@ impl CampaignKey {
 
     fn from_secret(bytes: Zeroizing<[u8; 32]>) -> Self {
         let expander = Expander::new(&bytes[..]);
-        let blobs = XChaCha20Poly1305::new((&*sub_key(&expander, b"blob")).into());
+        let blobs = XChaCha20Poly1305::new(&sub_key(&expander, b"blob"));
         let seen = MacKey::new(&sub_key(&expander, b"seen")[..]);
         let lots = MacKey::new(&sub_key(&expander, b"lot")[..]);
         Self { bytes, blobs, seen, lots, expander }
@@ -198,7 +195,7 @@ fn sub_key(expander: &Expander, label: &[u8]) -> Zeroizing<[u8; 32]> {
 
 fn wrapper(data_key: &Key) -> XChaCha20Poly1305 {
     debug_assert_eq!(data_key.purpose(), KeyPurpose::Data, "campaign keys go under the data key");
-    XChaCha20Poly1305::new(data_key.secret().into())
+    XChaCha20Poly1305::new(data_key.secret())
 }
 
 fn wrap_aad(data_key: &Key, campaign: &Uuid) -> Vec<u8> {
@@ -222,22 +219,17 @@ fn seal(
     out.extend_from_slice(&nonce);
     let start = out.len();
     out.extend_from_slice(plaintext);
-    let tag = cipher
-        .encrypt_in_place_detached(XNonce::from_slice(&nonce), aad, &mut out[start..])
-        .expect("no value in memory reaches the cipher's limit of 256 GiB");
+    let tag = cipher.seal(&nonce, aad, &mut out[start..]);
     out.extend_from_slice(&tag);
     out
 }
 
 fn open(cipher: &XChaCha20Poly1305, aad: &[u8], blob: &[u8]) -> Result<Vec<u8>, CampaignKeyError> {
     let cut = CampaignKeyError::BlobForm(blob.len());
-    let (nonce, rest) = blob.split_at_checked(NONCE).ok_or(cut)?;
-    let text = rest.len().checked_sub(TAG).ok_or(cut)?;
-    let (ciphertext, tag) = rest.split_at(text);
+    let (nonce, rest) = blob.split_first_chunk::<NONCE>().ok_or(cut)?;
+    let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or(cut)?;
     let mut plain = ciphertext.to_vec();
-    cipher
-        .decrypt_in_place_detached(XNonce::from_slice(nonce), aad, &mut plain, tag.into())
-        .map_err(|_| CampaignKeyError::Open)?;
+    cipher.open(nonce, aad, &mut plain, *tag).map_err(|_| CampaignKeyError::Open)?;
     Ok(plain)
 }
 

@@ -124,8 +124,15 @@ impl Sha256Stream {
 
 /// Builds the byte strings that are hashed, signed or bound as associated data. Fields of
 /// variable length carry their length, so no two different lists of fields give the same bytes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LpBuilder(Vec<u8>);
+
+impl Default for LpBuilder {
+    fn default() -> Self {
+        // most of these strings fit: they are built millions of times
+        Self(Vec::with_capacity(96))
+    }
+}
 
 impl LpBuilder {
     /// An empty string.
@@ -190,6 +197,13 @@ pub(crate) struct MacKey(Hmac<Sha256>);
 impl MacKey {
     pub(crate) fn new(key: &[u8]) -> Self {
         Self(HmacImpl::new_from_slice(key))
+    }
+
+    /// The same key, every message of which begins with these bytes.
+    pub(crate) fn after(&self, beginning: &[u8]) -> Self {
+        let mut mac = self.0.clone();
+        HmacImpl::update(&mut mac, beginning);
+        Self(mac)
     }
 
     pub(crate) fn mac(&self, parts: &[&[u8]]) -> Digest {

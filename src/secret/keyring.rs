@@ -5,7 +5,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::CryptoRng;
 
@@ -32,25 +32,34 @@ impl Keyring {
 
     /// Writes the files of this ring into `dir` (made with mode 0700 if absent) and syncs them
     /// and the directory; for `create` and for backups. Overwrites nothing.
+    ///
+    /// Where `dir` is absent or empty it appears whole: a process that dies meanwhile leaves no half
+    /// ring, which nobody could load and no later `init` replace.
     pub fn write(&self, dir: &Path) -> Result<(), KeyError> {
         let failed = |source| KeyError::Directory { path: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-        let paths = self.0.each_ref().map(|key| dir.join(key.purpose().file_name()));
-        if let Some(path) = paths.iter().find(|path| path.symlink_metadata().is_ok()) {
-            return Err(KeyError::Exists { path: path.clone() });
+        let places = |dir: &Path| self.0.each_ref().map(|key| dir.join(key.purpose().file_name()));
+        if let Some(path) = places(dir).into_iter().find(|path| path.symlink_metadata().is_ok()) {
+            return Err(KeyError::Exists { path });
         }
-        let mut made = 0;
-        let written = self.0.iter().zip(&paths).try_for_each(|(key, path)| {
-            key_file::write(key, path)?;
-            made += 1;
-            Ok(())
-        });
-        written.and_then(|()| sync(dir).map_err(failed)).inspect_err(|_| {
-            // made in this call and used by nobody: a retry must not find half a ring
-            for path in &paths[..made] {
-                let _ = fs::remove_file(path);
-            }
-        })
+        let mut unfinished = dir.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let unfinished = Path::new(&unfinished);
+        // made by somebody who died before anybody could use them
+        let clear = || match fs::remove_dir_all(unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        clear().map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(unfinished).map_err(failed)?;
+        let mut made = self.0.iter().zip(places(unfinished));
+        made.try_for_each(|(key, path)| key_file::write(key, &path))
+            .and_then(|()| sync(unfinished).map_err(failed))
+            .and_then(|()| move_into(unfinished, dir, &places(dir)))
+            .and_then(|()| sync(dir).map_err(failed))
+            .inspect_err(|_| {
+                // used by nobody: a retry must not find half a ring
+                let _ = clear();
+            })
     }
 
     /// Reads every key from its file under `dir`. Refuses files that others than their owner may
@@ -119,6 +128,28 @@ impl Keyring {
     }
 }
 
+/// Moves the files of one directory to their places in another: at once where that is absent or empty,
+/// else one by one, none of them if one fails.
+fn move_into(from: &Path, to: &Path, places: &[PathBuf; 6]) -> Result<(), KeyError> {
+    if fs::rename(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut moved = 0;
+    let each = places.iter().try_for_each(|place| {
+        let name = place.file_name().unwrap_or_default();
+        fs::rename(from.join(name), place)
+            .map_err(|source| KeyError::Write { path: place.clone(), source })?;
+        moved += 1;
+        Ok(())
+    });
+    let _ = fs::remove_dir_all(from);
+    each.inspect_err(|_| {
+        for place in &places[..moved] {
+            let _ = fs::remove_file(place);
+        }
+    })
+}
+
 /// Makes the names of the files last, and that of the directory itself.
 fn sync(dir: &Path) -> io::Result<()> {
     let dir = dir.canonicalize()?;
@@ -181,6 +212,23 @@ mod tests {
         assert!(matches!(&error, KeyError::Exists { path: named } if *named == path), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "somebody's");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_ring_whose_writer_died_leaves_nothing_that_stands_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keys, unfinished) = (dir.path().join("keys"), dir.path().join("keys.unfinished"));
+        fs::create_dir(&unfinished).unwrap();
+        rewrite(&unfinished.join("data.key"), "forthwith-key-v1 da");
+        ring(&keys);
+        Keyring::load(&keys).unwrap();
+        assert!(!unfinished.exists());
+        let beside = dir.path().join("beside");
+        fs::create_dir(&beside).unwrap();
+        rewrite(&beside.join("note"), "mine");
+        ring(&beside);
+        Keyring::load(&beside).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -177,6 +177,12 @@ impl Key {
         self.mac.mac(parts)
     }
 
+    /// This key made ready for many messages.
+    pub(super) fn mac_key(&self, purpose: KeyPurpose) -> MacKey {
+        debug_assert_eq!(self.purpose, purpose, "a key of another purpose was handed in");
+        self.mac.clone()
+    }
+
     /// A key read from where it is kept.
     pub(super) fn from_parts(purpose: KeyPurpose, id: KeyId, bytes: [u8; 32]) -> Self {
         Self { purpose, id, bytes, mac: MacKey::new(&bytes) }

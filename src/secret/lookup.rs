@@ -3,7 +3,9 @@
 //! All under the digest key, each with its own label, so that no digest of one sort can be
 //! mistaken for another's. It must not canonicalise anything: it digests what it is given.
 
-use super::digest::{Digest, LpBuilder};
+use std::fmt;
+
+use super::digest::{Digest, LpBuilder, MacKey};
 use super::keys::{Key, KeyPurpose};
 
 /// The look-up digest of an address in its canonical form, cut to 16 bytes.
@@ -15,6 +17,42 @@ pub fn address_digest(digest_key: &Key, canonical_address: &str) -> [u8; 16] {
 /// to 16 bytes.
 pub fn account_digest(digest_key: &Key, directory: &str, account: &[u8]) -> [u8; 16] {
     labelled(digest_key, "account", &[directory.as_bytes(), account]).truncated()
+}
+
+/// The look-up digests of one directory's people, with everything that is the same for all of them hashed
+/// already.
+#[derive(Clone)]
+pub struct Lookups {
+    accounts: MacKey,
+    addresses: MacKey,
+}
+
+impl Lookups {
+    /// Those under the digest key, for accounts of the directory of that name.
+    pub fn new(digest_key: &Key, directory: &str) -> Self {
+        let key = digest_key.mac_key(KeyPurpose::Digest);
+        Self {
+            accounts: key.after(&LpBuilder::new().lp(b"account").lp(directory.as_bytes()).finish()),
+            addresses: key.after(&LpBuilder::new().lp(b"address").finish()),
+        }
+    }
+
+    /// What [`account_digest`] gives.
+    pub fn account(&self, account: &[u8]) -> [u8; 16] {
+        self.accounts.mac(&[&(account.len() as u64).to_be_bytes(), account]).truncated()
+    }
+
+    /// What [`address_digest`] gives.
+    pub fn address(&self, canonical_address: &str) -> [u8; 16] {
+        let address = canonical_address.as_bytes();
+        self.addresses.mac(&[&(address.len() as u64).to_be_bytes(), address]).truncated()
+    }
+}
+
+impl fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookups(redacted)")
+    }
 }
 
 /// The stored digest of a reset token's whole text.
@@ -49,6 +87,20 @@ mod tests {
             token_digest(&key, "a@b.example").to_string(),
             "ea5d82a03b7762c99265483d32c3f257fb3994c63800f12943cefbede014caf4"
         );
+    }
+
+    #[test]
+    fn what_is_hashed_beforehand_changes_no_digest() {
+        let key = fixed_key(KeyPurpose::Digest);
+        let lookups = Lookups::new(&key, "main");
+        for text in ["", "user-17", "a@b.example"] {
+            assert_eq!(
+                lookups.account(text.as_bytes()),
+                account_digest(&key, "main", text.as_bytes())
+            );
+            assert_eq!(lookups.address(text), address_digest(&key, text));
+        }
+        assert_eq!(format!("{lookups:?}"), "Lookups(redacted)");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod replacement;
 pub mod secret_file;
 pub mod signing;
 pub mod token;
+mod xchacha;
 
 pub use campaign_key::{Aad, CampaignKey, CampaignKeyError};
 pub use digest::{Digest, Sha256Stream, sha256};

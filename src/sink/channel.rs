@@ -37,6 +37,19 @@ impl Channel {
         }
     }
 
+    /// Ends once the client has closed or broken the line; as long as it is there, or has sent more than
+    /// was read, it does not end.
+    pub(super) async fn gone(&self) {
+        let stream = match self {
+            Self::Clear(stream) => stream,
+            Self::Secure(stream) => stream.get_ref().0,
+            Self::Closed => return std::future::pending().await,
+        };
+        if stream.peek(&mut [0]).await.is_ok_and(|octets| octets > 0) {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Sends all replies as they are marked, in one write where none is. A stopping sink cuts
     /// waits short, never a reply.
     pub(super) async fn send(

@@ -3,7 +3,7 @@
 //! Owns the listener, the sessions, the Maildir it fills, the certificates it makes and the faults it
 //! plays. It must not know
 //! campaigns, notices or deliveries: it is the *other side* of the wire, and what it records
-//! (`accepted.log`) is evidence the engine's database is compared with. It listens on loopback
+//! (`accepted.log`, `--record`) is evidence the engine's database is compared with. It listens on loopback
 //! only, and no address ever reaches a log line or an error.
 
 mod auth;
@@ -20,10 +20,12 @@ mod fault_options;
 mod fault_text;
 mod greylist;
 mod maildir;
+mod message_id;
 mod offer;
 mod pattern;
 mod phase;
 mod queue_id;
+mod record;
 mod replies;
 mod reply;
 mod script;
@@ -51,6 +53,7 @@ pub use fault_error::FaultTextError;
 pub use greylist::GreylistSettings;
 pub use maildir::{ACCEPTED_LOG, MaildirError};
 pub use offer::{EhloForm, Extension};
+pub use record::RecordError;
 pub use script::{ReplyScript, ScriptError};
 pub use setting::SettingError;
 pub use settings::{ConnectionLimit, MailStore, Settings};
@@ -76,6 +79,9 @@ pub enum SinkError {
     /// The Maildir could not be opened.
     #[error("the sink cannot open its Maildir")]
     OpenMaildir(#[source] MaildirError),
+    /// The record of what is taken could not be opened.
+    #[error("the sink cannot keep its record")]
+    OpenRecord(#[source] RecordError),
     /// A setting cannot be kept.
     #[error("the sink cannot do what it is set to")]
     Setting(#[from] SettingError),

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,7 @@ use super::channel::Channel;
 use super::dialogue::{Dialogue, Message, Step, Verdict};
 use super::fault::Handshake;
 use super::phase::Phase;
+use super::record::{Kept, Left};
 use super::replies::Replies;
 use super::reply::{IDLE, Refusal, STOPPING};
 use super::settings::ConnectionLimit;
@@ -31,12 +33,16 @@ pub(super) async fn run(stream: TcpStream, shared: Arc<Shared>, stop: Cancellati
     let (_seat, broken) = Seat::take(&shared);
     let mut session = Session {
         dialogue: Dialogue::new(Arc::clone(&shared.conduct), number),
+        number,
+        ended_by_us: false,
         out: Replies::new(shared.slow),
         channel: Channel::Clear(stream),
         shared,
         stop,
     };
-    if let Err(error) = session.serve(broken).await {
+    let served = session.serve(broken).await;
+    session.note_cut();
+    if let Err(error) = served {
         tracing::debug!(%error, "sink session broke off");
     }
 }
@@ -44,6 +50,10 @@ pub(super) async fn run(stream: TcpStream, shared: Arc<Shared>, stop: Cancellati
 struct Session {
     channel: Channel,
     dialogue: Dialogue,
+    /// The connection's number at this sink, from 0.
+    number: u64,
+    /// A fault or a limit closed the connection, not its client.
+    ended_by_us: bool,
     shared: Arc<Shared>,
     stop: CancellationToken,
     out: Replies,
@@ -111,14 +121,17 @@ impl Session {
         match step {
             Step::Read | Step::Message(_) => return Ok(true),
             Step::Hangup => {
+                self.ended_by_us = true;
                 self.flush().await?;
                 self.channel.close().await?;
             }
             Step::Cut => {
+                self.ended_by_us = true;
                 self.flush().await?;
                 self.channel.cut().await?;
             }
             Step::Silence => {
+                self.ended_by_us = true;
                 self.flush().await?;
                 self.listen_in_silence().await?;
             }
@@ -196,8 +209,9 @@ impl Session {
 
     /// Does with a whole message what its verdict says, and answers its dot.
     async fn settle(&mut self, message: Message) -> io::Result<Step> {
+        let first = message.to.first().cloned().unwrap_or_default();
         if let Verdict::Refuse(refusal) = &message.verdict {
-            self.wait_at_dot().await?;
+            self.wait_at_dot(&first).await?;
             return Ok(self.refuse(refusal));
         }
         let (silent, spoil) = match &message.verdict {
@@ -207,7 +221,9 @@ impl Session {
         };
         let (recipients, octets) = (message.to.len(), message.body.len());
         let id = self.shared.ids.next();
-        if let Err(error) = self.store(&id, message).await {
+        let kept = self.shared.record.as_ref().map(|_| Kept::of(&message));
+        let stored = self.store(&id, message).await;
+        if let Err(error) = stored.and_then(|()| self.keep(kept)) {
             tracing::warn!(%error, queue_id = id, "sink could not store a message");
             return Ok(self.refuse(&Refusal::new(451, "4.3.0 Could not store the message")));
         }
@@ -219,7 +235,7 @@ impl Session {
             return Ok(Step::Cut);
         }
         tally.accepted.one();
-        self.wait_at_dot().await?;
+        self.wait_at_dot(&first).await?;
         let from = self.out.len();
         self.out.say(&format!("250 2.0.0 Ok: queued as {id}"));
         Ok(self.spoil(spoil.as_ref(), from))
@@ -249,13 +265,52 @@ impl Session {
         if refusal.closes() { Step::Hangup } else { Step::Read }
     }
 
-    async fn wait_at_dot(&mut self) -> io::Result<()> {
-        if !self.shared.dot_delay.is_zero() {
-            // Earlier replies of the group are owed now, not after the wait.
-            self.flush().await?;
-            let wait = tokio::time::sleep(self.shared.dot_delay);
+    /// A client that goes before its answer leaves its transaction open.
+    async fn wait_at_dot(&mut self, first: &str) -> io::Result<()> {
+        if self.shared.dot_delay.is_zero() {
+            if self.channel.gone().now_or_never().is_some() {
+                self.note(Some(first), Left::AtReply);
+            }
+            return Ok(());
+        }
+        // Earlier replies of the group are owed now, not after the wait.
+        self.flush().await?;
+        let wait = tokio::time::sleep(self.shared.dot_delay);
+        tokio::pin!(wait);
+        let gone = tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = &mut wait => false,
+            () = self.channel.gone() => true,
+        };
+        if gone {
+            self.note(Some(first), Left::AtReply);
             self.stop.run_until_cancelled(wait).await;
         }
         Ok(())
+    }
+
+    /// Records who was taken; before the dot is answered.
+    fn keep(&self, kept: Option<Kept>) -> io::Result<()> {
+        match (&self.shared.record, kept) {
+            (Some(record), Some(kept)) => record.accepted(self.number, &kept),
+            _ => Ok(()),
+        }
+    }
+
+    /// Records a transaction that its client has left open.
+    fn note_cut(&self) {
+        if self.ended_by_us || self.stop.is_cancelled() {
+            return;
+        }
+        if let Some((first, in_body)) = self.dialogue.begun() {
+            self.note(first, if in_body { Left::InBody } else { Left::BeforeBody });
+        }
+    }
+
+    fn note(&self, first: Option<&str>, left: Left) {
+        let Some(record) = &self.shared.record else { return };
+        if let Err(error) = record.cut(self.number, first, left) {
+            tracing::warn!(%error, "sink could not record a transaction that was left open");
+        }
     }
 }

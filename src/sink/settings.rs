@@ -24,6 +24,10 @@ pub struct Settings {
     /// What becomes of accepted mail.
     #[serde(default)]
     pub store: MailStore,
+    /// A file that gets a line for each recipient of each message taken, and for each transaction a
+    /// client left open; appended to, none by default.
+    #[serde(default)]
+    pub record: Option<PathBuf>,
     /// Faults to play; none by default.
     #[serde(default)]
     pub faults: FaultRules,
@@ -72,6 +76,7 @@ impl Settings {
         Self {
             listen,
             store: MailStore::Count,
+            record: None,
             faults: FaultRules::default(),
             replies: ReplyScript::default(),
             seed: 0,

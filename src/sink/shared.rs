@@ -8,6 +8,7 @@ use super::SinkError;
 use super::conduct::Conduct;
 use super::maildir::Maildir;
 use super::queue_id::QueueIds;
+use super::record::Record;
 use super::settings::{ConnectionLimit, MailStore, Settings};
 use super::tls::{TlsMode, TlsSide};
 
@@ -18,6 +19,7 @@ pub(super) struct Shared {
     pub(super) tls: Option<TlsSide>,
     pub(super) implicit_tls: bool,
     pub(super) store: Option<Arc<Maildir>>,
+    pub(super) record: Option<Record>,
     pub(super) dot_delay: Duration,
     pub(super) slow: Duration,
     pub(super) bytewise: bool,
@@ -35,6 +37,8 @@ impl Shared {
                 Some(Arc::new(Maildir::open(root).map_err(SinkError::OpenMaildir)?))
             }
         };
+        let record = settings.record.as_deref().map(Record::open).transpose();
+        let record = record.map_err(SinkError::OpenRecord)?;
         let tls = match settings.tls.mode {
             TlsMode::None => None,
             TlsMode::Starttls | TlsMode::Implicit => Some(TlsSide::open(settings.tls.certificate)?),
@@ -44,6 +48,7 @@ impl Shared {
             tls,
             implicit_tls: settings.tls.mode == TlsMode::Implicit,
             store,
+            record,
             dot_delay: settings.dot_delay,
             slow: settings.slow,
             bytewise: settings.bytewise,

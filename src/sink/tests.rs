@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod manners;
+mod record;
 mod relay;
 
 use std::path::Path;

@@ -65,6 +65,8 @@ pub struct Doubtful {
     pub key: AttemptKey,
     /// The message's Date.
     pub dated_at: Timestamp,
+    /// A journal told of it after the database had lost it.
+    pub is_recovered: bool,
 }
 
 /// Acts of campaigns.

@@ -99,7 +99,7 @@ pub struct Exemption {
 
 /// Credentials of sealed accounts.
 #[async_trait]
-pub trait Credentials {
+pub trait Credentials: Send + Sync {
     /// The next accounts after `after` in number order.
     async fn next_accounts(
         &self,
@@ -131,13 +131,27 @@ pub trait Credentials {
         campaign: i64,
         kind: CredentialKind,
         writes: Vec<OwnWrite>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), StoreError> {
+        self.record_and_settle(campaign, kind, writes, Vec::new()).await.map(drop)
+    }
 
     /// Settles classes with their holds, counters and ledger lines; returns how many changed.
     async fn settle(
         &self,
         campaign: i64,
         kind: CredentialKind,
+        settlements: Vec<Settlement>,
+    ) -> Result<u64, StoreError> {
+        self.record_and_settle(campaign, kind, Vec::new(), settlements).await
+    }
+
+    /// Both in one transaction, none where there is nothing to do: what is about to be written to some
+    /// accounts, and how others ended. Returns how many classes changed.
+    async fn record_and_settle(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        writes: Vec<OwnWrite>,
         settlements: Vec<Settlement>,
     ) -> Result<u64, StoreError>;
 

@@ -17,6 +17,7 @@ pub mod pace;
 pub mod plans;
 pub mod rechecks;
 pub mod reports;
+pub mod rewinds;
 mod row;
 pub mod seals;
 pub mod sqlite;
@@ -38,6 +39,7 @@ pub use pace::Paces;
 pub use plans::Plans;
 pub use rechecks::Rechecks;
 pub use reports::Reports;
+pub use rewinds::Rewinds;
 pub use seals::Seals;
 pub use tokens::Tokens;
 pub use waves::Waves;
@@ -59,6 +61,7 @@ pub trait Store:
     + Errands
     + Rechecks
     + Reports
+    + Rewinds
     + Amendments
     + Send
     + Sync
@@ -139,14 +142,63 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// The database is not the one this host saw last: only `recover` may write to it.
+    #[error(
+        "the database was rewound, so nothing is written to it; hint: `forthwith campaign recover`"
+    )]
+    Rewound,
     /// The row changed under the caller.
     #[error("{0}")]
     Conflict(String),
 }
 
+/// What the machine, and no defect, keeps the database from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Another process holds its lock.
+    Locked,
+    /// No space is left where it lies.
+    Full,
+}
+
 impl StoreError {
+    /// What the machine keeps the database from, where that is the reason.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Open { source, .. } | Self::Statement { source, .. } => trouble_of(source),
+            Self::Migrate { source, .. } => match source {
+                sqlx::migrate::MigrateError::Execute(source)
+                | sqlx::migrate::MigrateError::ExecuteMigration(source, _) => trouble_of(source),
+                _ => None,
+            },
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some(Trouble::Full)
+            }
+            Self::File { .. }
+            | Self::Corrupt { .. }
+            | Self::Exists { .. }
+            | Self::Rewound
+            | Self::Conflict(_) => None,
+        }
+    }
+
     /// Wraps a driver error with what was being done.
     pub(crate) fn on(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Statement { what, source }
+    }
+}
+
+/// By SQLite's result codes (<https://www.sqlite.org/rescode.html>), extended ones included.
+fn trouble_of(error: &sqlx::Error) -> Option<Trouble> {
+    const BUSY: u32 = 5;
+    const FULL: u32 = 13;
+    /// The index of the write-ahead log cannot grow.
+    const IOERR_SHMSIZE: u32 = 4874;
+    let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    match code {
+        IOERR_SHMSIZE => Some(Trouble::Full),
+        code if code & 0xff == BUSY => Some(Trouble::Locked),
+        code if code & 0xff == FULL => Some(Trouble::Full),
+        _ => None,
     }
 }

@@ -49,6 +49,9 @@ pub trait Paces {
     /// How many notices were begun on that day (UTC), by provider; the empty name is all of them.
     async fn used_on(&self, day: Date) -> Result<BTreeMap<String, u64>, StoreError>;
 
+    /// The latest day that anything was counted for: later than today where the clock was set back.
+    async fn counted_day(&self) -> Result<Option<Date>, StoreError>;
+
     /// Ends a provider's suspensions before their time; their retry windows have stood still until
     /// `now`. Returns the lanes that were suspended.
     async fn end_suspensions(

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreError;
+use crate::domain::address::AddressReason;
 use crate::domain::totals::SourceTotals;
 
 /// One person on the way into a seal.
@@ -28,8 +29,8 @@ pub struct StagedRow {
     pub account: [u8; 16],
     /// Keyed digest of the canonical address, where there is one.
     pub address: Option<[u8; 16]>,
-    /// `ok`, `missing`, …
-    pub address_reason: String,
+    /// Whether the address can be mailed.
+    pub address_reason: AddressReason,
     /// Whether a name was refused by its type.
     pub name_refused: bool,
     /// Where this row is a second address of a person: whose.
@@ -142,6 +143,9 @@ pub struct StagedSource {
     pub rejected: u64,
     /// The rules people were judged by, as canonical JSON.
     pub rules: String,
+    /// The machine's boot it was loaded in: the files are not waited for on the disk, and are whole only
+    /// as long as the machine runs.
+    pub boot: String,
 }
 
 /// The facts of a seal that is about to go live.
@@ -174,7 +178,10 @@ pub struct Reading {
     pub classes: String,
 }
 
-/// A seal under construction: a file of its own on SQLite, so that the database's writer stays free.
+/// What follows the path of a staging area in the names of its files.
+pub const STAGING_FILES: [&str; 6] = ["-rows", "-accounts", "-addresses", "-wal", "-shm", ""];
+
+/// A seal under construction: files of its own on SQLite, so that the database's writer stays free.
 #[async_trait]
 pub trait Staging: Send {
     /// The source this file was fully loaded from, if loading ended.
@@ -208,12 +215,9 @@ pub trait Staging: Send {
         limit: u32,
     ) -> Result<Vec<Duplicate>, StoreError>;
 
-    /// Numbers and leaves of kept rows after `number`, in order.
-    async fn leaves(
-        &mut self,
-        after: Option<u64>,
-        limit: u32,
-    ) -> Result<Vec<(u64, [u8; 32])>, StoreError>;
+    /// Numbers and leaves of the kept rows of the next chunk behind that of the number `after`, in order;
+    /// none at the end.
+    async fn leaves(&mut self, after: Option<u64>) -> Result<Vec<(u64, [u8; 32])>, StoreError>;
 
     /// Counts of the first line of promise 1, and refused names.
     async fn totals(&mut self) -> Result<(SourceTotals, u64), StoreError>;

@@ -1,7 +1,11 @@
 //! The one integration binary: each module is one behaviour, seen from outside.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
+#[path = "../crash/drill/mod.rs"]
+mod drill;
 mod harness;
+
+use harness::files;
 
 mod addresses;
 mod amendments;
@@ -14,6 +18,7 @@ mod crash;
 mod crowd;
 mod databases;
 mod end_to_end;
+mod faults;
 mod flush;
 mod hints;
 mod kill;
@@ -31,6 +36,7 @@ mod recheck;
 mod relays;
 mod replies;
 mod rescue;
+mod rewind;
 mod safety;
 mod seal;
 mod sink;

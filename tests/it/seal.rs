@@ -2,6 +2,7 @@
 //! sees it before it is whole.
 
 mod again;
+mod staging;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,7 +18,7 @@ use forthwith::ledger::merkle::{TreeHasher, leaf};
 use forthwith::secret::digest::{Digest, LpBuilder};
 
 use crate::harness::snapshot::Told;
-use crate::harness::tampering::{Notes, execute, query, standing_clock};
+use crate::harness::tampering::{Notes, query, standing_clock};
 use crate::harness::{CAMPAIGN, House, Plan, campaign_file};
 
 /// A house whose audience is this text.
@@ -310,22 +311,6 @@ async fn a_source_that_changed_after_a_seal_died_is_loaded_anew() {
         !house.path("rejects/thaw.duplicates.csv").exists(),
         "the list of the source that was is not left beside the one that is"
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_staging_file_that_lost_rows_is_never_published() {
-    let house = big_house(3_000).await;
-    dies(&house, "Freezing", 1).await;
-    let lost = execute(
-        &house.path("data/thaw.staging"),
-        "DELETE FROM row WHERE fate = 0 AND number > 2500",
-    )
-    .await;
-    assert!(lost > 0);
-    let refused = seal(&house).await.unwrap_err().to_string();
-    assert!(refused.contains("lost or gained rows"), "{refused}");
-    assert!(refused.contains("thaw.staging"), "says what to remove: {refused}");
-    assert!(house.engine.status(CAMPAIGN).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -116,7 +116,7 @@ impl Directory for SqlDirectory {
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        self.read_afresh(kind, accounts).await
+        self.read_afresh(kind, accounts, kind == CredentialKind::Session).await
     }
 
     async fn replace(
@@ -155,7 +155,7 @@ impl Directory for SqlDirectory {
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        self.read_afresh(kind, accounts).await
+        self.read_afresh(kind, accounts, true).await
     }
 
     async fn check(

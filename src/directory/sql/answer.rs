@@ -1,7 +1,7 @@
 //! The rows a statement answers with, held against what was asked: every account once (or once a
 //! value, where it may have several), and none that nobody asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -23,14 +23,14 @@ pub const HELD: [&str; 3] = ["account", "current", "changed_at"];
 /// The columns of a `count` statement.
 pub const SESSIONS: [&str; 2] = ["account", "sessions"];
 
-/// The answer of a `read` statement in its columns [`HELD`], by account; where it may have `several`
-/// values, a row each.
+/// The answer of a `read` statement in its columns [`HELD`], for each account in the order asked for: nothing
+/// where the directory does not know it, and where it may have `several` values, a row each.
 pub fn held(
     key: &str,
     accounts: &[String],
     rows: Vec<Record>,
     several: bool,
-) -> Result<BTreeMap<String, Vec<Held>>, DirectoryError> {
+) -> Result<Vec<Vec<Held>>, DirectoryError> {
     by_account(key, accounts, rows, several, |row| {
         let value = match take(row, 1) {
             Cell::Null => None,
@@ -52,17 +52,17 @@ pub fn held(
     })
 }
 
-/// The answer of a `count` statement in its columns [`SESSIONS`], by account.
+/// The answer of a `count` statement in its columns [`SESSIONS`], for each account in the order asked for.
 pub fn sessions(
     key: &str,
     accounts: &[String],
     rows: Vec<Record>,
-) -> Result<BTreeMap<String, u64>, DirectoryError> {
+) -> Result<Vec<u64>, DirectoryError> {
     let counted = by_account(key, accounts, rows, false, |row| match take(row, 1) {
         Cell::Integer(count) => u64::try_from(count).map_err(|_| AnswerFault::SessionsType),
         _ => Err(AnswerFault::SessionsType),
     })?;
-    Ok(counted.into_iter().map(|(account, counts)| (account, counts.into_iter().sum())).collect())
+    Ok(counted.into_iter().map(|counts| counts.into_iter().sum()).collect())
 }
 
 fn by_account<T>(
@@ -71,32 +71,31 @@ fn by_account<T>(
     rows: Vec<Record>,
     several: bool,
     read: impl Fn(&mut Record) -> Result<T, AnswerFault>,
-) -> Result<BTreeMap<String, Vec<T>>, DirectoryError> {
-    let asked: BTreeSet<&str> = accounts.iter().map(String::as_str).collect();
-    let mut found: BTreeMap<String, Vec<T>> = BTreeMap::new();
+) -> Result<Vec<Vec<T>>, DirectoryError> {
+    let asked: HashMap<&str, usize> =
+        accounts.iter().enumerate().map(|(place, account)| (account.as_str(), place)).collect();
+    let mut found: Vec<Vec<T>> = accounts.iter().map(|_| Vec::new()).collect();
     for (at, mut row) in rows.into_iter().enumerate() {
         let mut checked = || {
-            let account = match take(&mut row, 0) {
-                Cell::Text(mut text) => std::mem::take(&mut *text),
-                Cell::Integer(number) => number.to_string(),
+            let place = match take(&mut row, 0) {
+                Cell::Text(text) => asked.get(text.as_str()),
+                Cell::Integer(number) => asked.get(number.to_string().as_str()),
                 Cell::Null | Cell::Instant(_) | Cell::Other => {
                     return Err(AnswerFault::AccountType);
                 }
             };
-            if !asked.contains(account.as_str()) {
-                return Err(AnswerFault::Unasked);
-            }
-            if !several && found.contains_key(&account) {
+            let place = *place.ok_or(AnswerFault::Unasked)?;
+            if !several && !found[place].is_empty() {
                 return Err(AnswerFault::AnsweredTwice);
             }
-            Ok((account, read(&mut row)?))
+            Ok((place, read(&mut row)?))
         };
-        let (account, value) = checked().map_err(|fault| DirectoryError::Answer {
+        let (place, value) = checked().map_err(|fault| DirectoryError::Answer {
             key: key.to_owned(),
             row: at + 1,
             fault,
         })?;
-        found.entry(account).or_default().push(value);
+        found[place].push(value);
     }
     Ok(found)
 }

@@ -108,7 +108,7 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
         .map_or(0, sqlx::mysql::MySqlDatabaseError::number);
     let meaning = match number {
         // ER_CHECKREAD, ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
-        1020 | 1205 | 1213 => return DirectoryError::Busy { key },
+        1020 | 1205 | 1213 => return DirectoryError::Busy { key, of_rows: true },
         // ER_SERVER_SHUTDOWN, ER_CONNECTION_KILLED
         1053 | 1927 => return DirectoryError::Lost { key },
         // ER_STATEMENT_TIMEOUT
@@ -130,6 +130,9 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     let dash = if meaning.is_empty() { "" } else { ", " };
     let cause =
         format!("code {number}{dash}{meaning}; its text may quote a stored value and is not shown");
+    if matches!(number, 1048 | 1062 | 1406 | 1644 | 4025) {
+        return DirectoryError::RowRefused { key, cause };
+    }
     DirectoryError::Statement { key, cause }
 }
 

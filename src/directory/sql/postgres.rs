@@ -95,7 +95,7 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     let code = error.code().map_or_else(String::new, std::borrow::Cow::into_owned);
     let meaning = match code.as_str() {
         // serialization_failure, deadlock_detected, lock_not_available
-        "40001" | "40P01" | "55P03" => return DirectoryError::Busy { key },
+        "40001" | "40P01" | "55P03" => return DirectoryError::Busy { key, of_rows: true },
         // the server is going down, or an operator ended this connection
         "57P01" | "57P02" | "57P03" => return DirectoryError::Lost { key },
         "57014" => return DirectoryError::Slow { key },
@@ -112,5 +112,9 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     let dash = if meaning.is_empty() { "" } else { ", " };
     let cause =
         format!("code {code}{dash}{meaning}; its text may quote a stored value and is not shown");
+    // integrity_constraint_violation, data_exception, raise_exception
+    if code.starts_with("23") || code.starts_with("22") || code == "P0001" {
+        return DirectoryError::RowRefused { key, cause };
+    }
     DirectoryError::Statement { key, cause }
 }

@@ -33,8 +33,8 @@ use crate::secret::replacement::Scheme;
 ///
 /// [directory.sql.sessions]
 /// count = """
-/// SELECT r.value ->> 'account' AS account, count(s.id) AS sessions
-/// FROM json_each(:rows) AS r LEFT JOIN session AS s ON s.customer_id = r.value ->> 'account'
+/// SELECT customer_id AS account, count(*) AS sessions FROM session
+/// WHERE customer_id IN (SELECT r.value ->> 'account' FROM json_each(:rows) AS r)
 /// GROUP BY 1"""
 /// end = """
 /// DELETE FROM session WHERE customer_id IN (SELECT r.value ->> 'account' FROM json_each(:rows) AS r)"""

@@ -75,16 +75,20 @@ pub fn failed(key: &str, error: &dyn sqlx::error::DatabaseError) -> DirectoryErr
     const SQLITE_ERROR: u32 = 1;
     const SQLITE_BUSY: u32 = 5;
     const SQLITE_LOCKED: u32 = 6;
+    const SQLITE_CONSTRAINT: u32 = 19;
     const SQLITE_CONSTRAINT_TRIGGER: u32 = 1811;
     let key = key.to_owned();
     let code: u32 = error.code().and_then(|code| code.parse().ok()).unwrap_or(SQLITE_ERROR);
     let cause = match code & 0xff {
-        SQLITE_BUSY | SQLITE_LOCKED => return DirectoryError::Busy { key },
+        SQLITE_BUSY | SQLITE_LOCKED => return DirectoryError::Busy { key, of_rows: false },
         SQLITE_ERROR => format!("code {code}; its text may quote a stored value and is not shown"),
         _ if code == SQLITE_CONSTRAINT_TRIGGER => {
             "a trigger refused it; its text may quote a stored value and is not shown".to_owned()
         }
         _ => format!("code {code}, {}", error.message()),
     };
+    if code & 0xff == SQLITE_CONSTRAINT {
+        return DirectoryError::RowRefused { key, cause };
+    }
     DirectoryError::Statement { key, cause }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::domain::class_selector::ClassSelector;
 use crate::engine::Engine;
-use crate::journal::WorkerLock;
+use crate::journal::HostLock;
 use crate::secret::keyring::Keyring;
 use crate::secret::lookup::account_digest;
 use crate::source::{PeopleOf, Progress, Row, Source, SourceError, Tap};
@@ -39,7 +39,7 @@ pub(super) struct Selected {
     directory: String,
     excluded: BTreeMap<String, u64>,
     /// Held until the last row: no class moves meanwhile.
-    _lock: WorkerLock,
+    _lock: HostLock,
 }
 
 impl Selected {
@@ -48,7 +48,7 @@ impl Selected {
         inner: Box<dyn Source>,
         steps: Vec<Step>,
         directory: &str,
-        lock: WorkerLock,
+        lock: HostLock,
     ) -> Self {
         Self {
             inner,

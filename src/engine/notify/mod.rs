@@ -23,6 +23,7 @@ pub mod recorder;
 pub mod recover;
 pub mod relay_state;
 pub mod share;
+pub mod short;
 pub mod worker;
 
 pub use worker::Worker;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::short;
 use crate::domain::delivery::{
     AttemptKey, AttemptResult, DeliveryClass, Doubt, FallbackReason, Outcome, ToldBy,
 };
@@ -166,7 +167,7 @@ impl Rules {
     }
 
     /// The row afterwards; `None` = back to the class it left.
-    fn next_state(
+    pub(in crate::engine) fn next_state(
         &self,
         attempt: &Attempt,
         outcome: &Outcome,
@@ -294,8 +295,12 @@ struct Kept<'a> {
     t: i64,
 }
 
-/// Reads [`encode`]'s bytes, older ones without class and rule too; `None` where they are not ours.
+/// Reads [`encode`]'s bytes, older ones without class and rule too, and those of a shrunk journal; `None`
+/// where they are not ours.
 pub fn decode(bytes: &[u8]) -> Option<Outcome> {
+    if bytes.first() == Some(&short::SHORT) {
+        return short::read(bytes);
+    }
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
     let text = |key: &str| value.get(key).and_then(|v| v.as_str()).map(str::to_owned);
     Some(Outcome {

@@ -72,10 +72,11 @@ impl DayQuota {
 }
 
 impl Inner {
-    /// A new day starts at nothing.
+    /// A new day starts at nothing. A clock that is set back begins no earlier day anew: what is sent then
+    /// counts for the day that had begun.
     fn turn(&mut self, now: Timestamp) {
         let day = day_of(now);
-        if day != self.day {
+        if day > self.day {
             *self = Self { day, used: BTreeMap::new() };
         }
     }
@@ -103,5 +104,19 @@ mod tests {
         assert_eq!(quota.take(&table, "b", now), Ok(()));
         assert_eq!(quota.take(&table, "b", now), Err(Spent { per_day: 5, until }), "over all");
         assert_eq!(quota.take(&table, "a", until), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_set_back_over_midnight_gives_no_quota_twice() {
+        let midnight: Timestamp = "2026-11-27T00:10:00Z".parse().unwrap();
+        let before: Timestamp = "2026-11-26T23:10:00Z".parse().unwrap();
+        let file = PaceSetting { per_second: None, per_day: Some(2) };
+        let table =
+            PaceTable::of(file, &toml::from_str("[provider.a]\n").unwrap(), &PaceOverrides::new());
+        let quota = DayQuota::new(day_of(midnight), BTreeMap::new());
+        assert_eq!(quota.take(&table, "a", midnight), Ok(()));
+        assert_eq!(quota.take(&table, "a", before), Ok(()));
+        assert!(quota.take(&table, "a", before).is_err(), "the day before is over");
+        assert!(quota.take(&table, "a", midnight).is_err(), "and this one has had its two");
     }
 }

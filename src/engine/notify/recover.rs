@@ -1,6 +1,7 @@
-//! After a death: is this the database we knew (R0), and what became of open intents (R1, R2)?
+//! After a death: what became of open intents (R1, R2)?
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -8,10 +9,13 @@ use uuid::Uuid;
 use super::outcome::{Attempt, Rules, decode};
 use crate::domain::delivery::{AttemptResult, Outcome};
 use crate::domain::track::Track;
+use crate::engine::campaign_file::DoubtPolicy;
 use crate::engine::notice::approved_file;
 use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{self, BootId, Journals, MarkKey, Origin, ReadError, Recovered, Verdict};
+use crate::journal::{
+    self, BootId, Journals, LifeMark, MarkKey, Origin, Position, ReadError, Recovered, Verdict,
+};
 use crate::store::campaigns::{CampaignRow, DatabaseIdentity};
 use crate::store::deliveries::{Ended, Lane, Unpaired};
 
@@ -28,43 +32,37 @@ pub struct Recovery {
     pub in_doubt: u64,
 }
 
-impl Engine {
-    /// R0: refuses a database that is shorter than, or no extension of, the one this host saw last.
-    pub async fn check_high_water(&self) -> Result<(), EngineError> {
-        let identity = self.store.identity().await?;
-        let rewound = |what: &str| {
-            Err(EngineError::refused(format!(
-                "the database is not the one this workspace saw last: {what}; nothing is sent or \
-                 expired from it; hint: put back the database this workspace used last (a restored \
-                 backup or a copy would repeat or forget people)"
-            )))
-        };
-        let mark =
-            self.high_water.read().map_err(|error| EngineError::refused(error.to_string()))?;
-        let Some(mark) = mark else {
-            return rewound("there is no high-water mark beside it");
-        };
-        if mark.database_id != *identity.database_id.as_bytes() {
-            return rewound("its id differs");
-        }
-        if mark.incarnation != identity.incarnation {
-            return rewound("its incarnation differs");
-        }
-        match self.store.ledger_batch(mark.batch_id).await? {
-            Some(sha256) if sha256 == mark.batch_sha256 => Ok(()),
-            Some(_) => rewound(&format!("ledger batch {} has other entries", mark.batch_id)),
-            None => rewound(&format!("ledger batch {} is missing", mark.batch_id)),
-        }
-    }
+/// Where journals are looked for, and what is done about a doubt.
+#[derive(Clone, Copy)]
+struct Finding<'a> {
+    roots: &'a [PathBuf],
+    then: Option<DoubtPolicy>,
+    /// The newest life, whose journal is known to reach so far.
+    begun: LifeMark,
+    identity: &'a DatabaseIdentity,
+    boot: &'a BootId,
+}
 
+impl Engine {
     /// R1 and R2 for every campaign: the worker lock is held, so whoever owned a chunk is dead.
     pub async fn rescue_all(&self) -> Result<Recovery, EngineError> {
+        self.rescue_by(&[self.workspace.journals()], None).await
+    }
+
+    /// The same with the journals under these folders, and another policy for doubts where one is given.
+    pub(in crate::engine) async fn rescue_by(
+        &self,
+        roots: &[PathBuf],
+        then: Option<DoubtPolicy>,
+    ) -> Result<Recovery, EngineError> {
         let identity = self.store.identity().await?;
         let boot = journal::boot_id().map_err(|error| EngineError::refused(error.to_string()))?;
+        let begun = self.high_water.begun()?;
         let mut recovery = Recovery::default();
         for row in self.store.campaigns().await? {
             if row.seal_id.is_some() && row.wrapped_key.is_some() {
-                self.rescue(&row, &identity, &boot, &mut recovery).await?;
+                let by = Finding { roots, then, begun, identity: &identity, boot: &boot };
+                self.rescue(&row, by, &mut recovery).await?;
             }
         }
         Ok(recovery)
@@ -73,8 +71,7 @@ impl Engine {
     async fn rescue(
         &self,
         row: &CampaignRow,
-        identity: &DatabaseIdentity,
-        boot: &BootId,
+        by: Finding<'_>,
         recovery: &mut Recovery,
     ) -> Result<(), EngineError> {
         let unpaired = self.store.unpaired(row.id).await?;
@@ -84,8 +81,9 @@ impl Engine {
         }
         let (_, people) = self.people(&row.name).await?;
         let approved = self.approved(row, &people, Track::Notice).await?;
-        let rules = Rules::of(&approved_file(self, &people, &approved.parts)?, &self.replies);
-        let journals = self.read_journals(row.id, identity, &unpaired)?;
+        let mut rules = Rules::of(&approved_file(self, &people, &approved.parts)?, &self.replies);
+        rules.then = by.then.unwrap_or(rules.then);
+        let journals = read_journals(row.id, by, &unpaired)?;
         let stood: HashMap<Lane, SignedDuration> = self
             .store
             .lanes(row.id)
@@ -97,45 +95,13 @@ impl Engine {
         for open in unpaired {
             let journal = journals.get(&open.worker);
             let stood = stood.get(&open.lane).copied().unwrap_or(SignedDuration::ZERO);
-            ended.push(self.pair(&people, &rules, row.id, journal, boot, stood, open, recovery)?);
+            ended
+                .push(self.pair(&people, &rules, row.id, journal, by.boot, stood, open, recovery)?);
         }
         recovery.chunks += self.store.rescue(row.id, ended).await?;
         // The dead workers' flocks are held until here, when their intents are paired.
         drop(journals);
         Ok(())
-    }
-
-    fn read_journals(
-        &self,
-        campaign: i64,
-        identity: &DatabaseIdentity,
-        unpaired: &[Unpaired],
-    ) -> Result<BTreeMap<String, Recovered>, EngineError> {
-        let mut wanted: BTreeMap<String, (HashSet<MarkKey>, u64)> = BTreeMap::new();
-        for open in unpaired {
-            let (keys, first) =
-                wanted.entry(open.worker.clone()).or_insert((HashSet::new(), open.segment));
-            keys.insert(mark_key(campaign, open));
-            *first = open.segment.min(*first);
-        }
-        let journals = Journals::under(self.workspace.journals());
-        let mut read = BTreeMap::new();
-        for (worker, (keys, first)) in wanted {
-            let Ok(worker_id) = Uuid::parse_str(&worker) else { continue };
-            let origin = Origin {
-                database_id: *identity.database_id.as_bytes(),
-                incarnation: identity.incarnation,
-                worker_id: *worker_id.as_bytes(),
-            };
-            match journals.read_since(&origin, keys, first) {
-                Ok(recovered) => {
-                    read.insert(worker, recovered);
-                }
-                Err(ReadError::Absent { .. } | ReadError::Held { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(read)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one rule, used once")]
@@ -177,6 +143,44 @@ impl Engine {
         };
         Ok(rules.end(people, &attempt, outcome, 0.5))
     }
+}
+
+/// What the dead workers left about these intents, by worker; nothing of those without a journal.
+fn read_journals(
+    campaign: i64,
+    by: Finding<'_>,
+    unpaired: &[Unpaired],
+) -> Result<BTreeMap<String, Recovered>, EngineError> {
+    let mut wanted: BTreeMap<String, (HashSet<MarkKey>, u64)> = BTreeMap::new();
+    for open in unpaired {
+        let (keys, first) =
+            wanted.entry(open.worker.clone()).or_insert((HashSet::new(), open.segment));
+        keys.insert(mark_key(campaign, open));
+        *first = open.segment.min(*first);
+    }
+    let mut read = BTreeMap::new();
+    for (worker, (keys, first)) in wanted {
+        let Ok(worker_id) = Uuid::parse_str(&worker) else { continue };
+        let origin = Origin {
+            database_id: *by.identity.database_id.as_bytes(),
+            incarnation: by.identity.incarnation,
+            worker_id: *worker_id.as_bytes(),
+        };
+        let is_newest = by.begun.worker_id == *worker_id.as_bytes();
+        let reached = if is_newest { by.begun.reached } else { Position::default() };
+        for root in by.roots {
+            let journals = Journals::under(root).reaching(reached);
+            match journals.read_since(&origin, keys.clone(), first) {
+                Ok(recovered) => {
+                    read.insert(worker, recovered);
+                    break;
+                }
+                Err(ReadError::Absent { .. } | ReadError::Held { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(read)
 }
 
 fn mark_key(campaign: i64, open: &Unpaired) -> MarkKey {

@@ -31,7 +31,9 @@ use crate::engine::notice::NoticeWriter;
 use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{self, DEFAULT_SEGMENT_SIZE, Journal, Origin};
+use crate::journal::{
+    self, DEFAULT_SEGMENT_SIZE, Journal, JournalError, Life, LifeMark, Origin, Position,
+};
 use crate::mail::relay::Relay;
 use crate::store::deliveries::Claimant;
 
@@ -130,7 +132,18 @@ impl Worker<'_> {
         let _ = poller.await;
         let _ = listening.await;
         self.engine.store.stop_worker(&shared.id.to_string(), self.engine.clock.now()).await?;
+        // Without marks nothing may start: no end of its own, whatever the dispatcher took it for.
+        shared.journal.check().map_err(|error| self.no_marks(&error))?;
         ended
+    }
+
+    fn no_marks(&self, error: &std::io::Error) -> EngineError {
+        let poisoned = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let cause = match poisoned {
+            Some(JournalError::Poisoned { cause }) => cause.clone(),
+            _ => error.to_string(),
+        };
+        EngineError::NoMarks { folder: self.engine.workspace.journals(), cause }
     }
 
     /// Follows what operators set as the pace, within a second.
@@ -168,17 +181,37 @@ impl Worker<'_> {
         let now = self.engine.clock.now();
         let name = id.to_string();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let begun = self.engine.high_water.begun()?;
+        let seal = self.engine.store.live_seal(self.people.campaign).await?;
+        let life = Life {
+            ordinal: begun.ordinal + 1,
+            previous: begun.worker_id,
+            previous_reached: begun.reached,
+            campaign: self.people.uuid.into_bytes(),
+            seal: seal.map_or([0; 32], |seal| seal.root),
+        };
+        let journals = self.engine.workspace.journals();
+        let made = Journal::create_life(&journals, origin, life, boot, DEFAULT_SEGMENT_SIZE);
+        let journal = made.map_err(|error| match error {
+            JournalError::Segment(source) => self.no_marks(&source),
+            other => other.into(),
+        })?;
+        let journal = Arc::new(journal);
+        // The journal first: a life that the mark knows and no journal tells of would be missed forever.
+        let (ordinal, worker_id) = (life.ordinal, *id.as_bytes());
+        let begins = LifeMark { ordinal, worker_id, reached: Position::default() };
+        self.engine.high_water.begin(begins, &journal)?;
+        self.engine.store.note_life(life.ordinal, &name).await?;
         self.engine
             .store
             .start_worker(&name, identity.incarnation, boot.as_str(), host.trim(), now)
             .await?;
-        let journal =
-            Journal::create(&self.engine.workspace.journals(), origin, boot, DEFAULT_SEGMENT_SIZE)?;
         let clock = Arc::clone(&self.engine.clock);
         let lease = SignedDuration::try_from(self.engine.worker.lease_for)
             .unwrap_or(SignedDuration::from_secs(60));
         let limits = self.engine.limits(self.people.campaign, self.pace).await?;
         let today = day_of(self.engine.clock.now());
+        let today = self.engine.store.counted_day().await?.map_or(today, |day| day.max(today));
         let claimant = move || {
             let now = clock.now();
             Claimant {
@@ -191,7 +224,7 @@ impl Worker<'_> {
         Ok(Shared {
             id,
             claimant: Arc::new(claimant),
-            journal: Arc::new(journal),
+            journal,
             control: Arc::new(Control::new()),
             chunks: Arc::new(Chunks::default()),
             wake: Arc::new(Notify::new()),
@@ -319,7 +352,10 @@ impl Worker<'_> {
     ) -> Result<(), EngineError> {
         // The dispatcher holds a sender of the recorder, as each connection does.
         drop(dispatcher);
-        while shared.chunks.is_out() && !shared.failed.is_cancelled() {
+        // By the window and not by the open chunks: a dispatcher that ended in an error may have taken a
+        // row that no connection ever gets.
+        let window = self.engine.worker.window;
+        while shared.window.available_permits() < window && !shared.failed.is_cancelled() {
             tokio::select! {
                 () = shared.wake.notified() => {}
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
@@ -338,6 +374,9 @@ impl Worker<'_> {
         let worker = shared.id.to_string();
         let finished = shared.chunks.take_finished(true);
         give_back(self.engine, self.people.campaign, &worker, finished).await?;
+        if let Err(error) = shared.journal.close() {
+            tracing::warn!(%error, "the journal may not survive this machine");
+        }
         if let Err(error) = self.engine.high_water.sync() {
             tracing::warn!(%error, "the high-water mark could not be synced");
         }

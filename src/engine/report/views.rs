@@ -17,6 +17,13 @@ use crate::store::tokens::TokenTotals;
 pub struct Status {
     /// Its name.
     pub name: String,
+    /// How the database differs from the one this host saw last; absent where it is the same. While it
+    /// differs nothing below is known to be true.
+    pub rewound: Option<String>,
+    /// The newest ledger batch: what a backup made now holds at least.
+    pub ledger_batch: i64,
+    /// People who certainly got the same notice twice, as a journal found later proves.
+    pub second_copies: u64,
     /// `rehearsal` or `live`.
     pub environment: &'static str,
     /// State of the containment track.

@@ -25,6 +25,11 @@ impl Draw {
         Self { below: u64::try_from(share).unwrap_or(u64::MAX), left }
     }
 
+    /// Whether anybody may still win.
+    pub(super) fn is_open(&self) -> bool {
+        self.left > 0
+    }
+
     /// Whether a lot wins a place.
     pub(super) fn wins(&mut self, lot: u64) -> bool {
         let wins = self.left > 0 && lot < self.below;

@@ -25,7 +25,7 @@ pub(super) async fn roots(
         chunk_roots.insert(chunk, *root.as_bytes());
     };
     loop {
-        let leaves = staging.leaves(after, 10_000).await?;
+        let leaves = staging.leaves(after).await?;
         let Some((last, _)) = leaves.last() else { break };
         after = Some(*last);
         for (number, hash) in leaves {

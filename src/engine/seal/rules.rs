@@ -39,9 +39,9 @@ pub(in crate::engine) struct AddressRules<'a> {
 /// A source row as it is sealed.
 pub(super) struct Judged {
     /// The person.
-    pub(super) person: Recipient,
+    pub(super) person: Box<Recipient>,
     /// A second notice to the address that may be the thief's, without any secret.
-    pub(super) copy: Option<Recipient>,
+    pub(super) copy: Option<Box<Recipient>>,
 }
 
 impl Engine {
@@ -141,7 +141,7 @@ impl AddressRules<'_> {
     /// Decides a source row's reason and address. Where the address was changed since the window began
     /// and the one before it can be mailed, the person is told there, and the newer address gets a copy
     /// if mail goes there at all.
-    pub(super) fn judge(&self, mut row: Recipient) -> Judged {
+    pub(super) fn judge(&self, mut row: Box<Recipient>) -> Judged {
         let same = |a: &EmailAddress, b: &EmailAddress| a.canonical() == b.canonical();
         if let (Some(now), Some(before)) = (&row.address, &row.address_before)
             && same(now, before)
@@ -173,9 +173,9 @@ impl AddressRules<'_> {
             address: row.address_before.clone(),
             address_text: None,
             reason,
-            ..row.clone()
+            ..(*row).clone()
         };
-        Judged { person, copy: row.reason.is_mailed().then_some(row) }
+        Judged { person: Box::new(person), copy: row.reason.is_mailed().then_some(row) }
     }
 
     fn facts(&self, address: &EmailAddress) -> AddressFacts {
@@ -271,7 +271,8 @@ mod tests {
             provenance: String::new(),
             limits: SharedLimits { combine_above: 5, worklist_above: 50 },
         };
-        let Judged { person, copy } = rules.judge(person(now, before, changed_at, proved_on));
+        let Judged { person, copy } =
+            rules.judge(Box::new(person(now, before, changed_at, proved_on)));
         let show = |row: &Recipient| {
             let to = row.address.as_ref().map_or("-", EmailAddress::as_str);
             format!("{to} {}", row.reason)

@@ -1,19 +1,24 @@
-//! One batch of the kill: read, note, compare-and-set, read back on a new connection, settle.
+//! One batch of the kill: read, note, compare-and-set, read back on a new connection, settle. Each stage is
+//! a function of its own, so that a pass can lay the batches over each other ([`super::pipeline`]).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::reading::{Reader, Standing};
 use super::settle::Settling;
 use crate::directory::{Controls, Current, Replacement, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::engine::EngineError;
-use crate::store::credentials::{OwnWrite, SealedAccount};
+use crate::store::credentials::{OwnWrite, SealedAccount, Settlement};
 
 /// How often a value that moves under us is chased before the account counts as failed.
 const ROUNDS: u32 = 3;
 
 /// A first batch of fewer accounts than this proves nothing about a statement.
 const FEWEST: u64 = 3;
+
+/// Accounts between which the others of a pass get their turn: a stage that computes must not keep
+/// the answers to another one's statements waiting.
+const TURN: usize = 32;
 
 /// What one batch needs.
 #[derive(Clone, Copy)]
@@ -54,6 +59,32 @@ struct Work {
     replace: Vec<Replacement>,
     writes: Vec<OwnWrite>,
     end_sessions: Vec<String>,
+    /// Whoever is to be read back.
+    touched: Vec<String>,
+}
+
+/// Accounts that were read and judged. What is to be written must be noted before it is tried.
+pub(super) struct Prepared {
+    accounts: Vec<Account>,
+    work: Work,
+}
+
+impl Prepared {
+    /// Who is in it.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.accounts.iter().map(|account| account.sealed.number).collect()
+    }
+
+    /// What is to be noted.
+    pub(super) fn take_writes(&mut self) -> Vec<OwnWrite> {
+        std::mem::take(&mut self.work.writes)
+    }
+}
+
+/// Accounts on which everything was tried, still to be settled.
+pub(super) struct Tried {
+    accounts: Vec<Account>,
+    pub tally: Tally,
 }
 
 impl Batch<'_> {
@@ -61,17 +92,31 @@ impl Batch<'_> {
         self.reader.kind
     }
 
-    /// Settles these accounts. `is_first`: no statement of this kind was seen to work yet, so that the
-    /// batch stops after one round where most of it is not proved.
-    pub(super) async fn run(
+    /// Settles these accounts, or fails for all of them. `is_first`: no statement of this kind was seen to
+    /// work yet, so that the batch stops after one round where most of it is not proved.
+    pub(super) async fn attempt(
         &self,
         sealed: Vec<SealedAccount>,
         is_first: bool,
     ) -> Result<Tally, EngineError> {
+        let mut prepared = self.prepare(sealed).await?;
+        self.note(prepared.take_writes()).await?;
+        let mut tried = self.carry_out(prepared, is_first).await?;
+        let settlements = self.settlements(&mut tried).await;
+        tried.tally.settled = self.record_and_settle(Vec::new(), settlements).await?;
+        self.check_controls().await?;
+        Ok(tried.tally)
+    }
+
+    /// Opens these accounts, reads what the directory holds of them, and judges it.
+    pub(super) async fn prepare(
+        &self,
+        sealed: Vec<SealedAccount>,
+    ) -> Result<Prepared, EngineError> {
         let people = self.reader.people;
         let mut accounts = Vec::with_capacity(sealed.len());
-        for found in sealed {
-            let recipient = people.open(found.number, &found.body)?;
+        for mut found in sealed {
+            let recipient = people.open(found.number, &std::mem::take(&mut found.body))?;
             accounts.push(Account {
                 person: people.person(found.salt, &recipient),
                 reference: recipient.account.as_str().to_owned(),
@@ -79,10 +124,26 @@ impl Batch<'_> {
                 verdict: None,
                 unknown: None,
             });
+            take_turns(accounts.len()).await;
         }
+        let work = self.read(&mut accounts).await?;
+        Ok(Prepared { accounts, work })
+    }
+
+    /// Writes what was noted, reads it back, and does all of it again for whoever is not proved.
+    pub(super) async fn carry_out(
+        &self,
+        prepared: Prepared,
+        is_first: bool,
+    ) -> Result<Tried, EngineError> {
+        let Prepared { mut accounts, mut work } = prepared;
         let mut tally = Tally::default();
         for round in 0..ROUNDS {
-            let touched = self.round(&mut accounts).await?;
+            if round > 0 {
+                work = self.read(&mut accounts).await?;
+                self.note(std::mem::take(&mut work.writes)).await?;
+            }
+            let touched = self.write(&mut accounts, std::mem::take(&mut work)).await?;
             let open = accounts.iter().filter(|account| account.verdict.is_none()).count() as u64;
             if round == 0 {
                 (tally.touched, tally.unproved) = (touched, open);
@@ -102,9 +163,23 @@ impl Batch<'_> {
                 ));
             }
         }
-        self.settle(&accounts, &mut tally).await?;
-        self.check_controls().await?;
-        Ok(tally)
+        Ok(Tried { accounts, tally })
+    }
+
+    /// Committed before it is tried: a crash from here on never takes our write for a person's.
+    async fn note(&self, writes: Vec<OwnWrite>) -> Result<(), EngineError> {
+        self.record_and_settle(writes, Vec::new()).await.map(drop)
+    }
+
+    /// Notes what is about to be written to some accounts and settles others, in one transaction; how
+    /// many classes changed.
+    pub(super) async fn record_and_settle(
+        &self,
+        writes: Vec<OwnWrite>,
+        settlements: Vec<Settlement>,
+    ) -> Result<u64, EngineError> {
+        let (store, campaign) = (&self.settling.engine.store, self.reader.people.campaign);
+        Ok(store.record_and_settle(campaign, self.kind(), writes, settlements).await?)
     }
 
     /// Looks at the control accounts where writes go, on a connection of its own.
@@ -117,48 +192,48 @@ impl Batch<'_> {
         Ok(self.controls.check_values(&now)?)
     }
 
-    /// One read, write and read-back of whoever is still open; how many accounts were touched.
-    async fn round(&self, accounts: &mut [Account]) -> Result<u64, EngineError> {
-        let (directory, kind) = (self.reader.directory, self.kind());
+    /// Reads whoever is still open and judges what is to be done.
+    async fn read(&self, accounts: &mut [Account]) -> Result<Work, EngineError> {
         let open: Vec<String> = accounts
             .iter()
             .filter(|account| account.verdict.is_none())
             .map(|account| account.reference.clone())
             .collect();
-        if open.is_empty() {
-            return Ok(0);
-        }
-        let read = by_account(directory.read(kind, &open).await?);
         let mut work = Work::default();
+        if open.is_empty() {
+            return Ok(work);
+        }
+        let read = by_account(self.reader.directory.read(self.kind(), &open).await?);
+        let mut judged = 0;
         for account in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
             self.judge_read(account, values_of(&read, &account.reference), &mut work);
+            judged += 1;
+            take_turns(judged).await;
         }
-        let touched: BTreeSet<String> = work
-            .replace
-            .iter()
-            .map(|row| row.account.clone())
-            .chain(work.end_sessions.iter().cloned())
-            .collect();
-        // Committed before it is tried: a crash from here on never takes our write for a person's.
-        if !work.writes.is_empty() {
-            let store = &self.settling.engine.store;
-            store.record_writes(self.reader.people.campaign, kind, work.writes).await?;
-        }
+        Ok(work)
+    }
+
+    /// Writes what was noted and reads it back; how many accounts were touched.
+    async fn write(&self, accounts: &mut [Account], work: Work) -> Result<u64, EngineError> {
+        let (directory, kind) = (self.reader.directory, self.kind());
+        debug_assert!(work.writes.is_empty(), "what is written was noted before");
         if !work.replace.is_empty() {
             directory.replace(kind, &work.replace, self.controls).await?;
         }
         if !work.end_sessions.is_empty() && self.ends_sessions() == SessionEnd::Ended {
             directory.end_sessions(kind, &work.end_sessions, self.controls).await?;
         }
-        if touched.is_empty() {
+        if work.touched.is_empty() {
             return Ok(0);
         }
-        let touched: Vec<String> = touched.into_iter().collect();
-        let confirmed = by_account(directory.confirm(kind, &touched).await?);
+        let confirmed = by_account(directory.confirm(kind, &work.touched).await?);
+        let mut judged = 0;
         for account in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
             self.judge_read_back(account, values_of(&confirmed, &account.reference));
+            judged += 1;
+            take_turns(judged).await;
         }
-        Ok(touched.len() as u64)
+        Ok(work.touched.len() as u64)
     }
 
     /// What the first read says: settled at once, to be replaced, or only sessions to be ended.
@@ -185,6 +260,7 @@ impl Batch<'_> {
             }
         }
         if replaced > 0 {
+            work.touched.push(account.reference.clone());
             return;
         }
         if let Some(why) = account.unknown.take() {
@@ -192,7 +268,12 @@ impl Batch<'_> {
         } else if spared > 0 && ours == 0 && !self.is_rest(account) {
             account.verdict = Some((CredentialClass::ChangedSince, String::new()));
         } else {
-            work.end_sessions.push(account.reference.clone());
+            // Where none was counted there is none to end; the read-back has to show none all the same.
+            let is_counted = self.kind() == CredentialKind::Session;
+            if !is_counted || values.iter().any(|current| current.sessions > 0) {
+                work.end_sessions.push(account.reference.clone());
+            }
+            work.touched.push(account.reference.clone());
         }
     }
 
@@ -241,20 +322,27 @@ impl Batch<'_> {
         self.kind().has_several() && !account.sealed.planned.is_empty()
     }
 
-    async fn settle(&self, accounts: &[Account], tally: &mut Tally) -> Result<(), EngineError> {
-        let mut settlements = Vec::new();
-        for account in accounts {
-            let Some((to, reason)) = account.verdict.clone() else { continue };
-            tally.failed += u64::from(to == CredentialClass::Failed);
+    /// How these accounts ended, ready to be settled.
+    pub(super) async fn settlements(&self, tried: &mut Tried) -> Vec<Settlement> {
+        let mut settlements = Vec::with_capacity(tried.accounts.len());
+        for (at, account) in tried.accounts.iter_mut().enumerate() {
+            let Some((to, reason)) = account.verdict.take() else { continue };
+            tried.tally.failed += u64::from(to == CredentialClass::Failed);
             // What had come back and could not be expired again is still what had come back.
             let keeps = account.sealed.class == CredentialClass::Regressed
                 && matches!(to, CredentialClass::Failed | CredentialClass::ChangedSince);
             let to = if keeps { CredentialClass::Regressed } else { to };
             settlements.extend(self.settling.of(&account.sealed, &account.person, to, reason));
+            take_turns(at).await;
         }
-        let (store, campaign) = (&self.settling.engine.store, self.reader.people.campaign);
-        tally.settled = store.settle(campaign, self.kind(), settlements).await?;
-        Ok(())
+        settlements
+    }
+}
+
+/// Lets the other stages go on, now and then.
+async fn take_turns(done: usize) {
+    if done.is_multiple_of(TURN) {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -2,11 +2,13 @@
 //! back (protocol §3). Resumable at any instant: what was committed says what is left.
 
 mod anew;
+mod apart;
 mod batch;
 mod dry_run;
 mod exempt;
 mod give_up;
 mod pass;
+mod pipeline;
 mod reading;
 mod recheck;
 mod reset;
@@ -104,8 +106,9 @@ pub(super) fn replacement(
     current: &str,
 ) -> Result<SecretValue, UnknownScheme> {
     let seen = key.seen(current.as_bytes());
-    // The stream is cut from one HKDF output: enough for salt and digest of every scheme.
-    let mut stream = vec![0; 1_024];
+    // The stream is cut from one HKDF output, whose first bytes do not depend on how many are drawn: no
+    // more is drawn than the value has, and 1,024 bytes are enough for salt and digest of every scheme.
+    let mut stream = vec![0; current.len().clamp(1, 1_024)];
     let drawn = key.expiry_bytes(account.as_bytes(), kind.word(), &seen, &mut stream);
     debug_assert!(drawn.is_ok(), "1,024 bytes are within HKDF's reach");
     let mut at = 0;

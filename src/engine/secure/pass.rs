@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Containment;
 use super::batch::{Batch, Tally};
+use super::pipeline::Pipeline;
 use super::reading::Reader;
 use super::safety::Safety;
 use super::settle::Settling;
@@ -182,19 +183,18 @@ impl<'a> Pass<'a> {
         }
         self.progress.begin(&format!("Expiring each {kind}"), Some(total), "accounts");
         let batch = self.batch(kind, true);
-        let most = self.containment.section.sql.batch;
         let (mut after, mut done, mut size) = (0, 0, self.smallest());
-        // Those that failed before prove nothing about a statement by failing again.
-        let mut is_first = pick == Pick::Pending;
-        loop {
-            if self.is_stopped().await? {
-                break;
-            }
+        // Nothing is laid over a first batch: by it a wrong statement is to show. Those that failed before
+        // prove nothing about a statement by failing again.
+        if pick == Pick::Pending && !self.is_stopped().await? {
             let limit = u32::try_from(size).unwrap_or(u32::MAX);
             let accounts = store.next_accounts(campaign, kind, pick, after, limit).await?;
-            let Some(last) = accounts.last() else { break };
+            let Some(last) = accounts.last() else {
+                self.progress.end();
+                return Ok(None);
+            };
             after = last.number;
-            let tally = batch.run(accounts, is_first).await?;
+            let tally = batch.run(accounts, true).await?;
             done += tally.settled;
             *settled += tally.settled;
             if tally.halted {
@@ -202,9 +202,14 @@ impl<'a> Pass<'a> {
                 return Ok(Some(Stop::unproved(kind, &tally)));
             }
             self.progress.at(done);
-            size = (size * 2).min(most);
-            is_first = false;
+            size = (size * 2).min(self.containment.section.sql.batch);
         }
+        let mut on_settled = |changed: u64| {
+            done += changed;
+            *settled += changed;
+            self.progress.at(done);
+        };
+        Pipeline::new(self, batch, pick, after, size).run(&mut on_settled).await?;
         self.progress.end();
         Ok(None)
     }
@@ -215,7 +220,8 @@ impl<'a> Pass<'a> {
         section.first_batch.min(section.sql.batch)
     }
 
-    async fn is_stopped(&self) -> Result<bool, EngineError> {
+    /// Whether the pass has to stop: asked to, paused, or approved anew.
+    pub(super) async fn is_stopped(&self) -> Result<bool, EngineError> {
         Ok(self.stop.is_cancelled() || self.engine.is_called_off(self.people.campaign).await?)
     }
 }

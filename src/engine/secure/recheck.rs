@@ -17,7 +17,6 @@ use crate::engine::people::People;
 use crate::engine::progress::Progress;
 use crate::engine::{Engine, EngineError};
 use crate::journal::{LockError, WorkerLock};
-use crate::store::credentials::Pick;
 use crate::store::rechecks::RecheckCounts;
 
 pub use schedule::OVERDUE_AFTER;
@@ -167,20 +166,27 @@ impl Engine {
         let limit = u32::try_from(pass.containment.section.sql.batch).unwrap_or(u32::MAX);
         let (mut trial, mut done) = (Trial::default(), 0);
         let mut stopped = None;
-        while !pass.stop.is_cancelled() && stopped.is_none() {
+        let mut next = page.read(stand.after, limit).await?;
+        while let Some(read) = next.take().filter(|_| !pass.stop.is_cancelled()) {
             if self.is_called_off(campaign).await? {
                 return Err(paused(&pass.people.name, &self.store.control(campaign).await?));
             }
-            let accounts =
-                self.store.next_accounts(campaign, kind, Pick::Expired, stand.after, limit).await?;
-            let Some(last) = accounts.last().map(|account| account.number) else { break };
-            let found = page.run(accounts, &mut trial).await?;
+            let last = read.last;
+            let found = page.run(read, &mut trial).await?;
             stopped = found.stopped;
             stand.counts.add(found.counts);
             if stopped.is_none() {
                 stand.after = last;
             }
-            self.store.recheck_went_on(stand.id, kind, stand.after, stand.counts).await?;
+            let noted = self.store.recheck_went_on(stand.id, kind, stand.after, stand.counts);
+            if stopped.is_none() {
+                // Who is read meanwhile has not been touched by this re-check.
+                let (noted, read) = tokio::join!(noted, page.read(stand.after, limit));
+                noted?;
+                next = read?;
+            } else {
+                noted.await?;
+            }
             done += found.counts.checked;
             pass.progress.at(done);
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::journal::mark::Mark;
 use crate::journal::reader::{Journals, folder_of};
-use crate::journal::segment::{HEADER_LEN, Header};
+use crate::journal::segment::{HEADER_LEN, Header, Life};
 use crate::journal::writer::Journal;
 
 pub(in crate::journal) const BOOT: &str = "6f3a1e90-5a41-4c0e-9d55-0c7be1a2f001";
@@ -255,7 +255,8 @@ fn all_segments_gone_leaves_everything_in_doubt() {
 #[test]
 fn a_next_segment_made_ahead_and_never_used_changes_nothing() {
     let dead = Dead::of(1);
-    let header = Header { size: SIZE, origin: ORIGIN, boot: this_boot(), number: 2 };
+    let header =
+        Header { size: SIZE, origin: ORIGIN, life: Life::default(), boot: this_boot(), number: 2 };
     let folder = folder_of(dead.dir.path(), ORIGIN.worker_id);
     crate::journal::segment::create(&folder, &header).unwrap();
     fs::write(folder.join("00000003.fwj.new"), b"half made").unwrap();

@@ -137,6 +137,13 @@ impl Dialogue {
         }
     }
 
+    /// The transaction that has begun and whose message is not whole: its first recipient, where one
+    /// was named, and whether its body had begun.
+    pub(super) fn begun(&self) -> Option<(Option<&str>, bool)> {
+        let envelope = self.envelope.as_ref()?;
+        Some((envelope.first_recipient(), matches!(self.stage, Stage::Body { .. })))
+    }
+
     fn line(&mut self, line: &[u8], out: &mut Replies) -> Option<Step> {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);

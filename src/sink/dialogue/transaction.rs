@@ -46,6 +46,12 @@ pub(super) struct Envelope {
     pending: Option<Strike>,
 }
 
+impl Envelope {
+    pub(super) fn first_recipient(&self) -> Option<&str> {
+        self.to.first().map(String::as_str)
+    }
+}
+
 impl Dialogue {
     pub(super) fn mail(
         &mut self,

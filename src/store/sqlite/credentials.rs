@@ -1,11 +1,10 @@
 //! `Credentials` on SQLite.
 
 mod accounts;
+mod changes;
 mod holds;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, WriteTx, row};
@@ -46,50 +45,21 @@ impl Credentials for SqliteStore {
         self.accounts(everybody, campaign, CredentialKind::Password, 0, limit).await
     }
 
-    async fn record_writes(
+    async fn record_and_settle(
         &self,
         campaign: i64,
         kind: CredentialKind,
         writes: Vec<OwnWrite>,
-    ) -> Result<(), StoreError> {
-        let rows: Vec<Value> = writes
-            .iter()
-            .map(|own| {
-                json!({
-                    "number": own.number,
-                    "planned": hex::encode(own.planned),
-                    "seen": hex::encode(own.seen),
-                })
-            })
-            .collect();
-        let mut write = self.write().await?;
-        sqlx::query(
-            "INSERT INTO credential_write (campaign_id, number, kind, planned, seen, written_at)
-             SELECT $2, j.value ->> 'number', $3, unhex(j.value ->> 'planned'),
-                    unhex(j.value ->> 'seen'), $4
-             FROM json_each($1) AS j
-             WHERE true
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(Value::Array(rows).to_string())
-        .bind(campaign)
-        .bind(kind.to_string())
-        .bind(row::micros(self.now()))
-        .execute(write.conn())
-        .await
-        .map_err(StoreError::on("record what is about to be written"))?;
-        self.commit(write).await
-    }
-
-    async fn settle(
-        &self,
-        campaign: i64,
-        kind: CredentialKind,
         settlements: Vec<Settlement>,
     ) -> Result<u64, StoreError> {
+        if writes.is_empty() && settlements.is_empty() {
+            return Ok(0);
+        }
         let seal = self.seal_of(campaign).await?;
         let mut write = self.write().await?;
-        let changed = self.settle_in(&mut write, (campaign, seal), kind, &settlements).await?;
+        let changed = self.settle_in(&mut write, (campaign, seal), kind, settlements).await?;
+        let now = row::micros(self.now());
+        changes::record(write.conn(), campaign, kind, &writes, now).await?;
         self.commit(write).await?;
         Ok(changed)
     }
@@ -104,7 +74,7 @@ impl Credentials for SqliteStore {
         let seal = self.seal_of(campaign).await?;
         let number = settlement.number;
         let mut write = self.write().await?;
-        if self.settle_in(&mut write, (campaign, seal), kind, &[settlement]).await? == 0 {
+        if self.settle_in(&mut write, (campaign, seal), kind, vec![settlement]).await? == 0 {
             return Ok(false);
         }
         sqlx::query(
@@ -178,21 +148,24 @@ impl SqliteStore {
         write: &mut WriteTx,
         (campaign, seal): (i64, i64),
         kind: CredentialKind,
-        settlements: &[Settlement],
+        settlements: Vec<Settlement>,
     ) -> Result<u64, StoreError> {
+        if settlements.is_empty() {
+            return Ok(0);
+        }
         let now = row::micros(self.now());
         let mut moved = Moved::default();
-        let changed = change_classes(write.conn(), campaign, kind, settlements, now).await?;
-        let mut lines = Vec::new();
-        let mut moves: Vec<&Move> = Vec::new();
-        for settled in settlements.iter().filter(|s| changed.contains(&row::int(s.number))) {
+        let changed = changes::settle(write.conn(), campaign, kind, &settlements, now).await?;
+        let mut lines = Vec::with_capacity(changed.len());
+        let mut moves: Vec<Move> = Vec::new();
+        for settled in settlements.into_iter().filter(|s| changed.contains(&row::int(s.number))) {
             let label = |class: CredentialClass| format!("{kind}/{class}");
             let from = (settled.from != CredentialClass::Pending).then(|| label(settled.from));
             moved.credential(settled.number, from, label(settled.to));
-            lines.push(settled.line.clone());
-            moves.extend(settled.delivery.as_ref());
+            lines.push(settled.line);
+            moves.extend(settled.delivery);
         }
-        let moves = holds::that_apply(write.conn(), campaign, moves).await?;
+        let moves = holds::that_apply(write.conn(), campaign, moves.iter().collect()).await?;
         let moves: Vec<&Move> = moves.iter().collect();
         let Lines(held) = change_rows(write.conn(), campaign, &moves, now, &mut moved).await?;
         move_counters(write.conn(), seal, &moved).await?;
@@ -201,44 +174,4 @@ impl SqliteStore {
         self.log(write, &lines).await?;
         Ok(changed.len() as u64)
     }
-}
-
-/// Changes the guarded credential rows and returns the numbers that really changed.
-async fn change_classes(
-    conn: &mut SqliteConnection,
-    campaign: i64,
-    kind: CredentialKind,
-    settlements: &[Settlement],
-    now: i64,
-) -> Result<std::collections::HashSet<i64>, StoreError> {
-    let rows: Vec<Value> = settlements
-        .iter()
-        .map(|settled| {
-            json!({
-                "number": settled.number,
-                "from": settled.from.to_string(),
-                "to": settled.to.to_string(),
-                "reason": settled.reason,
-            })
-        })
-        .collect();
-    let changed: Vec<i64> = sqlx::query_scalar(
-        "INSERT INTO credential (campaign_id, number, kind, class, reason, changed_at)
-         SELECT $2, j.value ->> 'number', $3, j.value ->> 'to', j.value ->> 'reason', $4
-         FROM json_each($1) AS j
-         LEFT JOIN credential AS c
-           ON c.campaign_id = $2 AND c.number = CAST(j.value ->> 'number' AS INTEGER) AND c.kind = $3
-         WHERE COALESCE(c.class, 'pending') = j.value ->> 'from'
-         ON CONFLICT (campaign_id, number, kind) DO UPDATE
-         SET class = excluded.class, reason = excluded.reason, changed_at = excluded.changed_at
-         RETURNING number",
-    )
-    .bind(Value::Array(rows).to_string())
-    .bind(campaign)
-    .bind(kind.to_string())
-    .bind(now)
-    .fetch_all(conn)
-    .await
-    .map_err(StoreError::on("settle credentials"))?;
-    Ok(changed.into_iter().collect())
 }

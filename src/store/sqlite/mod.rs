@@ -28,6 +28,7 @@ mod query_plan;
 mod reached;
 mod rechecks;
 mod reports;
+mod rewinds;
 mod seals;
 mod staging;
 mod tokens;
@@ -35,7 +36,8 @@ mod waves;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sqlx::sqlite::{
@@ -44,9 +46,16 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
 
 use self::waves::reasons::WaveReasons;
-use super::{LedgerMark, OnBatch, Store, StoreError, row};
+use super::{LedgerMark, OnBatch, Store, StoreError, Trouble, row};
 use crate::domain::clock::Clock;
 use crate::secret::digest::sha256;
+
+/// How long SQLite itself waits for a lock before it says that the database is locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the tasks of this process wait for each other at the writer connection: longer than any of
+/// them waits for another process, so that what is told is the lock and not the queue behind it.
+const TURN: Duration = Duration::from_hours(1);
 
 /// The store on a SQLite file.
 #[derive(Clone)]
@@ -57,8 +66,11 @@ pub struct SqliteStore {
     clock: Arc<dyn Clock>,
     on_batch: OnBatch,
     writer_name: String,
+    lock_wait: Duration,
     /// What the reasons of a campaign's waves came to when something last moved.
     wave_reasons: Arc<WaveReasons>,
+    /// The database is rewound: nothing is written.
+    is_closed: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -82,7 +94,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // FULL: a commit that was reported survives the machine; batching makes it cheap
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10))
+        .busy_timeout(BUSY_TIMEOUT)
         // a chunk's rows in one go: else the connection's thread and the reader wake each other in turn
         .row_buffer_size(1024)
         .disable_statement_logging()
@@ -111,6 +123,7 @@ impl SqliteStore {
             .pragma("journal_size_limit", "67108864");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            .acquire_timeout(TURN)
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
@@ -140,10 +153,19 @@ impl SqliteStore {
             clock,
             on_batch,
             writer_name: writer_name.to_owned(),
+            lock_wait: Duration::ZERO,
             wave_reasons: Arc::default(),
+            is_closed: Arc::default(),
         };
         store.found().await?;
         Ok(store)
+    }
+
+    /// The same store that waits so long for the lock of another process, and not only as long as SQLite
+    /// does by itself: what was sent meanwhile is recorded once the lock is free.
+    #[must_use]
+    pub fn waiting(self, lock_wait: Duration) -> Self {
+        Self { lock_wait, ..self }
     }
 
     /// Closes both pools, so that the file is whole and unlocked.
@@ -165,12 +187,26 @@ impl SqliteStore {
     }
 
     async fn write(&self) -> Result<WriteTx, StoreError> {
-        let tx = self
-            .writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(StoreError::on("begin a write transaction"))?;
-        Ok(WriteTx { tx, mark: None })
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(StoreError::Rewound);
+        }
+        let asked = Instant::now();
+        loop {
+            let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+            let error = match begun.map_err(StoreError::on("begin a write transaction")) {
+                Ok(tx) => return Ok(WriteTx { tx, mark: None }),
+                Err(error) => error,
+            };
+            if error.trouble() != Some(Trouble::Locked) || asked.elapsed() >= self.lock_wait {
+                return Err(error);
+            }
+            tracing::warn!(
+                "another process has held the lock of {} for {} s: nothing new starts, what ended waits \
+                 to be recorded",
+                self.path.display(),
+                asked.elapsed().as_secs()
+            );
+        }
     }
 
     /// Commits and, where ledger batches were appended, tells the high-water keeper.

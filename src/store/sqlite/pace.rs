@@ -90,12 +90,20 @@ impl Paces for SqliteStore {
 
     async fn used_on(&self, day: Date) -> Result<BTreeMap<String, u64>, StoreError> {
         let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT scope, used_today FROM rate_lease WHERE day = $1")
+            sqlx::query_as("SELECT scope, used_today FROM rate_lease WHERE day >= $1")
                 .bind(day.to_string())
                 .fetch_all(&self.reader)
                 .await
                 .map_err(StoreError::on("read the day's counts"))?;
         Ok(rows.into_iter().map(|(scope, used)| (scope, row::uint(used))).collect())
+    }
+
+    async fn counted_day(&self) -> Result<Option<Date>, StoreError> {
+        let day: Option<String> = sqlx::query_scalar("SELECT MAX(day) FROM rate_lease")
+            .fetch_one(&self.reader)
+            .await
+            .map_err(StoreError::on("read the day that is counted"))?;
+        Ok(day.and_then(|day| day.parse().ok()))
     }
 
     async fn end_suspensions(
@@ -162,8 +170,9 @@ macro_rules! count_begun_sql {
              WHERE true
              ON CONFLICT (scope) DO UPDATE
              SET used_today = MAX(0, excluded.used_today
-                                     + CASE WHEN day = excluded.day THEN used_today ELSE 0 END),
-                 day = excluded.day"
+                                     + CASE WHEN day >= excluded.day THEN used_today ELSE 0 END),
+                 -- a clock that is set back begins no earlier day anew
+                 day = MAX(day, excluded.day)"
         )
     };
 }

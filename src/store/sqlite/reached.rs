@@ -62,7 +62,7 @@ macro_rules! reached {
 pub(super) use {reached, spoken};
 
 const DOUBTS: &str = concat!(
-    "SELECT o.number, o.generation, o.n, i.dated_at
+    "SELECT o.number, o.generation, o.n, i.dated_at, i.origin = 'journal'
      FROM ",
     spoken!("$1", "$2"),
     " JOIN intent AS i
@@ -83,19 +83,20 @@ impl SqliteStore {
         campaign: i64,
         number: u64,
     ) -> Result<Vec<Doubtful>, StoreError> {
-        let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(DOUBTS)
+        let rows: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(DOUBTS)
             .bind(campaign)
             .bind(row::int(number))
             .fetch_all(&self.reader)
             .await
             .map_err(StoreError::on("find doubtful attempts"))?;
-        let read = |(number, generation, n, dated_at)| Doubtful {
+        let read = |(number, generation, n, dated_at, is_recovered)| Doubtful {
             key: AttemptKey {
                 number: row::uint(number),
                 generation: row::small(generation),
                 n: row::small(n),
             },
             dated_at: row::instant(dated_at),
+            is_recovered: is_recovered == 1,
         };
         Ok(rows.into_iter().map(read).collect())
     }

@@ -1,207 +1,203 @@
-//! A seal under construction: a SQLite file of its own beside the database.
+//! A seal under construction: a SQLite file of its own beside the database, and three plain files beside it.
+//!
+//! What is little and asked for in many ways lies in SQLite: chunks, repeated accounts, shared and second
+//! addresses, where the rows came from. What is much and only walked over lies in the plain files: the rows
+//! (`-rows`), and the digests of accounts and addresses in their order (`-accounts`, `-addresses`).
+//!
+//! A load that was not finished counts for nothing: the row in `source` ends it, written once everything else
+//! is, and it goes before anything is written anew. Nothing waits for the disk: what a process that dies has
+//! written is all there, and what a machine that dies has written is not believed, since `source` names the
+//! boot it was loaded in.
 
+pub(super) mod births;
+pub(super) mod digests;
 mod groups;
+mod intake;
+mod noted;
+pub(super) mod numbers;
+pub(super) mod parts;
+pub(super) mod rows;
+mod sorter;
+mod tables;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
-use sqlx::{QueryBuilder, Sqlite};
+use serde_json::{Value, json};
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use tokio::task::JoinHandle;
 
+use self::intake::Intake;
+use self::numbers::Numbers;
+use self::parts::Parts;
+use self::rows::{Filling, RowsReader};
 use super::publish::Publisher;
 use super::{SqliteStore, StoreError, options, row};
+use crate::domain::chunk::chunk_of;
 use crate::domain::totals::SourceTotals;
 use crate::store::seals::{
     Duplicate, Publication, SealRow, SharedLimits, StagedChunk, StagedRow, StagedSource, Staging,
     Unnamed,
 };
 
-/// Rows a statement: SQLite takes 32,766 binds and a row has eleven.
-const ROWS_A_STATEMENT: usize = 1_000;
-/// The shape of a staging file; one of another version is emptied, and loaded anew.
-const SHAPE: i64 = 3;
-
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS row (
-        number INTEGER PRIMARY KEY,
-        line INTEGER NOT NULL,
-        salt BLOB NOT NULL,
-        leaf BLOB NOT NULL,
-        body BLOB NOT NULL,
-        row_digest BLOB NOT NULL,
-        account BLOB NOT NULL,
-        address BLOB,
-        address_reason TEXT NOT NULL,
-        name_refused INTEGER NOT NULL,
-        -- the person of whom this row is a second address
-        copy_of INTEGER,
-        -- 0 kept, 1 duplicate, 2 conflict, 3 the copy of a row that is not kept
-        fate INTEGER NOT NULL DEFAULT 0,
-        -- kept, but held: 'conflict' where other rows of its account differ, 'shared' where too many
-        -- accounts have its address
-        held TEXT,
-        -- accounts told at this address
-        at_address INTEGER NOT NULL DEFAULT 1,
-        -- the row whose notice names this account; a carrier names itself
-        carrier INTEGER
-    ) STRICT;
-    CREATE VIEW IF NOT EXISTS born AS
-        SELECT number, address_reason, name_refused, copy_of, carrier,
-               CASE WHEN held IS NOT NULL THEN 'held/' || held
-                    WHEN address_reason IN ('ok', 'suspect', 'dormant') THEN 'queued'
-                    ELSE 'fallback/address:' || address_reason END AS label
-        FROM row
-        WHERE fate = 0;
-    CREATE TABLE IF NOT EXISTS follower (
-        number INTEGER PRIMARY KEY,
-        leader INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        person TEXT
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS place (
-        address BLOB PRIMARY KEY,
-        accounts INTEGER NOT NULL,
-        -- those of them that one notice may stand for, and the first
-        plain INTEGER NOT NULL,
-        carrier INTEGER
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS chunk (
-        number INTEGER PRIMARY KEY,
-        cohort TEXT NOT NULL,
-        provider TEXT NOT NULL,
-        zone TEXT NOT NULL,
-        is_copy INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS duplicate (
-        line INTEGER PRIMARY KEY,
-        number INTEGER NOT NULL,
-        of_line INTEGER NOT NULL,
-        of_number INTEGER NOT NULL,
-        is_conflict INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS source (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        digest BLOB NOT NULL,
-        as_of INTEGER NOT NULL,
-        rows INTEGER NOT NULL,
-        rejected INTEGER NOT NULL,
-        rules TEXT NOT NULL
-    ) STRICT;";
+/// Accounts or addresses walked over before what was found is written down.
+const WALK: usize = 20_000;
 
 /// The staging file and the store it will be published into.
 pub(super) struct SqliteStaging {
     store: SqliteStore,
-    path: PathBuf,
+    parts: Parts,
     pool: SqlitePool,
+    /// What takes rows in, on a thread of its own.
+    intake: Option<JoinHandle<io::Result<Intake>>>,
+    dropped: Option<Arc<Numbers>>,
+    /// The rows, and the chunk whose leaves were given last.
+    leaves: Option<RowsReader>,
 }
 
 impl SqliteStaging {
     pub(super) async fn open(store: SqliteStore, path: &Path) -> Result<Self, StoreError> {
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
-            .connect_with(options(path).create_if_missing(true))
+            .connect_with(options(path).create_if_missing(true).synchronous(SqliteSynchronous::Off))
             .await
             .map_err(|source| StoreError::Open {
                 path: path.display().to_string(),
                 hint: "is the folder writable, and is there space?".into(),
                 source,
             })?;
-        let staging = Self { store, path: path.to_owned(), pool };
-        staging.shape().await?;
-        Ok(staging)
-    }
-
-    /// Makes the tables; those of an earlier version are dropped first.
-    async fn shape(&self) -> Result<(), StoreError> {
-        let shape: i64 = sqlx::query_scalar("PRAGMA user_version")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(StoreError::on("look at the staging file"))?;
-        if shape != SHAPE {
-            self.run(
-                "empty an older staging file",
-                "DROP TABLE IF EXISTS row;
-                 DROP TABLE IF EXISTS chunk;
-                 DROP TABLE IF EXISTS duplicate;
-                 DROP TABLE IF EXISTS source;
-                 DROP TABLE IF EXISTS follower;
-                 DROP TABLE IF EXISTS place;
-                 PRAGMA user_version = 3;",
-            )
-            .await?;
-        }
-        self.run("prepare the staging file", TABLES).await
+        let parts = Parts::beside(path);
+        tables::shape(&pool).await?;
+        Ok(Self { store, parts, pool, intake: None, dropped: None, leaves: None })
     }
 
     async fn run(&self, what: &'static str, sql: &'static str) -> Result<(), StoreError> {
         sqlx::raw_sql(sql).execute(&self.pool).await.map_err(StoreError::on(what))?;
         Ok(())
     }
+
+    /// What takes rows in, once it has taken in those before.
+    async fn intake(&mut self) -> Result<Intake, StoreError> {
+        let taken = match self.intake.take() {
+            Some(taking) => taking.await.unwrap_or_else(|died| Err(io::Error::other(died))),
+            None => Intake::create(&self.parts),
+        };
+        taken.map_err(self.parts.failed())
+    }
+
+    /// Numbers of rows that are not kept.
+    async fn dropped(&mut self) -> Result<Arc<Numbers>, StoreError> {
+        if let Some(dropped) = &self.dropped {
+            return Ok(Arc::clone(dropped));
+        }
+        let dropped = Arc::new(noted::dropped(&self.pool).await?);
+        self.dropped = Some(Arc::clone(&dropped));
+        Ok(dropped)
+    }
+
+    /// Marks duplicates, conflicts and shared addresses; gives the lengths of the plain files.
+    async fn compare(
+        &mut self,
+        limits: SharedLimits,
+    ) -> Result<([u64; 3], Vec<Filling>), StoreError> {
+        let failed = self.parts.failed();
+        let intake = self.intake().await?;
+        let (rows, chunks, mut twins, mut neighbours) =
+            intake.finish(&self.parts).map_err(&failed)?;
+        let mut found = Vec::new();
+        loop {
+            let is_more = twins.walk(WALK, &mut found).map_err(&failed)?;
+            noted::keep(&self.pool, &found).await?;
+            found.clear();
+            if !is_more {
+                break;
+            }
+        }
+        groups::follow(&self.pool).await?;
+        let dropped = self.dropped().await?;
+        loop {
+            let is_more = neighbours.walk(WALK, &dropped, &mut found).map_err(&failed)?;
+            noted::keep(&self.pool, &found).await?;
+            found.clear();
+            if !is_more {
+                break;
+            }
+        }
+        groups::form(&self.pool, limits).await?;
+        let accounts = twins.finish().map_err(&failed)?;
+        let addresses = neighbours.finish().map_err(&failed)?;
+        Ok(([rows, accounts, addresses], chunks))
+    }
+
+    /// The chunk behind that of a number: its own number, where it lies, its rows.
+    async fn next_chunk(&self, after: u64) -> Result<Option<(u64, u64, u64)>, StoreError> {
+        let found: Option<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT number, last, rows FROM chunk WHERE number >= $1 AND rows > 0 ORDER BY number LIMIT 1",
+        )
+        .bind(row::int(after))
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(StoreError::on("find the next chunk"))?;
+        Ok(found.map(|(number, last, rows)| (row::uint(number), row::uint(last), row::uint(rows))))
+    }
 }
 
 #[async_trait]
 impl Staging for SqliteStaging {
     async fn loaded(&mut self) -> Result<Option<StagedSource>, StoreError> {
-        let found: Option<(Vec<u8>, i64, i64, i64, String)> =
-            sqlx::query_as("SELECT digest, as_of, rows, rejected, rules FROM source")
+        let found: Option<(Vec<u8>, i64, i64, i64, String, String, String)> =
+            sqlx::query_as("SELECT digest, as_of, rows, rejected, rules, boot, bytes FROM source")
                 .fetch_optional(&self.pool)
                 .await
                 .map_err(StoreError::on("read the staging file"))?;
-        found
-            .map(|(digest, as_of, rows, rejected, rules)| {
-                Ok(StagedSource {
-                    digest: row::bytes(&digest, "source", "digest", 1)?,
-                    as_of: row::instant(as_of),
-                    rows: row::uint(rows),
-                    rejected: row::uint(rejected),
-                    rules,
-                })
-            })
-            .transpose()
+        let Some((digest, as_of, rows, rejected, rules, boot, bytes)) = found else {
+            return Ok(None);
+        };
+        // Somebody removed or cut one of its files.
+        if self.parts.lengths().is_none_or(|lengths| json!(lengths).to_string() != bytes) {
+            return Ok(None);
+        }
+        Ok(Some(StagedSource {
+            digest: row::bytes(&digest, "source", "digest", 1)?,
+            as_of: row::instant(as_of),
+            rows: row::uint(rows),
+            rejected: row::uint(rejected),
+            rules,
+            boot,
+        }))
     }
 
     async fn restart(&mut self) -> Result<(), StoreError> {
+        // a thread that still writes for a load given up must have ended before its files are made anew
+        if let Some(taking) = self.intake.take() {
+            let _ = taking.await;
+        }
+        self.dropped = None;
+        self.leaves = None;
         self.run(
             "empty the staging file",
-            "DROP INDEX IF EXISTS row_by_account;
-             DROP INDEX IF EXISTS row_by_address;
-             DELETE FROM row;
+            "DELETE FROM source;
+             DROP INDEX IF EXISTS noted_by_address;
+             DELETE FROM noted;
              DELETE FROM follower;
              DELETE FROM place;
              DELETE FROM chunk;
-             DELETE FROM duplicate;
-             DELETE FROM source;",
+             DELETE FROM duplicate;",
         )
         .await
     }
 
     async fn append(&mut self, rows: Vec<StagedRow>) -> Result<(), StoreError> {
-        let mut tx =
-            self.pool.begin().await.map_err(StoreError::on("begin a staging transaction"))?;
-        for part in rows.chunks(ROWS_A_STATEMENT) {
-            let mut insert = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO row (number, line, salt, leaf, body, row_digest, account, address,
-                                  address_reason, name_refused, copy_of) ",
-            );
-            insert.push_values(part, |mut values, staged| {
-                values
-                    .push_bind(row::int(staged.number))
-                    .push_bind(row::int(staged.line))
-                    .push_bind(&staged.salt[..])
-                    .push_bind(&staged.leaf[..])
-                    .push_bind(&staged.body[..])
-                    .push_bind(&staged.row_digest[..])
-                    .push_bind(&staged.account[..])
-                    .push_bind(staged.address.as_ref().map(|digest| &digest[..]))
-                    .push_bind(&staged.address_reason[..])
-                    .push_bind(i64::from(staged.name_refused))
-                    .push_bind(staged.copy_of.as_ref().map(|copy| row::int(copy.number)));
-            });
-            insert.build().execute(&mut *tx).await.map_err(StoreError::on("stage rows"))?;
-        }
-        groups::stage_copies(&mut tx, &rows).await?;
-        tx.commit().await.map_err(StoreError::on("commit staged rows"))
+        groups::stage_copies(&self.pool, &rows).await?;
+        let mut intake = self.intake().await?;
+        self.intake = Some(tokio::task::spawn_blocking(move || {
+            rows.iter().try_for_each(|staged| intake.push(staged))?;
+            Ok(intake)
+        }));
+        Ok(())
     }
 
     async fn finish_loading(
@@ -210,54 +206,33 @@ impl Staging for SqliteStaging {
         source: StagedSource,
         limits: SharedLimits,
     ) -> Result<(), StoreError> {
-        // An index made after the load is sorted once; kept up row by row it would cost a random
-        // write each.
-        self.run(
-            "find duplicates",
-            "CREATE INDEX row_by_account ON row (account, line, copy_of) WHERE copy_of IS NULL;
-             INSERT INTO duplicate (line, number, of_line, of_number, is_conflict)
-             SELECT r.line, r.number, f.line, f.number, r.row_digest <> f.row_digest
-             FROM (SELECT r.account, MIN(r.line) AS line, r.number, r.row_digest
-                   FROM (SELECT account
-                         FROM row
-                         WHERE copy_of IS NULL
-                         GROUP BY account
-                         HAVING COUNT(*) > 1) AS several
-                   CROSS JOIN row AS r ON r.account = several.account AND r.copy_of IS NULL
-                   GROUP BY r.account) AS f
-             JOIN row AS r ON r.account = f.account AND r.line <> f.line AND r.copy_of IS NULL;
-             UPDATE row SET fate = 1 + d.is_conflict FROM duplicate AS d WHERE d.number = row.number;
-             UPDATE row SET held = 'conflict'
-             FROM duplicate AS d
-             WHERE d.of_number = row.number AND d.is_conflict = 1;",
-        )
-        .await?;
-        groups::form(&self.pool, limits).await?;
+        let (bytes, filled) = self.compare(limits).await?;
         let mut tx =
             self.pool.begin().await.map_err(StoreError::on("begin a staging transaction"))?;
-        for part in chunks.chunks(ROWS_A_STATEMENT) {
-            let mut insert = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO chunk (number, cohort, provider, zone, is_copy) ",
-            );
-            insert.push_values(part, |mut values, chunk| {
-                values
-                    .push_bind(row::int(chunk.number))
-                    .push_bind(&chunk.key.cohort[..])
-                    .push_bind(&chunk.key.provider[..])
-                    .push_bind(&chunk.key.zone[..])
-                    .push_bind(i64::from(chunk.key.is_copy));
-            });
-            insert.build().execute(&mut *tx).await.map_err(StoreError::on("stage chunks"))?;
+        for part in chunks.chunks(1_000) {
+            let rows: Vec<Value> = part.iter().map(|chunk| chunk_row(chunk, &filled)).collect();
+            sqlx::query(
+                "INSERT INTO chunk (number, cohort, provider, zone, is_copy, last, rows, born)
+                 SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4,
+                        j.value ->> 5, j.value ->> 6, j.value ->> 7
+                 FROM json_each($1) AS j",
+            )
+            .bind(json!(rows).to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::on("stage chunks"))?;
         }
         sqlx::query(
-            "INSERT INTO source (one, digest, as_of, rows, rejected, rules)
-             VALUES (1, $1, $2, $3, $4, $5)",
+            "INSERT INTO source (one, digest, as_of, rows, rejected, rules, boot, bytes)
+             VALUES (1, $1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&source.digest[..])
         .bind(row::micros(source.as_of))
         .bind(row::int(source.rows))
         .bind(row::int(source.rejected))
         .bind(source.rules)
+        .bind(source.boot)
+        .bind(json!(bytes).to_string())
         .execute(&mut *tx)
         .await
         .map_err(StoreError::on("note the staged source"))?;
@@ -290,54 +265,66 @@ impl Staging for SqliteStaging {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    async fn leaves(
-        &mut self,
-        after: Option<u64>,
-        limit: u32,
-    ) -> Result<Vec<(u64, [u8; 32])>, StoreError> {
-        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT number, leaf FROM row WHERE fate = 0 AND number > $1 ORDER BY number LIMIT $2",
-        )
-        .bind(after.map_or(-1, row::int))
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::on("read leaves"))?;
-        rows.into_iter()
-            .map(|(number, leaf)| {
-                Ok((row::uint(number), row::bytes(&leaf, "row", "leaf", number)?))
-            })
-            .collect()
+    async fn leaves(&mut self, after: Option<u64>) -> Result<Vec<(u64, [u8; 32])>, StoreError> {
+        let dropped = self.dropped().await?;
+        let mut after = after.map_or(0, |number| chunk_of(number) + 1);
+        loop {
+            let Some((chunk, last, rows)) = self.next_chunk(after).await? else {
+                return Ok(Vec::new());
+            };
+            let reader = match &mut self.leaves {
+                Some(reader) => reader,
+                None => self.leaves.insert(self.parts.open_rows()?),
+            };
+            reader.chunk(chunk, last, rows).map_err(self.parts.failed())?;
+            let mut leaves = Vec::new();
+            let kept = reader.each(|row| {
+                if !dropped.has(row.number) {
+                    leaves.push((row.number, *row.leaf));
+                }
+                Ok(())
+            });
+            kept.map_err(self.parts.failed())?;
+            if !leaves.is_empty() {
+                return Ok(leaves);
+            }
+            after = chunk + 1;
+        }
     }
 
     async fn totals(&mut self) -> Result<(SourceTotals, u64), StoreError> {
-        let (sealed, duplicates, conflicts, names): (i64, i64, i64, i64) = sqlx::query_as(
-            "SELECT COUNT(*) FILTER (WHERE fate = 0), COUNT(*) FILTER (WHERE fate = 1),
-                    COUNT(*) FILTER (WHERE fate = 2),
-                    COUNT(*) FILTER (WHERE fate = 0 AND name_refused = 1)
-             FROM row
-             WHERE copy_of IS NULL",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(StoreError::on("count staged rows"))?;
         let source = self.loaded().await?;
-        let totals = SourceTotals {
-            rows: source.as_ref().map_or(0, |source| source.rows),
-            sealed: row::uint(sealed),
-            duplicates: row::uint(duplicates),
-            conflicts: row::uint(conflicts),
-            rejected: source.map_or(0, |source| source.rejected),
-        };
-        Ok((totals, row::uint(names)))
+        let totals = births::totals(&self.pool, source.as_ref()).await?;
+        let names = births::counts(&self.pool).await?.remove("names-refused").unwrap_or(0);
+        Ok((totals, names))
     }
 
     async fn births(&mut self) -> Result<BTreeMap<String, u64>, StoreError> {
-        groups::births(&self.pool).await
+        births::counts(&self.pool).await
     }
 
     async fn unnamed(&mut self, after: u64, limit: u32) -> Result<Vec<Unnamed>, StoreError> {
-        groups::unnamed(&self.pool, after, limit).await
+        let numbers = groups::unnamed(&self.pool, after, limit).await?;
+        let mut reader = self.parts.open_rows()?;
+        let mut found = Vec::with_capacity(numbers.len());
+        let mut left = &numbers[..];
+        while let Some(first) = left.first() {
+            let number = chunk_of(*first);
+            let here = left.iter().take_while(|one| chunk_of(**one) == number).count();
+            let (wanted, behind) = left.split_at(here);
+            left = behind;
+            let Some((chunk, last, rows)) = self.next_chunk(number).await? else { break };
+            reader.chunk(chunk, last, rows).map_err(self.parts.failed())?;
+            let walked = reader.each(|row| {
+                if wanted.binary_search(&row.number).is_ok() {
+                    let (number, salt, body) = (row.number, *row.salt, row.body.to_vec());
+                    found.push(Unnamed { number, salt, body });
+                }
+                Ok(())
+            });
+            walked.map_err(self.parts.failed())?;
+        }
+        Ok(found)
     }
 
     async fn name(&mut self, named: Vec<(u64, String)>) -> Result<(), StoreError> {
@@ -358,12 +345,10 @@ impl Staging for SqliteStaging {
             .fetch_one(&self.pool)
             .await
             .map_err(StoreError::on("count second addresses"))?;
-        // The publisher attaches the file; two open handles with a write-ahead log are fine, but a
-        // closed pool leaves no lock that could surprise it.
-        self.pool.close().await;
         Publisher {
             store: &self.store,
-            path: &self.path,
+            staging: &self.pool,
+            parts: &self.parts,
             publication: &publication,
             source: &source,
             totals,
@@ -373,4 +358,23 @@ impl Staging for SqliteStaging {
         .run(lines, progress)
         .await
     }
+}
+
+fn chunk_row(chunk: &StagedChunk, filled: &[Filling]) -> Value {
+    let nothing = Filling::default();
+    let filling = usize::try_from(chunk.number).ok().and_then(|at| filled.get(at));
+    let filling = filling.unwrap_or(&nothing);
+    let born: BTreeMap<String, u64> =
+        filling.born.iter().map(|(facts, count)| (births::kind(*facts), *count)).collect();
+    let key = &chunk.key;
+    json!([
+        chunk.number,
+        key.cohort,
+        key.provider,
+        key.zone,
+        i64::from(key.is_copy),
+        filling.last,
+        filling.rows,
+        json!(born).to_string()
+    ])
 }

@@ -36,7 +36,7 @@ async fn values_and_sessions_change_together_and_only_where_they_still_are(kind:
     assert_eq!(capabilities.ends_sessions, SessionEnd::Ended);
     assert!(capabilities.kinds.contains(&CredentialKind::ApiKey));
 
-    let read = directory.read(PASSWORDS, &accounts(&[1, 99])).await.unwrap();
+    let read = directory.confirm(PASSWORDS, &accounts(&[1, 99])).await.unwrap();
     assert_eq!((read.len(), read[0].sessions), (1, 1), "nobody knows C99: {read:?}");
     assert_eq!(read[0].value, Some(SecretValue::new(hash(1))));
     let read = directory.read(CredentialKind::ApiKey, &accounts(&[1, 2, 3])).await.unwrap();

@@ -6,16 +6,20 @@ pub mod confined;
 pub mod crowd;
 pub mod database;
 pub mod exim;
+pub mod files;
 pub mod foreign;
 pub mod guests;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;
+pub mod process;
+pub mod rewound;
 pub mod running;
 pub mod snapshot;
 pub mod stage;
 pub mod table;
 pub mod tampering;
+pub mod tiny_disk;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,6 +44,8 @@ use forthwith::store::sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+pub use files::{INCIDENT, campaign_file};
+
 pub const CAMPAIGN: &str = "thaw";
 pub const ANN: &str = "ann";
 pub const BOB: &str = "bob";
@@ -51,6 +57,8 @@ pub struct House {
     pub shop: PathBuf,
     pub facts: ShopFacts,
     pub sink: Sink,
+    /// Where the sink keeps what it took.
+    pub maildir: PathBuf,
 }
 
 /// How a house is to be furnished.
@@ -61,6 +69,15 @@ pub struct Plan {
     pub clock: Arc<dyn Clock>,
     pub campaign: String,
     pub dot_delay: Duration,
+    /// The folder that the house is to stand in; its mail then lies outside of it, in `maildir`.
+    pub ground: Option<Ground>,
+}
+
+/// A place for a house that is moved, or whose disk becomes full.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    pub under: PathBuf,
+    pub maildir: PathBuf,
 }
 
 impl Default for Plan {
@@ -72,53 +89,9 @@ impl Default for Plan {
             clock: Arc::new(SystemClock),
             campaign: campaign_file(""),
             dot_delay: Duration::ZERO,
+            ground: None,
         }
     }
-}
-
-/// A campaign file on the shop's export, with further top-level keys.
-pub fn campaign_file(more: &str) -> String {
-    format!(
-        r#"
-incident = "cold-night"
-environment = "rehearsal"
-{more}
-
-[audience.csv]
-path = "affected.csv"
-columns = {{ account = "customer_id", address = "email", name = "name" }}
-
-[directory]
-name = "shop"
-
-[directory.sql]
-url = "sqlite:shop.db"
-
-[directory.sql.password]
-read = """SELECT c.id AS account, c.password_hash AS current FROM json_each(:rows) AS r
-JOIN customer AS c ON c.id = r.value ->> 'account'"""
-expire = """UPDATE customer SET password_hash = r.value ->> 'replacement' FROM json_each(:rows) AS r
-WHERE customer.id = r.value ->> 'account' AND customer.password_hash = r.value ->> 'current'"""
-
-[directory.sql.sessions]
-count = """SELECT r.value ->> 'account' AS account, count(s.id) AS sessions FROM json_each(:rows) AS r
-LEFT JOIN session AS s ON s.customer_id = r.value ->> 'account' GROUP BY 1"""
-end = """DELETE FROM session WHERE customer_id IN
-(SELECT r.value ->> 'account' FROM json_each(:rows) AS r)"""
-
-[notice]
-template = "account-breach"
-from = {{ name = "Northwind Outfitters", address = "security@northwind.example" }}
-
-[pace]
-per_second = 2000
-
-[retry]
-schedule = ["1s"]
-max_age = "1h"
-jitter = 0.0
-"#
-    )
 }
 
 /// A campaign file whose passwords are those of a view, so that a trigger decides what an update does.
@@ -141,37 +114,20 @@ pub fn view_that_updates(whom: &str) -> String {
     )
 }
 
-pub const INCIDENT: &str = r#"
-title = "Unauthorised access to customer accounts"
-summary = "Someone without permission reached a server that holds customer account details."
-discovered_at = "2012-01-15T18:00[America/Los_Angeles]"
-not_exposed = ["full payment card number"]
-actions_taken = ["We closed the way they came in."]
-
-[window]
-from = "2012-01-14T02:00[America/Los_Angeles]"
-until = "2012-01-15T18:00[America/Los_Angeles]"
-
-[brand]
-name = "Northwind Outfitters"
-site = "https://www.northwind.example"
-support_email = "help@northwind.example"
-
-[exposed]
-data = ["name", "email address"]
-credentials = ["password"]
-"#;
-
-/// Providers without a pace of their own.
-const PROVIDERS: &str = "[provider.other]\nconnections = 100\nmessages_per_connection = 1000\n";
-
 impl House {
     pub async fn furnished(plan: Plan) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, maildir) = match plan.ground {
+            Some(ground) => (tempfile::tempdir_in(ground.under).unwrap(), ground.maildir),
+            None => {
+                let dir = tempfile::tempdir().unwrap();
+                let maildir = dir.path().join("maildir");
+                (dir, maildir)
+            }
+        };
         let workspace = Workspace::at(dir.path());
         workspace.create().unwrap();
         copy_templates(&workspace.templates());
-        let sink = start_sink(dir.path(), &plan.faults, plan.dot_delay).await;
+        let sink = start_sink(&maildir, &plan.faults, plan.dot_delay).await;
         let engine = engine(&workspace, sink.addr().port(), Arc::clone(&plan.clock), true).await;
         engine.found([person(ANN), person(BOB)]).await.unwrap();
         let shop = dir.path().join("shop.db");
@@ -182,7 +138,7 @@ impl House {
         shop::export(&shop, &dir.path().join("affected.csv")).await.unwrap();
         write(&workspace.incident_file("cold-night").0, INCIDENT);
         write(&workspace.campaign_file(CAMPAIGN).0, &plan.campaign);
-        Self { dir, engine, shop, facts, sink }
+        Self { dir, engine, shop, facts, sink, maildir }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -222,7 +178,7 @@ impl House {
 
     /// What the sink took: (queue id, recipient, message id) a line.
     pub fn taken(&self) -> Vec<(String, String, String)> {
-        let log = self.path("maildir").join("accepted.log");
+        let log = self.maildir.join("accepted.log");
         let text = std::fs::read_to_string(log).unwrap_or_default();
         text.lines()
             .map(|line| {
@@ -253,7 +209,7 @@ impl House {
 
     /// Every mail the sink keeps, as text.
     pub fn mails(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.path("maildir").join("new")) else {
+        let Ok(entries) = std::fs::read_dir(self.maildir.join("new")) else {
             return Vec::new();
         };
         entries
@@ -295,11 +251,11 @@ pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-pub async fn start_sink(dir: &Path, faults: &[&str], dot_delay: Duration) -> Sink {
+pub async fn start_sink(maildir: &Path, faults: &[&str], dot_delay: Duration) -> Sink {
     let rules: Vec<forthwith::sink::FaultRule> =
         faults.iter().map(|text| text.parse().unwrap()).collect();
     let settings = Settings {
-        store: MailStore::Maildir(dir.join("maildir")),
+        store: MailStore::Maildir(maildir.to_owned()),
         faults: rules.into(),
         seed: 11,
         dot_delay,
@@ -337,20 +293,22 @@ pub async fn engine(workspace: &Workspace, port: u16, clock: Arc<dyn Clock>, new
     let hello = "localhost".to_owned().try_into().unwrap();
     let mut relay = RelaySettings::new("127.0.0.1", port, hello);
     relay.connections = 8;
-    Engine {
+    let engine = Engine {
         store: Arc::new(store),
         keys: Arc::new(keys),
         clock,
         workspace: workspace.clone(),
         relay,
-        providers: Arc::new(toml::from_str(PROVIDERS).unwrap()),
+        providers: Arc::new(toml::from_str(files::PROVIDERS).unwrap()),
         replies: Arc::new(forthwith::config::replies::shipped().unwrap()),
         worker: WorkerSettings { window: 256, lease_for: Duration::from_mins(1) },
         high_water: keeper,
         test_addresses: Arc::new([]),
         shipped_templates: &[],
         last_notice: Arc::default(),
-    }
+    };
+    engine.guard().await.unwrap();
+    engine
 }
 
 fn copy_templates(to: &Path) {

@@ -80,7 +80,7 @@ async fn a_seal_that_died_behind_its_flip_leaves_no_staging_file_once_it_is_aske
     assert!(staging.exists());
     let refused = house.engine.seal(CAMPAIGN, &Silent).await.unwrap_err().to_string();
     assert!(refused.contains("with 50 people"), "{refused}");
-    for ending in ["staging", "staging-wal", "staging-shm"] {
-        assert!(!house.path(&format!("data/thaw.{ending}")).exists(), "{ending}");
+    for ending in ["", "-wal", "-shm", "-rows", "-accounts", "-addresses"] {
+        assert!(!house.path(&format!("data/thaw.staging{ending}")).exists(), "{ending}");
     }
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use crate::directory::{Current, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::recipient::Recipient;
 use crate::engine::EngineError;
-use crate::store::credentials::{SealedAccount, Settlement};
+use crate::store::credentials::{Pick, SealedAccount, Settlement};
 use crate::store::deliveries::{DeliveryState, Move};
 use crate::store::rechecks::RecheckCounts;
 
@@ -66,31 +67,49 @@ enum Fate {
     Regressed(bool),
 }
 
+/// The accounts of a page with what the directory holds of them.
+pub(super) struct Read {
+    known: Vec<(SealedAccount, Recipient)>,
+    held: HashMap<String, Vec<Current>>,
+    /// The last number on it.
+    pub last: u64,
+}
+
 impl Page<'_> {
-    /// Settles these accounts; `trial` is the kind's.
-    pub(super) async fn run(
-        &self,
-        accounts: Vec<SealedAccount>,
-        trial: &mut Trial,
-    ) -> Result<Found, EngineError> {
-        let (reader, settling) = (&self.batch.reader, &self.batch.settling);
+    /// Opens the next accounts after a number and reads what the directory holds of them; nothing where
+    /// there is nobody left.
+    pub(super) async fn read(&self, after: u64, limit: u32) -> Result<Option<Read>, EngineError> {
+        let reader = &self.batch.reader;
+        let store = &self.batch.settling.engine.store;
+        let accounts = store
+            .next_accounts(reader.people.campaign, reader.kind, Pick::Expired, after, limit)
+            .await?;
+        let Some(last) = accounts.last().map(|account| account.number) else { return Ok(None) };
         let mut known = Vec::with_capacity(accounts.len());
         for account in accounts {
             let recipient = reader.people.open(account.number, &account.body)?;
-            let person = reader.people.person(account.salt, &recipient);
-            known.push((account, recipient.account.as_str().to_owned(), person));
+            known.push((account, recipient));
         }
-        let references: Vec<String> = known.iter().map(|known| known.1.clone()).collect();
-        let mut read: HashMap<String, Vec<Current>> = HashMap::new();
-        for current in reader.directory.read(reader.kind, &references).await? {
-            read.entry(current.account.clone()).or_default().push(current);
+        let references: Vec<String> =
+            known.iter().map(|(_, recipient)| recipient.account.as_str().to_owned()).collect();
+        let mut held: HashMap<String, Vec<Current>> = HashMap::with_capacity(known.len());
+        for current in reader.directory.confirm(reader.kind, &references).await? {
+            held.entry(current.account.clone()).or_default().push(current);
         }
+        Ok(Some(Read { known, held, last }))
+    }
+
+    /// Settles these accounts; `trial` is the kind's.
+    pub(super) async fn run(&self, read: Read, trial: &mut Trial) -> Result<Found, EngineError> {
+        let Read { known, held, .. } = read;
+        let (reader, settling) = (&self.batch.reader, &self.batch.settling);
         let mut counts = RecheckCounts { checked: known.len() as u64, ..RecheckCounts::default() };
         let (mut settlements, mut came_back): (Vec<Settlement>, Vec<u64>) = Default::default();
         let mut holds = Vec::new();
-        for (account, reference, person) in &known {
-            let values = read.get(reference).map(Vec::as_slice).unwrap_or_default();
-            let fate = self.fate(account, values);
+        for (account, recipient) in &known {
+            let values = held.get(recipient.account.as_str()).map(Vec::as_slice);
+            let fate = self.fate(account, values.unwrap_or_default());
+            let person = || reader.people.person(account.salt, recipient);
             let to = match fate {
                 Fate::Fine => {
                     counts.fine += 1;
@@ -107,12 +126,12 @@ impl Page<'_> {
                     if account.class == CredentialClass::Regressed {
                         // Their attempt was on its way when it was found, and they are to be told again.
                         let to = CredentialClass::Regressed;
-                        holds.extend(settling.hold_or_release(account, person, to));
+                        holds.extend(settling.hold_or_release(account, &person(), to));
                     }
                     CredentialClass::Regressed
                 }
             };
-            settlements.extend(settling.of(account, person, to, why(fate)));
+            settlements.extend(settling.of(account, &person(), to, why(fate)));
         }
         let store = &settling.engine.store;
         store.settle(reader.people.campaign, reader.kind, settlements).await?;

@@ -60,10 +60,16 @@ const EXPIRED: &str =
 const EVERYBODY: &str = page!("LEFT JOIN", "r.copy_of IS NULL");
 
 const AMONG: &str = accounts!(
-    "json_each($4) AS j JOIN recipient AS r ON r.seal_id = $2 AND r.number = j.value",
+    "json_each($4) AS j CROSS JOIN recipient AS r ON r.seal_id = $2 AND r.number = j.value",
     "LEFT JOIN",
     "r.copy_of IS NULL ORDER BY r.number"
 );
+
+/// The numbers drive: without `CROSS` the planner walked every write of the campaign for each page.
+const WRITTEN: &str = "SELECT w.number, w.planned, w.seen
+     FROM json_each($2) AS j
+     CROSS JOIN credential_write AS w
+       ON w.campaign_id = $1 AND w.number = j.value AND w.kind = $3";
 
 /// Our own writes of one account.
 #[derive(Default)]
@@ -141,18 +147,13 @@ impl SqliteStore {
         rows: &[AccountColumns],
     ) -> Result<HashMap<i64, Written>, StoreError> {
         let numbers: Vec<i64> = rows.iter().map(|found| found.number).collect();
-        let found: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
-            "SELECT w.number, w.planned, w.seen
-             FROM json_each($2) AS j
-             JOIN credential_write AS w
-               ON w.campaign_id = $1 AND w.number = j.value AND w.kind = $3",
-        )
-        .bind(campaign)
-        .bind(json!(numbers).to_string())
-        .bind(kind.to_string())
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::on("read our own writes"))?;
+        let found: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(WRITTEN)
+            .bind(campaign)
+            .bind(json!(numbers).to_string())
+            .bind(kind.to_string())
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("read our own writes"))?;
         let mut written: HashMap<i64, Written> = HashMap::new();
         for (number, planned, seen) in found {
             let of = written.entry(number).or_default();
@@ -194,6 +195,13 @@ fn sealed(
 mod tests {
     use super::*;
     use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn our_own_writes_are_looked_up_by_key() {
+        let steps = steps(WRITTEN).await;
+        let by_key = "SEARCH w USING PRIMARY KEY (campaign_id=? AND number=? AND kind=?)";
+        assert!(steps.iter().any(|step| step.starts_with(by_key)), "{steps:?}");
+    }
 
     #[tokio::test]
     async fn every_page_is_a_range_of_numbers_with_look_ups_by_key() {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::Publisher;
-use crate::domain::chunk::{CHUNK_SIZE, numbers_of};
+use crate::domain::chunk::numbers_of;
+use crate::store::sqlite::staging::births::{Birth, of_chunks};
 use crate::store::{StoreError, row};
 
 /// Where a chunk stands among the lanes.
@@ -32,55 +33,57 @@ impl Publisher<'_> {
         conn: &mut SqliteConnection,
         seal: i64,
     ) -> Result<(), StoreError> {
-        let born: Vec<(i64, String, i64, i64)> = sqlx::query_as(
-            "SELECT number / $1, label, COUNT(*),
-                    COUNT(*) FILTER (WHERE carrier IS NOT NULL AND carrier <> number)
-             FROM staging.born
-             GROUP BY 1, 2
-             ORDER BY 1",
-        )
-        .bind(row::int(CHUNK_SIZE))
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(StoreError::on("count chunks"))?;
         let places: Vec<Place> = sqlx::query_as(
-            "SELECT number, cohort, provider, zone, is_copy FROM staging.chunk ORDER BY number",
+            "SELECT number, cohort, provider, zone, is_copy FROM chunk ORDER BY number",
         )
-        .fetch_all(&mut *conn)
+        .fetch_all(self.staging)
         .await
         .map_err(StoreError::on("list chunks"))?;
+        for part in places.chunks(1_000) {
+            self.some_chunks(conn, seal, part).await?;
+        }
+        Ok(())
+    }
+
+    async fn some_chunks(
+        &self,
+        conn: &mut SqliteConnection,
+        seal: i64,
+        places: &[Place],
+    ) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (places.first(), places.last()) else { return Ok(()) };
         let mut counted: BTreeMap<i64, Vec<Born>> = BTreeMap::new();
-        for (chunk, label, count, carried) in born {
+        for (birth, count) in of_chunks(self.staging, first.number, last.number).await? {
+            let Birth { chunk, label, is_carried, .. } = birth;
+            let carried = if is_carried { count } else { 0 };
             counted.entry(chunk).or_default().push(Born { label, count, carried });
         }
         let rows: Vec<Value> = places
-            .into_iter()
+            .iter()
             .filter_map(|place| {
                 let born = counted.get(&place.number)?;
                 let root = self.publication.chunk_roots.get(&row::uint(place.number))?;
-                Some(chunk_row(&place, born, root))
+                Some(chunk_row(place, born, root))
             })
             .collect();
-        for part in rows.chunks(1_000) {
-            sqlx::query(
-                "INSERT INTO chunk (seal_id, number, first_number, last_number, size, root, cohort,
-                                    provider, zone, is_copy, queued, held, fallback, reasons,
-                                    carried_queued)
-                 SELECT $2, j.value ->> 'number', j.value ->> 'first', j.value ->> 'last',
-                        j.value ->> 'size', unhex(j.value ->> 'root'), j.value ->> 'cohort',
-                        j.value ->> 'provider', j.value ->> 'zone', j.value ->> 'copy',
-                        j.value ->> 'queued', j.value ->> 'held', j.value ->> 'fallback',
-                        j.value ->> 'reasons', j.value ->> 'carried'
-                 FROM json_each($1) AS j
-                 WHERE true
-                 ON CONFLICT DO NOTHING",
-            )
-            .bind(json!(part).to_string())
-            .bind(seal)
-            .execute(&mut *conn)
-            .await
-            .map_err(StoreError::on("insert chunks"))?;
-        }
+        sqlx::query(
+            "INSERT INTO chunk (seal_id, number, first_number, last_number, size, root, cohort,
+                                provider, zone, is_copy, queued, held, fallback, reasons,
+                                carried_queued)
+             SELECT $2, j.value ->> 'number', j.value ->> 'first', j.value ->> 'last',
+                    j.value ->> 'size', unhex(j.value ->> 'root'), j.value ->> 'cohort',
+                    j.value ->> 'provider', j.value ->> 'zone', j.value ->> 'copy',
+                    j.value ->> 'queued', j.value ->> 'held', j.value ->> 'fallback',
+                    j.value ->> 'reasons', j.value ->> 'carried'
+             FROM json_each($1) AS j
+             WHERE true
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(Value::Array(rows).to_string())
+        .bind(seal)
+        .execute(&mut *conn)
+        .await
+        .map_err(StoreError::on("insert chunks"))?;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::address::AddressReason;
 use crate::domain::clock::SystemClock;
 use crate::domain::track::Environment;
 use crate::store::campaigns::{Campaigns as _, NewCampaign};
@@ -53,7 +54,7 @@ async fn publish(
         row_digest: [n; 16],
         account: [n; 16],
         address: None,
-        address_reason: "missing".into(),
+        address_reason: AddressReason::Missing,
         name_refused: false,
         copy_of: None,
     });
@@ -70,6 +71,7 @@ async fn publish(
         rows: people.len() as u64,
         rejected: 0,
         rules: "{}".into(),
+        boot: "b".into(),
     };
     let limits = SharedLimits { combine_above: 5, worklist_above: 50 };
     staging.finish_loading(vec![StagedChunk { number: 1, key }], source, limits).await.unwrap();

@@ -1,0 +1,50 @@
+//! Mode `link`: the salt of a link made in the gap is lost with the database, so its bytes cannot be made
+//! again and its token opens nothing.
+
+use forthwith::engine::progress::Silent;
+use forthwith::engine::resolve::Verdict;
+
+use crate::harness::link::{link_file, ready, rows};
+use crate::harness::rewound::{backed_up, copies, put_back, recover, reopened, run_on};
+use crate::harness::{ANN, CAMPAIGN, Plan, person};
+
+use super::of_campaign;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_doubtful_link_of_the_gap_is_sent_again_only_as_a_new_notice() {
+    let campaign = link_file("").replace("per_second = 2000", "per_second = 150");
+    let plan = Plan {
+        customers: 300,
+        campaign,
+        // somebody of the second half
+        faults: vec!["drop-after-dot:to=customer150@*:times=1"],
+        ..Plan::default()
+    };
+    let house = ready(plan).await;
+    let backup = backed_up(&house).await;
+    let issued = rows(&house).await.len();
+    put_back(&house, &backup);
+    let known = rows(&house).await.len();
+    assert!(known < issued);
+    let engine = reopened(&house).await;
+    let report = recover(&engine, &[]).await.unwrap();
+    let line = of_campaign(&report);
+    assert!(report.is_proved && line.links_unknown > 20, "{line:?}");
+    assert_eq!(line.links_unknown + line.links_in_doubt, (issued - known) as u64, "{line:?}");
+    let engine = reopened(&house).await;
+    let doubts = engine.doubts(CAMPAIGN).await.unwrap();
+    if line.links_in_doubt > 0 {
+        let signer = engine.signer(person(ANN)).await.unwrap();
+        let settled = engine
+            .resolve_all(CAMPAIGN, Verdict::NotSent, "the relay has none", &signer, &Silent)
+            .await
+            .unwrap();
+        assert_eq!(settled.renewed, line.links_in_doubt, "{settled:?} {doubts:?}");
+    }
+    run_on(&engine).await;
+    let people = engine.status(CAMPAIGN).await.unwrap().deliveries;
+    assert_eq!(people.reasons.get("held/content"), None, "{people:?}");
+    assert_eq!(people.machine_open(), 0, "{people:?}");
+    let twice = copies(&house).values().filter(|copies| **copies > 1).count() as u64;
+    assert!(twice <= line.links_in_doubt, "{twice}");
+}

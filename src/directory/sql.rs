@@ -102,8 +102,8 @@ impl SqlDirectory {
             let engine = self.database.engine();
             let parse =
                 |verb, sql| Statement::parse(format!("directory.sql.{kind}.{verb}"), sql, engine);
-            let (read, expire) = (parse("read", &texts.read)?, parse("expire", &texts.expire)?);
-            let columns = read.prepare(conn, &["account", "current"]).await?;
+            let (mut read, expire) = (parse("read", &texts.read)?, parse("expire", &texts.expire)?);
+            let columns = read.prepare_read(conn, &answer::HELD).await?;
             expire.prepare_write(conn).await?;
             self.kinds.push(Kind {
                 of: *kind,
@@ -113,8 +113,8 @@ impl SqlDirectory {
                 reads_change_time: columns.iter().any(|column| column == "changed_at"),
             });
         }
-        if let Some(count) = &self.count {
-            count.prepare(conn, &["account", "sessions"]).await?;
+        if let Some(count) = &mut self.count {
+            count.prepare_read(conn, &answer::SESSIONS).await?;
         }
         if let Some(end) = &self.end {
             end.prepare_write(conn).await?;

@@ -1,6 +1,9 @@
 //! A value of an answer, whatever engine it came from.
 
+use std::fmt;
+
 use jiff::Timestamp;
+use serde::de::{Deserialize, Deserializer, Visitor};
 use zeroize::Zeroizing;
 
 /// A value as its engine typed it.
@@ -25,6 +28,43 @@ impl Cell {
             Ok(text) => Self::Text(Zeroizing::new(text.to_owned())),
             Err(_) => Self::Other,
         }
+    }
+}
+
+/// A value that came in JSON; what is neither text, a whole number nor null is something else.
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(InJson)
+    }
+}
+
+struct InJson;
+
+impl<'de> Visitor<'de> for InJson {
+    type Value = Cell;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Cell, E> {
+        Ok(Cell::Null)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Cell, E> {
+        Ok(Cell::Text(Zeroizing::new(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Cell, E> {
+        Ok(Cell::Integer(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Cell, E> {
+        Ok(i64::try_from(number).map_or(Cell::Other, Cell::Integer))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Cell, E> {
+        Ok(Cell::Other)
     }
 }
 

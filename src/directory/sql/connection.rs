@@ -179,6 +179,40 @@ impl Conn {
         Ok(records)
     }
 
+    /// The same statement with all its rows in one, where the engine is SQLite and takes it.
+    pub async fn pack(
+        &mut self,
+        sql: &Arc<str>,
+        columns: &[String],
+        asked: &[&str],
+    ) -> Option<Arc<str>> {
+        let Inner::Sqlite(conn) = &mut self.inner else { return None };
+        let packed: Arc<str> = sqlite::packed(sql, columns, asked).into();
+        let sql = AssertSqlSafe(Arc::clone(&packed)).into_sql_str();
+        conn.prepare(sql).await.is_ok().then_some(packed)
+    }
+
+    /// As [`Self::fetch`], by a statement that [`Self::pack`] made.
+    pub async fn fetch_packed(
+        &mut self,
+        key: &str,
+        sql: &Arc<str>,
+        rows: &str,
+        most: usize,
+    ) -> Result<Vec<Record>, DirectoryError> {
+        let Inner::Sqlite(conn) = &mut self.inner else { return Ok(Vec::new()) };
+        let read = sqlx::query(AssertSqlSafe(Arc::clone(sql)))
+            .persistent(false)
+            .bind(rows)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX - 1) + 1)
+            .fetch_one(conn);
+        let answer = tokio::time::timeout(self.patience + GRACE, read).await.map(|answer| {
+            let row = answer.map_err(|error| failed(key, &error, sqlite::failed))?;
+            sqlite::records(&row).ok_or_else(|| unreadable(key))
+        });
+        self.settle(key, answer)
+    }
+
     /// Runs a statement and returns how many rows the engine says it changed: those its WHERE found,
     /// on each engine.
     pub async fn execute(
@@ -266,9 +300,13 @@ pub(super) fn failed(
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_) => {
             DirectoryError::Lost { key }
         }
-        _ => DirectoryError::Statement {
-            key,
-            cause: "the driver gave up; its text may quote a stored value and is not shown".into(),
-        },
+        _ => unreadable(&key),
+    }
+}
+
+fn unreadable(key: &str) -> DirectoryError {
+    DirectoryError::Statement {
+        key: key.to_owned(),
+        cause: "the driver gave up; its text may quote a stored value and is not shown".into(),
     }
 }

@@ -19,6 +19,8 @@ const MOST_VALUES: usize = 1_000;
 pub struct Statement {
     key: String,
     sql: Arc<str>,
+    /// With all rows of its answer in one.
+    packed: Option<Arc<str>>,
 }
 
 /// An element of `:rows`.
@@ -57,7 +59,7 @@ impl Statement {
     /// Finds the one bind.
     pub fn parse(key: String, sql: &str, engine: Engine) -> Result<Self, DirectoryError> {
         let sql = bind_rows(&key, sql, engine)?.into();
-        Ok(Self { key, sql })
+        Ok(Self { key, sql, packed: None })
     }
 
     /// The key in the settings, for messages.
@@ -78,6 +80,18 @@ impl Statement {
         }
     }
 
+    /// As [`Self::prepare`], for a statement whose rows are [`Self::fetch`]ed in these columns; the first two
+    /// it must have.
+    pub async fn prepare_read(
+        &mut self,
+        conn: &mut Conn,
+        columns: &[&'static str],
+    ) -> Result<Vec<String>, DirectoryError> {
+        let known = self.prepare(conn, &columns[..2]).await?;
+        self.packed = conn.pack(&self.sql, &known, columns).await;
+        Ok(known)
+    }
+
     /// Has the engine accept a statement that writes, and refuses it where a rollback would not take
     /// everything back.
     pub async fn prepare_write(&self, conn: &mut Conn) -> Result<(), DirectoryError> {
@@ -85,7 +99,7 @@ impl Statement {
         conn.refuse_unsafe_tables(&self.key, &self.sql).await
     }
 
-    /// Runs it for `accounts` and returns these columns of its rows: one an account, or where an account
+    /// Runs it for `accounts` and returns these columns of its rows, those it was prepared with: one an account, or where an account
     /// may have `several` values, so many at the most that memory stays small.
     pub async fn fetch(
         &self,
@@ -96,7 +110,10 @@ impl Statement {
     ) -> Result<Vec<Record>, DirectoryError> {
         let rows = json_rows(accounts.iter().map(|account| JsonRow::of(account)));
         let most = accounts.len() * if several { MOST_VALUES } else { 1 };
-        let answer = conn.fetch(&self.key, &self.sql, Some(&rows), columns, most).await?;
+        let answer = match &self.packed {
+            Some(sql) => conn.fetch_packed(&self.key, sql, &rows, most).await?,
+            None => conn.fetch(&self.key, &self.sql, Some(&rows), columns, most).await?,
+        };
         // One row an account too many is told by which account it is; of many values, here.
         if several && answer.len() > most {
             let fault = AnswerFault::TooManyValues;

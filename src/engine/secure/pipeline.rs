@@ -99,7 +99,9 @@ impl<'a> Pipeline<'a> {
         let (next, carried, kept) =
             tokio::join!(self.next(), self.carry_out(noted), self.settle(tried, read.as_mut()),);
         // Whoever is told may look at the directory: by now nothing of ours is open there.
-        settled(kept?);
+        if let changed @ 1.. = kept? {
+            settled(changed);
+        }
         let (carried, controls) = carried?;
         match carried {
             Carried::Nobody => {}

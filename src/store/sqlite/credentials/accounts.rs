@@ -2,29 +2,36 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use serde_json::json;
 
 use super::super::{SqliteStore, StoreError, row};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::store::credentials::{Pick, SealedAccount};
 
-#[derive(sqlx::FromRow)]
-struct AccountColumns {
-    number: i64,
-    salt: Vec<u8>,
-    body: Option<Vec<u8>>,
-    class: Option<String>,
-    changed_at: Option<i64>,
-    delivery_class: Option<String>,
-    delivery_reason: Option<String>,
-}
+/// A row of an answer: number, salt, body, class, when it changed, the delivery's class and reason.
+#[derive(Deserialize)]
+struct AccountColumns<'a>(
+    i64,
+    &'a str,
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<i64>,
+    Option<&'a str>,
+    Option<String>,
+);
 
-/// [`AccountColumns`] of recipients `r`: where they come from, how the credential is joined, and which.
+/// [`AccountColumns`] of recipients `r`, all of them as one JSON array: where they come from, how the
+/// credential is joined, and which. A row of its own for each cost more on its way out of the driver than
+/// to find it.
 macro_rules! accounts {
     ($from:literal, $join:literal, $($picked:literal),+) => {
         concat!(
-            "SELECT r.number, r.salt, r.body, c.class, c.changed_at, d.class AS delivery_class,
-                    d.reason AS delivery_reason
+            "SELECT json_group_array(json_array(number, salt, body, class, changed_at,
+                                                delivery_class, delivery_reason))
+             FROM (
+             SELECT r.number, hex(r.salt) AS salt, hex(r.body) AS body, c.class, c.changed_at,
+                    d.class AS delivery_class, d.reason AS delivery_reason
              FROM ",
             $from,
             "\n",
@@ -32,7 +39,8 @@ macro_rules! accounts {
             " credential AS c ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
              LEFT JOIN delivery AS d ON d.campaign_id = $1 AND d.number = r.number
              WHERE ",
-            $($picked),+
+            $($picked),+,
+            ")"
         )
     };
 }
@@ -66,7 +74,7 @@ const AMONG: &str = accounts!(
 );
 
 /// The numbers drive: without `CROSS` the planner walked every write of the campaign for each page.
-const WRITTEN: &str = "SELECT w.number, w.planned, w.seen
+const WRITTEN: &str = "SELECT json_group_array(json_array(w.number, hex(w.planned), hex(w.seen)))
      FROM json_each($2) AS j
      CROSS JOIN credential_write AS w
        ON w.campaign_id = $1 AND w.number = j.value AND w.kind = $3";
@@ -107,17 +115,16 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<Vec<SealedAccount>, StoreError> {
         let seal = self.seal_of(campaign).await?;
-        let rows: Vec<AccountColumns> = sqlx::query_as(sql)
+        let rows: String = sqlx::query_scalar(sql)
             .bind(campaign)
             .bind(seal)
             .bind(kind.to_string())
             .bind(row::int(after))
             .bind(i64::from(limit))
-            .fetch_all(&self.reader)
+            .fetch_one(&self.reader)
             .await
             .map_err(StoreError::on("find accounts to secure"))?;
-        let written = self.own_writes(campaign, kind, &rows).await?;
-        sealed(rows, written)
+        self.sealed(campaign, kind, &rows).await
     }
 
     /// The accounts with these numbers.
@@ -128,67 +135,110 @@ impl SqliteStore {
         numbers: &[u64],
     ) -> Result<Vec<SealedAccount>, StoreError> {
         let seal = self.seal_of(campaign).await?;
-        let rows: Vec<AccountColumns> = sqlx::query_as(AMONG)
+        let rows: String = sqlx::query_scalar(AMONG)
             .bind(campaign)
             .bind(seal)
             .bind(kind.to_string())
             .bind(json!(numbers).to_string())
-            .fetch_all(&self.reader)
+            .fetch_one(&self.reader)
             .await
             .map_err(StoreError::on("find accounts by number"))?;
-        let written = self.own_writes(campaign, kind, &rows).await?;
-        sealed(rows, written)
+        self.sealed(campaign, kind, &rows).await
+    }
+
+    /// The accounts of an answer in the order of their numbers, each with our own writes.
+    async fn sealed(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        rows: &str,
+    ) -> Result<Vec<SealedAccount>, StoreError> {
+        let mut rows: Vec<AccountColumns> = columns(rows, "recipient")?;
+        rows.sort_unstable_by_key(|found| found.0);
+        let mut written = self.own_writes(campaign, kind, &rows).await?;
+        rows.into_iter()
+            .map(|found| {
+                let ours = written.remove(&found.0).unwrap_or_default();
+                found.sealed(ours)
+            })
+            .collect()
     }
 
     async fn own_writes(
         &self,
         campaign: i64,
         kind: CredentialKind,
-        rows: &[AccountColumns],
+        rows: &[AccountColumns<'_>],
     ) -> Result<HashMap<i64, Written>, StoreError> {
-        let numbers: Vec<i64> = rows.iter().map(|found| found.number).collect();
-        let found: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(WRITTEN)
+        let mut written: HashMap<i64, Written> = HashMap::new();
+        if rows.is_empty() {
+            return Ok(written);
+        }
+        let numbers: Vec<i64> = rows.iter().map(|found| found.0).collect();
+        let found: String = sqlx::query_scalar(WRITTEN)
             .bind(campaign)
             .bind(json!(numbers).to_string())
             .bind(kind.to_string())
-            .fetch_all(&self.reader)
+            .fetch_one(&self.reader)
             .await
             .map_err(StoreError::on("read our own writes"))?;
-        let mut written: HashMap<i64, Written> = HashMap::new();
-        for (number, planned, seen) in found {
+        for (number, planned, seen) in columns::<(i64, &str, &str)>(&found, "credential_write")? {
             let of = written.entry(number).or_default();
-            of.planned.push(row::bytes(&planned, "credential_write", "planned", number)?);
-            of.seen.push(row::bytes(&seen, "credential_write", "seen", number)?);
+            of.planned.push(digits(planned, "credential_write", "planned", number)?);
+            of.seen.push(digits(seen, "credential_write", "seen", number)?);
         }
         Ok(written)
     }
 }
 
-fn sealed(
-    rows: Vec<AccountColumns>,
-    mut written: HashMap<i64, Written>,
-) -> Result<Vec<SealedAccount>, StoreError> {
-    let read = |found: AccountColumns| {
-        let class = match &found.class {
-            Some(word) => parse_class(word, found.number)?,
+impl AccountColumns<'_> {
+    fn sealed(self, ours: Written) -> Result<SealedAccount, StoreError> {
+        let Self(number, salt, body, class, changed_at, delivery_class, delivery_reason) = self;
+        let class = match class {
+            Some(word) => parse_class(word, number)?,
             None => CredentialClass::Pending,
         };
-        let ours = written.remove(&found.number).unwrap_or_default();
+        let corrupt =
+            |_| StoreError::Corrupt { table: "recipient", column: "body", row: number.to_string() };
         Ok(SealedAccount {
-            number: row::uint(found.number),
-            salt: row::bytes(&found.salt, "recipient", "salt", found.number)?,
-            body: found.body.unwrap_or_default(),
+            number: row::uint(number),
+            salt: digits(salt, "recipient", "salt", number)?,
+            body: hex::decode(body.unwrap_or_default()).map_err(corrupt)?,
             class,
-            changed_at: found.changed_at.map(row::instant),
+            changed_at: changed_at.map(row::instant),
             planned: ours.planned,
             seen: ours.seen,
             delivery: (
-                found.delivery_class.unwrap_or_else(|| "queued".into()),
-                found.delivery_reason.unwrap_or_default(),
+                delivery_class.unwrap_or("queued").to_owned(),
+                delivery_reason.unwrap_or_default(),
             ),
         })
-    };
-    rows.into_iter().map(read).collect()
+    }
+}
+
+/// The rows of an answer that came as one JSON array.
+fn columns<'a, T: Deserialize<'a>>(
+    rows: &'a str,
+    table: &'static str,
+) -> Result<Vec<T>, StoreError> {
+    serde_json::from_str(rows).map_err(|error| StoreError::Corrupt {
+        table,
+        column: "(any)",
+        row: format!("at {} of the answer", error.column()),
+    })
+}
+
+/// A blob of a fixed length, as it came in hex.
+fn digits<const N: usize>(
+    hex: &str,
+    table: &'static str,
+    column: &'static str,
+    number: i64,
+) -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    let corrupt = |_| StoreError::Corrupt { table, column, row: number.to_string() };
+    hex::decode_to_slice(hex, &mut bytes).map_err(corrupt)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

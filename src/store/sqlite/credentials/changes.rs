@@ -1,8 +1,8 @@
-//! The two statements that write credentials: what is about to be written, and how it ended.
+//! What writes credentials: what is about to be written to them, and how it ended.
 //!
 //! Of a thousand accounts only the numbers travel as JSON. What is the same for all of them is bound once,
 //! and digests go as one blob from which each row cuts its own: an object a row cost more to parse than
-//! to store.
+//! to store, and a row back for each one more than both.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::super::StoreError;
-use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::credential::CredentialKind;
 use crate::store::credentials::{OwnWrite, Settlement};
 
 /// A write has 64 bytes of the blob: planned, then seen.
@@ -21,24 +21,19 @@ const RECORD: &str =
      WHERE true
      ON CONFLICT DO NOTHING";
 
-/// The first class of a credential: pending is no row.
-const FIRST: &str = "INSERT INTO credential (campaign_id, number, kind, class, reason, changed_at)
+/// Which of them stand in the class they are to leave; pending is no row.
+const STANDING: &str = "SELECT json_group_array(j.value)
+     FROM json_each($1) AS j
+     LEFT JOIN credential AS c
+       ON c.campaign_id = $2 AND c.number = j.value AND c.kind = $3
+     WHERE COALESCE(c.class, 'pending') = $4";
+
+const CHANGE: &str = "INSERT INTO credential (campaign_id, number, kind, class, reason, changed_at)
      SELECT $2, j.value, $3, $5, $6, $4
      FROM json_each($1) AS j
      WHERE true
-     ON CONFLICT DO NOTHING
-     RETURNING number";
-
-/// Another class for those that still stand in the one they leave.
-const NEXT: &str = "INSERT INTO credential (campaign_id, number, kind, class, reason, changed_at)
-     SELECT $2, c.number, $3, $5, $6, $4
-     FROM json_each($1) AS j
-     CROSS JOIN credential AS c
-       ON c.campaign_id = $2 AND c.number = j.value AND c.kind = $3
-     WHERE c.class = $7
      ON CONFLICT (campaign_id, number, kind) DO UPDATE
-     SET class = excluded.class, reason = excluded.reason, changed_at = excluded.changed_at
-     RETURNING number";
+     SET class = excluded.class, reason = excluded.reason, changed_at = excluded.changed_at";
 
 /// Notes what is about to be written; a write noted before stays as it is.
 pub(super) async fn record(
@@ -85,20 +80,26 @@ pub(super) async fn settle(
     }
     let mut changed = HashSet::with_capacity(settlements.len());
     for ((from, to, reason), numbers) in alike {
-        let is_first = from == CredentialClass::Pending.word();
-        let mut query = sqlx::query_scalar(if is_first { FIRST } else { NEXT })
+        let standing: String = sqlx::query_scalar(STANDING)
             .bind(json!(numbers).to_string())
+            .bind(campaign)
+            .bind(kind.word())
+            .bind(from)
+            .fetch_one(&mut *conn)
+            .await
+            .map_err(StoreError::on("find the credentials to settle"))?;
+        // Nobody else writes meanwhile: the transaction holds the file's only write lock.
+        sqlx::query(CHANGE)
+            .bind(&standing)
             .bind(campaign)
             .bind(kind.word())
             .bind(now)
             .bind(to)
-            .bind(reason);
-        if !is_first {
-            query = query.bind(from);
-        }
-        let rows: Vec<i64> =
-            query.fetch_all(&mut *conn).await.map_err(StoreError::on("settle credentials"))?;
-        changed.extend(rows);
+            .bind(reason)
+            .execute(&mut *conn)
+            .await
+            .map_err(StoreError::on("settle credentials"))?;
+        changed.extend(serde_json::from_str::<Vec<i64>>(&standing).unwrap_or_default());
     }
     Ok(changed)
 }
@@ -110,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_looks_its_rows_up_by_key_and_never_walks_the_campaign() {
-        let steps = steps(NEXT).await;
+        let steps = steps(STANDING).await;
         let by_key = "SEARCH c USING PRIMARY KEY (campaign_id=? AND number=? AND kind=?)";
         assert!(steps.iter().any(|step| step.starts_with(by_key)), "{steps:?}");
     }

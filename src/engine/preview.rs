@@ -238,7 +238,7 @@ impl Engine {
             to: built.to.clone(),
             report: ReportRequest::new(built.from.split('@').next().unwrap_or("test")).ok(),
         };
-        let wire = wire_form(built.bytes).map_err(|error| broken(error.to_string()))?;
+        let wire = wire_form(built.bytes.as_slice()).map_err(|error| broken(error.to_string()))?;
         let end = connection.transact(&envelope, &wire, || Ok(())).await;
         let provider = self.providers.lookup(built.to.domain()).as_str().to_owned();
         let at: Timestamp = self.clock.now();

@@ -7,6 +7,7 @@
 //! person of each shape is rendered both ways, and where the two differ nothing is spliced.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::html_escape;
@@ -40,12 +41,30 @@ enum Part {
     Line(Pieces),
 }
 
-/// What is known of a shape: its notice with gaps, or that it has to be rendered in full.
-type Known = Option<Arc<Spliced>>;
+/// What is known of a shape.
+#[derive(Clone)]
+pub(super) enum Known {
+    /// Its notice with gaps.
+    Spliced(Arc<Spliced>),
+    /// It has to be rendered in full.
+    InFull,
+}
 
 /// The shapes met so far.
 #[derive(Default)]
 pub(super) struct Shapes(Mutex<Vec<(Shape, Known)>>);
+
+impl fmt::Debug for Shapes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shapes").finish_non_exhaustive()
+    }
+}
+
+/// Whether a path is that of a value which is only printed, or of several.
+pub(super) fn is_personal(path: &str) -> bool {
+    path == "reference"
+        || ["person.name", "person.link", "person.fields"].iter().any(|own| path.starts_with(own))
+}
 
 impl Shapes {
     /// What is known of the shape of a person; `None` where nobody of it was met.
@@ -63,7 +82,9 @@ impl Shapes {
         rendered: &Rendered,
     ) {
         let spliced = marked.and_then(Spliced::of);
-        let known = spliced.filter(|spliced| spliced.with(recipient) == *rendered).map(Arc::new);
+        let known = spliced
+            .filter(|spliced| spliced.with(recipient) == *rendered)
+            .map_or(Known::InFull, |spliced| Known::Spliced(Arc::new(spliced)));
         let mut shapes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if shapes.len() < MOST && !shapes.iter().any(|(shape, _)| shape.is_of(recipient)) {
             shapes.push((recipient.shape(), known));
@@ -126,7 +147,11 @@ impl Spliced {
     }
 }
 
-fn splice<'v>(pieces: &Pieces, out: &mut String, value: impl Fn(usize) -> Cow<'v, str>) {
+fn splice<'v>(
+    pieces: &[(String, Option<usize>)],
+    out: &mut String,
+    value: impl Fn(usize) -> Cow<'v, str>,
+) {
     for (piece, after) in pieces {
         out.push_str(piece);
         if let Some(number) = after {

@@ -16,7 +16,7 @@ use super::context::{CLASS_FLAGS, CampaignContext, NoticeContext, RecipientConte
 use super::error::RenderError;
 use super::language::Language;
 use super::parsed::{PARTS, locale_names, parse_all, with_partials};
-use super::spliced::{Shapes, mark};
+use super::spliced::{Known, Shapes, is_personal, mark};
 use super::{link, lint, words, wrap};
 use crate::domain::field::FieldType;
 use crate::domain::incident::Incident;
@@ -68,9 +68,6 @@ struct Compiled {
     locales: BTreeMap<String, Locale>,
     samples: Vec<(String, NoticeContext)>,
 }
-
-/// How the paths of a person's values begin, besides `reference`; also where all of them are meant.
-const PERSONAL: [&str; 3] = ["person.name", "person.link", "person.fields"];
 
 /// One language; its registries speak it.
 struct Locale {
@@ -228,18 +225,12 @@ impl Templates {
 }
 
 /// Templates with a campaign's facts in place.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     templates: Templates,
     shared: BTreeMap<String, Map<String, Value>>,
     /// What was rendered so far, with gaps.
     shapes: Arc<Shapes>,
-}
-
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("templates", &self.templates).finish_non_exhaustive()
-    }
 }
 
 impl Prepared {
@@ -260,13 +251,14 @@ impl Prepared {
         if !locale.tells_credentials && recipient.has_credentials() {
             return Err(RenderError::CredentialsUntold { notice: compiled.notice.clone() });
         }
-        let known = locale.only_prints.then(|| self.shapes.find(recipient));
-        if let Some(Some(Some(spliced))) = &known {
+        let known =
+            if locale.only_prints { self.shapes.find(recipient) } else { Some(Known::InFull) };
+        if let Some(Known::Spliced(spliced)) = &known {
             return Ok(spliced.with(recipient));
         }
         let mut person = Value::Object(fields(recipient)?);
         let rendered = locale.render(&all(shared, &person))?;
-        if let Some(None) = known {
+        if known.is_none() {
             mark(&mut person);
             let marked = locale.unfilled(&all(shared, &person)).ok();
             self.shapes.learn(recipient, marked.as_ref(), &rendered);
@@ -346,10 +338,8 @@ impl Locale {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let is_personal = |path: &String| {
-            path == "reference" || PERSONAL.iter().any(|value| path.starts_with(value))
-        };
-        let only_prints = !looked.iter().flat_map(|part| &part.worked).any(is_personal);
+        let only_prints =
+            !looked.iter().flat_map(|part| &part.worked).any(|path| is_personal(path));
         let mut paths = looked.into_iter().skip(1).map(|body| body.paths);
         let paths = [paths.next().unwrap_or_default(), paths.next().unwrap_or_default()];
         Ok(Self { escaping, plain, subject, text, html, paths, tells_credentials, only_prints })

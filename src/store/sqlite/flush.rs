@@ -155,7 +155,7 @@ macro_rules! insert_outcomes_sql {
         )
     };
 }
-use insert_outcomes_sql;
+pub(super) use insert_outcomes_sql;
 
 const INSERT_OUTCOMES: &str =
     concat!(insert_outcomes_sql!("$1", "$2"), " RETURNING number, generation, n");
@@ -292,7 +292,7 @@ macro_rules! insert_intents_sql {
         )
     };
 }
-use insert_intents_sql;
+pub(super) use insert_intents_sql;
 
 const INSERT_INTENTS: &str =
     concat!(insert_intents_sql!("$1", "$2", "$3", "$4", "$5"), " RETURNING number, generation, n");

@@ -251,7 +251,7 @@ macro_rules! append_batch_sql {
         )
     };
 }
-use append_batch_sql;
+pub(super) use append_batch_sql;
 
 const APPEND_BATCH: &str = append_batch_sql!("$1", "$2", "$3", "$4", "$5");
 

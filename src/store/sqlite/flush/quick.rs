@@ -85,17 +85,16 @@ impl SqliteStore {
         else {
             return Ok(false);
         };
-        match self.write_all(&mut write, campaign, claimant, flush, seal, &chunks).await {
-            Ok(Some(mark)) => {
-                write.mark = mark;
-                self.commit(write).await?;
-                Ok(true)
-            }
-            // A refused CHECK too: what is wrong, if anything is, the careful way tells row by row.
-            Ok(None) | Err(_) => {
-                write.tx.rollback().await.map_err(StoreError::on("take back a flush"))?;
-                Ok(false)
-            }
+        // A refused CHECK too: what is wrong, if anything is, the careful way tells row by row.
+        let written = self.write_all(&mut write, campaign, claimant, flush, seal, &chunks).await;
+        if matches!(written, Ok(true)) {
+            self.commit(write).await?;
+            return Ok(true);
+        }
+        // SQLite takes back by itself what a full disk stopped; then the first error is the one to tell.
+        match write.tx.rollback().await.map_err(StoreError::on("take back a flush")) {
+            Ok(()) => Ok(false),
+            Err(error) => Err(written.err().unwrap_or(error)),
         }
     }
 
@@ -131,7 +130,7 @@ impl SqliteStore {
         Ok(seal.map(|seal| (seal, found.into_iter().map(|chunk| chunk.counters).collect())))
     }
 
-    /// Writes all; the mark of its ledger batch, or `None` where a row could not be written.
+    /// Writes all; tells whether that were as many rows as there are.
     async fn write_all(
         &self,
         write: &mut WriteTx,
@@ -140,7 +139,7 @@ impl SqliteStore {
         flush: &Flush,
         seal: i64,
         chunks: &[Counters],
-    ) -> Result<Option<Option<LedgerMark>>, StoreError> {
+    ) -> Result<bool, StoreError> {
         let now = row::micros(claimant.now);
         let moves = || flush.ended.iter().filter_map(|one| one.change.as_ref());
         let moved = moved(flush, moves());
@@ -179,11 +178,11 @@ impl SqliteStore {
             .map(|row| row.try_get(0).map_err(StoreError::on("read what was written")))
             .collect::<Result<_, _>>()?;
         let wanted = [flush.ended.len(), lines.len(), flush.intents.len(), issued];
-        let Some((written, batch)) = told.split_at_checked(wanted.len()) else { return Ok(None) };
+        let Some((written, batch)) = told.split_at_checked(wanted.len()) else { return Ok(false) };
         let is_all = wanted.iter().zip(written).all(|(want, got)| *want as u64 == row::uint(*got));
-        let mark = batch.first().map(|id| LedgerMark { batch_id: *id, sha256 });
+        write.mark = batch.first().map(|id| LedgerMark { batch_id: *id, sha256 });
         // A change of a class without its line in the ledger is nothing to commit.
-        Ok((is_all && mark.is_some() != lines.is_empty()).then_some(mark))
+        Ok(is_all && write.mark.is_some() != lines.is_empty())
     }
 }
 

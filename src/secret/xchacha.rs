@@ -1,4 +1,4 @@
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ChaCha20-Poly1305 of RFC 8439 under a key that HChaCha20
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ChaCha20-Poly1305 of RFC 8439 under a key that `HChaCha20`
 //! makes of the first 16 bytes of a nonce of 24.
 //!
 //! The cipher is ring's: over rows of two hundred bytes it takes a fifth of the time of the one in pure Rust.

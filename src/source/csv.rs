@@ -102,7 +102,7 @@ impl Source for CsvSource {
 pub(super) struct Values {
     delimiter: u8,
     reader: ::csv::Reader<Feed>,
-    values: ByteRecord,
+    record: ByteRecord,
 }
 
 impl Values {
@@ -113,24 +113,24 @@ impl Values {
             .delimiter(delimiter)
             .terminator(Terminator::Any(b'\n'))
             .from_reader(Feed::default());
-        Self { delimiter, reader, values: ByteRecord::new() }
+        Self { delimiter, reader, record: ByteRecord::new() }
     }
 
     /// The values of a row that [`Records`] found nothing wrong with.
     pub(super) fn of(&mut self, raw: &[u8]) -> io::Result<&ByteRecord> {
         if !raw.contains(&b'"') {
-            self.values.clear();
+            self.record.clear();
             raw.split(|byte| *byte == self.delimiter)
-                .for_each(|value| self.values.push_field(value));
-            return Ok(&self.values);
+                .for_each(|value| self.record.push_field(value));
+            return Ok(&self.record);
         }
         self.reader.get_mut().load(raw);
-        let read = self.reader.read_byte_record(&mut self.values).map_err(io::Error::other)?;
+        let read = self.reader.read_byte_record(&mut self.record).map_err(io::Error::other)?;
         // two cutters that disagree would mix two people's rows
         if !read || !self.reader.get_ref().is_spent() {
             return Err(io::Error::other("the row's values cannot be told apart"));
         }
-        Ok(&self.values)
+        Ok(&self.record)
     }
 }
 

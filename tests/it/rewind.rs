@@ -12,6 +12,7 @@ use forthwith::domain::track::NoticeState;
 use forthwith::engine::progress::Silent;
 use forthwith::engine::resolve::Verdict;
 use forthwith::engine::rewind::{Recover, RecoverReport, Sought};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::rewound::{
     backed_up, copies, put_back, reached, recover, reopened, run_on, slow,
@@ -51,7 +52,8 @@ async fn with_its_journals_a_restored_backup_repeats_nobody_and_tells_everybody_
     assert!(status.deliveries.balances() && status.source.balances(), "{status:?}");
     assert_eq!(status.deliveries.told, taken as u64, "whoever was told in the gap is told");
     assert_eq!(engine.campaign(CAMPAIGN).await.unwrap().control.notice, NoticeState::Paused);
-    let refused = engine.run(CAMPAIGN, &Silent, &Default::default()).await.unwrap_err().to_string();
+    let refused =
+        engine.run(CAMPAIGN, &Silent, &CancellationToken::default()).await.unwrap_err().to_string();
     assert!(refused.contains("rewound") && refused.contains("campaign resume"), "{refused}");
     run_on(&engine).await;
     assert!(copies(&house).values().all(|copies| *copies == 1), "{:?}", copies(&house));
@@ -99,7 +101,7 @@ async fn without_journals_the_whole_difference_is_held_until_somebody_knows() {
     let all =
         engine.resolve_all(CAMPAIGN, Verdict::NotSent, reason, &signer, &Silent).await.unwrap();
     assert_eq!(all.moved, not.len() as u64);
-    engine.run(CAMPAIGN, &Silent, &Default::default()).await.unwrap();
+    engine.run(CAMPAIGN, &Silent, &CancellationToken::default()).await.unwrap();
     assert!(copies(&house).values().all(|copies| *copies == 1));
     let status = engine.status(CAMPAIGN).await.unwrap();
     assert_eq!(status.deliveries.told, reached(&house).len() as u64, "{status:?}");
@@ -117,7 +119,8 @@ async fn a_campaign_that_was_cancelled_in_the_gap_does_not_go_on_by_itself() {
     let engine = reopened(&house).await;
     recover(&engine, &[]).await.unwrap();
     let engine = reopened(&house).await;
-    let refused = engine.run(CAMPAIGN, &Silent, &Default::default()).await.unwrap_err().to_string();
+    let refused =
+        engine.run(CAMPAIGN, &Silent, &CancellationToken::default()).await.unwrap_err().to_string();
     assert!(refused.contains("paused"), "{refused}");
     assert_eq!(house.taken().len(), taken);
     let signer = engine.signer(person(ANN)).await.unwrap();

@@ -40,7 +40,7 @@ impl<'de> Deserialize<'de> for Cell {
 
 struct InJson;
 
-impl<'de> Visitor<'de> for InJson {
+impl Visitor<'_> for InJson {
     type Value = Cell;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -78,12 +78,12 @@ impl Loader<'_> {
     fn number(&mut self, recipient: &Recipient, cohort: &str, is_copy: bool) -> u64 {
         let domain = recipient.address.as_ref().map_or("", |address| address.domain());
         let provider = self.providers.lookup(domain).as_str();
-        let slots = match self.open.get_mut(cohort).and_then(|open| open.get_mut(provider)) {
-            Some(slots) => slots,
-            None => {
-                let open = self.open.entry(cohort.to_owned()).or_default();
-                open.entry(provider.to_owned()).or_insert([(0, CHUNK_SIZE); 2])
-            }
+        let known = self.open.get_mut(cohort).and_then(|open| open.get_mut(provider));
+        let slots = if let Some(slots) = known {
+            slots
+        } else {
+            let open = self.open.entry(cohort.to_owned()).or_default();
+            open.entry(provider.to_owned()).or_insert([(0, CHUNK_SIZE); 2])
         };
         let (chunk, filled) = &mut slots[usize::from(is_copy)];
         if *filled == CHUNK_SIZE {

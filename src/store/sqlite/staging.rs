@@ -157,7 +157,8 @@ impl Staging for SqliteStaging {
             return Ok(None);
         };
         // Somebody removed or cut one of its files.
-        if self.parts.lengths().is_none_or(|lengths| json!(lengths).to_string() != bytes) {
+        let lengths = self.parts.lengths().map(|lengths| json!(lengths).to_string());
+        if lengths.is_none_or(|lengths| lengths != bytes) {
             return Ok(None);
         }
         Ok(Some(StagedSource {

@@ -95,7 +95,7 @@ impl House {
     }
 
     /// The command that sends.
-    pub fn run_line(&self) -> Line {
+    pub fn run_line() -> Line {
         Line::of(&["campaign", "run", CAMPAIGN])
     }
 

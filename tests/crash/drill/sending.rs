@@ -52,7 +52,7 @@ pub async fn run(house: &House, rng: &mut StdRng, report: &mut Report, bar: &Bar
 
 /// Starts a worker.
 pub fn start(house: &House) -> Result<Child> {
-    house.forthwith.spawn(&house.run_line(), &house.forthwith.folder.join("run.log"))
+    house.forthwith.spawn(&House::run_line(), &house.forthwith.folder.join("run.log"))
 }
 
 /// The last words of the workers.

@@ -144,7 +144,10 @@ async fn a_full_disk_in_the_secure_pass_leaves_no_write_that_was_not_planned_and
             .filter(|(now, was)| now != was)
             .count();
         let planned = rows(&engine, "credential_write").await;
-        assert!(changed as i64 <= planned, "{left}: {changed} changed, {planned} planned");
+        assert!(
+            i64::try_from(changed).unwrap() <= planned,
+            "{left}: {changed} changed, {planned} planned"
+        );
         was_in_the_middle |= changed > 0;
         cramped.disk.free();
         left += 96;

@@ -11,9 +11,8 @@ use crate::harness::{CAMPAIGN, House, Plan};
 
 /// Takes the lock; it is let go with the connection.
 async fn lock(house: &House, how: &str) -> SqliteConnection {
-    let options = SqliteConnectOptions::new()
-        .filename(house.database())
-        .busy_timeout(Duration::from_secs(60));
+    let options =
+        SqliteConnectOptions::new().filename(house.database()).busy_timeout(Duration::from_mins(1));
     let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(how.to_owned())).execute(&mut conn).await.unwrap();
     conn

@@ -116,13 +116,12 @@ pub fn view_that_updates(whom: &str) -> String {
 
 impl House {
     pub async fn furnished(plan: Plan) -> Self {
-        let (dir, maildir) = match plan.ground {
-            Some(ground) => (tempfile::tempdir_in(ground.under).unwrap(), ground.maildir),
-            None => {
-                let dir = tempfile::tempdir().unwrap();
-                let maildir = dir.path().join("maildir");
-                (dir, maildir)
-            }
+        let (dir, maildir) = if let Some(ground) = plan.ground {
+            (tempfile::tempdir_in(ground.under).unwrap(), ground.maildir)
+        } else {
+            let dir = tempfile::tempdir().unwrap();
+            let maildir = dir.path().join("maildir");
+            (dir, maildir)
         };
         let workspace = Workspace::at(dir.path());
         workspace.create().unwrap();

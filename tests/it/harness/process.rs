@@ -28,8 +28,6 @@ pub struct Ended {
     pub status: ExitStatus,
     /// What it said on stderr.
     pub said: String,
-    /// What it wrote to stdout.
-    pub data: String,
 }
 
 impl Ended {
@@ -140,7 +138,7 @@ impl Process {
             }
         });
         let Ok(status) = waited.await else { panic!("it never ends:\n{}", self.said()) };
-        Ended { status, said: self.said(), data: self.data() }
+        Ended { status, said: self.said() }
     }
 
     /// Waits for its end, which is a success.

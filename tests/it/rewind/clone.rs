@@ -1,6 +1,7 @@
 //! Marks that are gone or of another machine: whoever cannot know what was sent does not guess.
 
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 use forthwith::engine::progress::Silent;
 use forthwith::engine::rewind::RewindCause;
@@ -20,7 +21,8 @@ async fn without_any_mark_nothing_is_proved_and_the_whole_difference_is_held() {
     let engine = reopened(&house).await;
     let rewound = engine.rewound().await.unwrap().unwrap();
     assert_eq!((rewound.cause, rewound.missing_batches()), (RewindCause::MarkAbsent, None));
-    let refused = engine.run(CAMPAIGN, &Silent, &Default::default()).await.unwrap_err().to_string();
+    let refused =
+        engine.run(CAMPAIGN, &Silent, &CancellationToken::default()).await.unwrap_err().to_string();
     assert!(refused.contains("no high-water mark"), "{refused}");
     let report = recover(&engine, &[]).await.unwrap();
     assert!(!report.is_proved && of_campaign(&report).held > 0, "{report:?}");
@@ -40,7 +42,8 @@ async fn a_workspace_copied_to_another_machine_sends_nothing_there() {
     engine.high_water = on_machine(&house, &host, [9; 16]);
     let rewound = engine.guard().await.unwrap().unwrap();
     assert_eq!(rewound.cause, RewindCause::OtherHost);
-    let refused = engine.run(CAMPAIGN, &Silent, &Default::default()).await.unwrap_err().to_string();
+    let refused =
+        engine.run(CAMPAIGN, &Silent, &CancellationToken::default()).await.unwrap_err().to_string();
     assert!(refused.contains("another machine"), "{refused}");
     // The other machine may have gone on: its journals are not here.
     let report = recover(&engine, &[]).await.unwrap();

@@ -1,6 +1,7 @@
 //! Journals that are missing or damaged prove nothing about what they may have held.
 
 use forthwith::engine::tracks::Patience;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::rewound::{back_up, backed_up, put_back, recover, reopened, run_on, slow};
 use crate::harness::running::{finished, run, until};
@@ -21,7 +22,7 @@ async fn one_journal_of_two_missing_holds_the_whole_difference_until_it_is_found
     let first = folders(&house);
     house
         .engine
-        .run(CAMPAIGN, &forthwith::engine::progress::Silent, &Default::default())
+        .run(CAMPAIGN, &forthwith::engine::progress::Silent, &CancellationToken::default())
         .await
         .unwrap();
     let taken = house.taken().len() as u64;

@@ -2,6 +2,7 @@
 
 use forthwith::domain::track::NoticeState;
 use forthwith::engine::progress::Silent;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::rewound::{backed_up, put_back, recover, reopened, slow};
 use crate::harness::{ANN, CAMPAIGN, House, Plan, person};
@@ -29,7 +30,7 @@ async fn a_journal_goes_only_when_its_campaign_is_closed_and_no_backup_needs_it(
     let house = House::ready(Plan { customers: 40, ..Plan::default() }).await;
     let engine = &house.engine;
     let early = engine.status(CAMPAIGN).await.unwrap().ledger_batch;
-    engine.run(CAMPAIGN, &Silent, &Default::default()).await.unwrap();
+    engine.run(CAMPAIGN, &Silent, &CancellationToken::default()).await.unwrap();
     let late = engine.status(CAMPAIGN).await.unwrap().ledger_batch;
     assert!(engine.prunable(late).await.unwrap().is_empty(), "the campaign is not closed");
     let refused = engine.prunable(late + 1_000).await.unwrap_err().to_string();

@@ -1,6 +1,7 @@
 //! Deaths: of the worker in the time that is lost, and of the recovery itself.
 
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 use forthwith::engine::EngineError;
 use forthwith::engine::progress::{Progress, Silent};
@@ -111,13 +112,14 @@ async fn die(house: &House, steps: u64) {
 async fn a_recovery_that_dies_is_run_again_and_ends_the_same() {
     let house = House::ready(slow(300)).await;
     let backup = backed_up(&house).await;
-    house.engine.run(CAMPAIGN, &Silent, &Default::default()).await.unwrap();
+    house.engine.run(CAMPAIGN, &Silent, &CancellationToken::default()).await.unwrap();
     let taken = house.taken().len() as u64;
     put_back(&house, &backup);
     die(&house, 2).await;
     let engine = reopened(&house).await;
     assert!(engine.rewound().await.unwrap().is_some(), "half a recovery is none");
-    let refused = engine.run(CAMPAIGN, &Silent, &Default::default()).await.unwrap_err().to_string();
+    let refused =
+        engine.run(CAMPAIGN, &Silent, &CancellationToken::default()).await.unwrap_err().to_string();
     assert!(refused.contains("REWOUND"), "{refused}");
     recover(&engine, &[]).await.unwrap();
     let engine = reopened(&house).await;

@@ -59,7 +59,7 @@ impl Checkpoints {
         }));
         tokio::time::sleep(LEFT_ALONE).await;
         self.moves += 1;
-        if self.moves % WAITED_FOR == 0 { self.end().await } else { Ok(()) }
+        if self.moves.is_multiple_of(WAITED_FOR) { self.end().await } else { Ok(()) }
     }
 
     /// Waits for the move under way.

@@ -34,6 +34,10 @@ pub(in crate::store::sqlite) fn label(reason: AddressReason) -> String {
     if reason.is_mailed() { "queued".into() } else { format!("fallback/address:{reason}") }
 }
 
+/// Rows that something is noted of, alike in: chunk, copy, address reason, name refused, kept, label, carried;
+/// and how many they are.
+type NotedRow = (i64, bool, String, bool, bool, String, bool, i64);
+
 /// The kept rows of chunks `from` to `to`, by how they are born.
 pub(in crate::store::sqlite) async fn of_chunks(
     pool: &SqlitePool,
@@ -51,7 +55,7 @@ pub(in crate::store::sqlite) async fn of_chunks(
     .fetch_all(pool)
     .await
     .map_err(StoreError::on("count the rows of chunks"))?;
-    let noted: Vec<(i64, bool, String, bool, bool, String, bool, i64)> = sqlx::query_as(
+    let noted: Vec<NotedRow> = sqlx::query_as(
         "SELECT n.number / $1, n.copy_of IS NOT NULL, n.address_reason, n.name_refused, n.fate = 0,
                 COALESCE(b.label, ''), n.carrier IS NOT NULL AND n.carrier <> n.number, COUNT(*)
          FROM noted AS n

@@ -15,6 +15,9 @@ const RUN: usize = 2 * 1024 * 1024;
 /// Bytes read ahead of all runs together.
 const AHEAD: usize = 4 * 1024 * 1024;
 
+/// The file after a run was written, and the memory the run was in.
+type Written<const N: usize> = io::Result<(File, Vec<[u8; N]>)>;
+
 /// Takes records of `N` bytes in any order.
 pub(super) struct Sorter<const N: usize> {
     folder: PathBuf,
@@ -23,7 +26,7 @@ pub(super) struct Sorter<const N: usize> {
     ends: Vec<u64>,
     file: Option<File>,
     /// The run being sorted and written, with the memory it is in.
-    job: Option<JoinHandle<io::Result<(File, Vec<[u8; N]>)>>>,
+    job: Option<JoinHandle<Written<N>>>,
 }
 
 impl<const N: usize> Sorter<N> {

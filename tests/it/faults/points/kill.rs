@@ -151,7 +151,10 @@ async fn a_stop_at_each_point_of_a_batch_is_made_good_by_the_next_pass_with_the_
         assert_eq!(planned > 0, point.planned, "{what}: {planned} planned");
         assert_eq!(replaced > 0, point.replaced, "{what}: {replaced} replaced");
         assert_eq!(settled > 0, point.settled, "{what}: {settled} settled");
-        assert!(replaced as i64 <= planned, "{what}: never a kill that was not planned");
+        assert!(
+            i64::try_from(replaced).unwrap() <= planned,
+            "{what}: never a kill that was not planned"
+        );
         sums_hold(&house.engine).await;
 
         execute(&file, go).await;

@@ -9,21 +9,17 @@ use crate::harness::tampering::{execute, query};
 use crate::harness::{CAMPAIGN, House, Plan};
 
 /// People: more than one slice of 5,000.
-const PEOPLE: usize = 6_000;
+const PEOPLE: i64 = 6_000;
 
 /// What it is, the trigger's event, and how many people are copied then.
 const POINTS: [(&str, &str, i64); 7] = [
     ("staged, before the seal is begun", "INSERT ON seal", 0),
     ("before the first slice", "INSERT ON recipient", 0),
     ("between two slices", "INSERT ON recipient WHEN NEW.number >= 6500", 5_000),
-    ("before the accounts' look-up", "INSERT ON account_lookup", PEOPLE as i64),
-    ("before the addresses' look-up", "INSERT ON address_lookup", PEOPLE as i64),
-    ("before the chunks", "INSERT ON chunk", PEOPLE as i64),
-    (
-        "before the flip",
-        "UPDATE OF seal_id ON campaign WHEN NEW.seal_id IS NOT NULL",
-        PEOPLE as i64,
-    ),
+    ("before the accounts' look-up", "INSERT ON account_lookup", PEOPLE),
+    ("before the addresses' look-up", "INSERT ON address_lookup", PEOPLE),
+    ("before the chunks", "INSERT ON chunk", PEOPLE),
+    ("before the flip", "UPDATE OF seal_id ON campaign WHEN NEW.seal_id IS NOT NULL", PEOPLE),
 ];
 
 async fn count(house: &House, table: &str) -> i64 {
@@ -53,17 +49,17 @@ async fn a_stop_at_each_point_of_a_seal_shows_it_to_nobody_and_is_finished_by_th
         execute(&house.database(), "DROP TRIGGER stop").await;
         let sealed = house.engine.seal(CAMPAIGN, &Silent).await.unwrap();
         assert!(sealed.row.totals.balances(), "{what}: {:?}", sealed.row.totals);
-        assert_eq!(sealed.row.totals.sealed, PEOPLE as u64, "{what}");
+        assert_eq!(sealed.row.totals.sealed, PEOPLE.unsigned_abs(), "{what}");
         for (table, rows) in [
             ("recipient", PEOPLE),
             ("account_lookup", PEOPLE),
             ("address_lookup", PEOPLE),
             ("seal", 1),
         ] {
-            assert_eq!(count(&house, table).await, rows as i64, "{what}: {table}");
+            assert_eq!(count(&house, table).await, rows, "{what}: {table}");
         }
         assert!(!house.path("data/thaw.staging").exists(), "{what}");
         let people = house.status().await.deliveries;
-        assert!(people.balances() && people.queued == PEOPLE as u64, "{what}: {people:?}");
+        assert!(people.balances() && people.queued == PEOPLE.unsigned_abs(), "{what}: {people:?}");
     }
 }

@@ -210,7 +210,8 @@ mod tests {
             let journals = Journals::under(dir.path());
             let shrunk = journals.shrink(&ORIGIN, &boot, &shorten).unwrap().unwrap();
             assert_eq!(bytes_of(dir.path()), shrunk.after);
-            assert!(shrunk.after * 3 < shrunk.before, "{shrunk:?}");
+            // four in ten keep everything
+            assert!(shrunk.after * 2 < shrunk.before, "{shrunk:?}");
             for boot in [this_boot(), LATER_BOOT.parse().unwrap()] {
                 for (number, verdict) in verdicts(dir.path(), &boot) {
                     match (&before[&number], &verdict) {

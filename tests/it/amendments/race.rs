@@ -141,7 +141,7 @@ async fn an_open_attempt_comes_first_and_is_not_lost() {
     house
         .tamper(&format!(
             "INSERT INTO intent SELECT c.id, {number}, 1, 1, 0, zeroblob(32), 'queued', 1, 1, 1,
-                                       'dead', 1, 'relay' FROM campaign AS c;
+                                       'dead', 1, 'relay', '' FROM campaign AS c;
              UPDATE chunk SET owner = 'dead', epoch = 1, incarnation = 1, in_flight_queued = 1
              WHERE number = 1;"
         ))

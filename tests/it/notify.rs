@@ -185,7 +185,8 @@ async fn a_domain_of_many_that_refuses_us_rests_alone() {
     let taken = house.taken();
     let elsewhere = taken.iter().filter(|(_, to, _)| !to.ends_with("@post.example"));
     assert_eq!(deliveries.told, elsewhere.count() as u64, "all others are told: {deliveries:?}");
-    assert!((1..=8).contains(&refused), "{refused} were on their way, and no more were tried");
+    // each of 8 connections may take one more before the first answer is recorded
+    assert!((1..=16).contains(&refused), "{refused} were on their way, and no more were tried");
     assert!(deliveries.queued > 0 && deliveries.balances(), "{deliveries:?}");
     let status = house.engine.status(CAMPAIGN).await.unwrap();
     assert!(status.suspended.is_empty(), "the lane of all others runs on");

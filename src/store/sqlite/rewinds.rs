@@ -2,21 +2,21 @@
 
 mod found;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use self::found::{insert_found, insert_outcomes};
+use self::found::{attempt_key, insert_found, insert_outcomes};
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::deliveries::insert_resolutions;
 use super::load::StateColumns;
 use super::pace::count_begun;
 use super::{SqliteStore, StoreError, append_batch, row};
 use crate::domain::chunk::chunk_of;
-use crate::domain::delivery::{AttemptKey, AttemptResult};
+use crate::domain::delivery::AttemptResult;
 use crate::domain::pace::day_of;
 use crate::store::LedgerMark;
 use crate::store::deliveries::{Lane, Resolution};

@@ -65,7 +65,8 @@ pub(super) async fn insert_outcomes(
     Ok(inserted.into_iter().map(attempt_key).collect())
 }
 
-fn attempt_key((number, generation, n): (i64, i64, i64)) -> AttemptKey {
+/// An attempt by the columns of its key.
+pub(super) fn attempt_key((number, generation, n): (i64, i64, i64)) -> AttemptKey {
     AttemptKey { number: row::uint(number), generation: row::small(generation), n: row::small(n) }
 }
 

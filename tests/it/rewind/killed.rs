@@ -56,7 +56,7 @@ async fn a_worker_killed_in_the_gap_leaves_only_its_open_bodies_in_doubt() {
     assert!(!ran && told.contains("REWOUND") && told.contains("campaign recover"), "{told}");
     assert_eq!(house.taken().len(), before);
     let (looked, shown, told) = command(&["campaign", "recover", "--dry-run", "--json"]);
-    assert!(looked && shown.contains("\"is_proved\":true"), "{shown}{told}");
+    assert!(looked && shown.contains("\"is_proved\": true"), "{shown}{told}");
     let (done, shown, told) = command(&["campaign", "recover", "--as", ANN, "--yes"]);
     assert!(done && told.contains("Next:"), "{shown}{told}");
     let (again, _, told) = command(&["campaign", "recover", "--as", ANN, "--yes"]);

@@ -54,36 +54,54 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// Brings a message into its wire form. A bare CR or LF becomes CRLF. Nearly every message needs the final
-/// dot alone and is kept as it is.
+/// Brings a message into its wire form. A bare CR or LF becomes CRLF. Nearly every message has neither, and is
+/// kept as it is but for its dots.
 pub fn wire_form(message: impl Into<Vec<u8>>) -> Result<Wire, WireFault> {
     let message = message.into();
-    if !goes_as_it_is(&message) {
-        return stuffed(&message);
-    }
+    let Some(dotted) = dotted_lines(&message) else { return stuffed(&message) };
     let message_size = message.len();
-    let mut text =
-        String::from_utf8(message).map_err(|_| WireFault::NotSevenBit { offset: 0, byte: 0 })?;
-    text.push_str(".\r\n");
+    let mut bytes = message;
+    if !dotted.is_empty() {
+        bytes = with_dots(&bytes, &dotted);
+    }
+    bytes.extend_from_slice(b".\r\n");
+    let text =
+        String::from_utf8(bytes).map_err(|_| WireFault::NotSevenBit { offset: 0, byte: 0 })?;
     Ok(Wire { text, message_size })
 }
 
-/// Whether every line is 7-bit text without NUL, short enough, ended by CRLF, and begins with no dot.
-fn goes_as_it_is(message: &[u8]) -> bool {
+/// Where lines begin with a dot, if every line is 7-bit text without NUL, short enough, and ended by CRLF.
+fn dotted_lines(message: &[u8]) -> Option<Vec<usize>> {
     if !message.is_ascii() || memchr(0, message).is_some() || !message.ends_with(b"\r\n") {
-        return false;
+        return None;
     }
-    let (mut start, mut lines) = (0, 0);
+    let (mut start, mut lines, mut dotted) = (0, 0, Vec::new());
     for end in memchr_iter(b'\n', message) {
-        let Some(line) = message[start..end].strip_suffix(b"\r") else { return false };
-        if line.len() > MAX_LINE || line.first() == Some(&b'.') {
-            return false;
+        let line = message[start..end].strip_suffix(b"\r")?;
+        if line.len() > MAX_LINE {
+            return None;
+        }
+        if line.first() == Some(&b'.') {
+            dotted.push(start);
         }
         start = end + 1;
         lines += 1;
     }
     // as many CR as LF, and one before each LF: none stands alone
-    memchr_iter(b'\r', message).count() == lines
+    (memchr_iter(b'\r', message).count() == lines).then_some(dotted)
+}
+
+/// With one dot more before each of these places, and room for the final one.
+fn with_dots(message: &[u8], places: &[usize]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.len() + places.len() + 3);
+    let mut from = 0;
+    for place in places {
+        out.extend_from_slice(&message[from..*place]);
+        out.push(b'.');
+        from = *place;
+    }
+    out.extend_from_slice(&message[from..]);
+    out
 }
 
 fn stuffed(message: &[u8]) -> Result<Wire, WireFault> {
@@ -133,14 +151,13 @@ mod tests {
 
     #[test]
     fn a_message_that_needs_only_its_final_dot_is_the_same_either_way() {
-        for message in [&b"a\r\nb c\r\n\r\nd.\r\n"[..], b"\r\n", b"=2E\r\n"] {
-            assert!(goes_as_it_is(message));
+        for message in [&b"a\r\nb c\r\n\r\nd.\r\n"[..], b"\r\n", b"=2E\r\n", b".\r\na\r\n..b\r\n"] {
+            assert!(dotted_lines(message).is_some());
             assert_eq!(wire_form(message), stuffed(message));
         }
         let long = [&[b'x'; 999][..], b"\r\n"].concat();
-        let others =
-            [&b"a\r\n.b\r\n"[..], b"a\n", b"a\rb\r\n", b"a", b"", b"a\0\r\n", b"\n\r\n", &long];
-        assert!(others.into_iter().all(|message| !goes_as_it_is(message)));
+        let others = [&b"a\n"[..], b"a\rb\r\n", b"a", b"", b"a\0\r\n", b"\n\r\n", &long];
+        assert!(others.into_iter().all(|message| dotted_lines(message).is_none()));
     }
 
     #[test]

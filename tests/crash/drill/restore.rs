@@ -127,7 +127,7 @@ fn refuses(house: &House, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// `campaign recover`: looked at first, then done.
+/// `campaign recover`: looked at first, then done; then the notice, which it has paused, is let go on.
 async fn recover(house: &House, report: &mut Report) -> Result<()> {
     let dry = ["campaign", "recover", "--dry-run"];
     let line = Line { signer: Some(FOUNDERS[0]), ..Line::of(&dry) };
@@ -135,6 +135,7 @@ async fn recover(house: &House, report: &mut Report) -> Result<()> {
     let words = ["campaign", "recover", "--as", FOUNDERS[0], "--yes"];
     let line = Line { signer: Some(FOUNDERS[0]), ..Line::of(&words) };
     house.forthwith.done(&line)?;
+    house.forthwith.done(&Line::of(&["campaign", "resume", CAMPAIGN]))?;
     report.sums(sums::breaks(&house.database()).await?, "the recovery");
     Ok(())
 }

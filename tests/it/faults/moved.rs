@@ -89,7 +89,9 @@ async fn a_workspace_moved_under_a_running_worker_has_no_second_one_and_loses_no
     run.until("the first are told", async || movable.house.taken().len() >= 30).await;
     std::fs::rename(movable.at(), movable.elsewhere()).unwrap();
     let second = movable.run_at(&movable.elsewhere()).ended().await;
-    is_refused_as_rewound(&second);
+    assert_eq!(second.code(), Some(1), "{second:?}");
+    let held = format!("is held by process {}", run.pid());
+    assert!(second.said.contains(&held), "{}", second.said);
 
     let ended = run.ended().await;
     // Its files are open, wherever they lie; what it has to open anew ends it.

@@ -120,7 +120,9 @@ async fn quiet(house: &House) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_before_an_intents_commit_and_between_end_mark_and_outcome_leaves_nobody_in_doubt() {
     use sqlx::Connection as _;
-    let plan = Plan { customers: 240, campaign: paced(60), ..Plan::default() };
+    // so that some are open whenever the lock is taken
+    let dot_delay = Duration::from_millis(300);
+    let plan = Plan { customers: 240, campaign: paced(60), dot_delay, ..Plan::default() };
     let house = house(plan).await;
     let mut run = Process::run(&house);
     run.until("the first are told", async || house.taken().len() >= 30).await;

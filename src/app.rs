@@ -10,6 +10,7 @@ pub use shipped::SHIPPED;
 
 use crate::config::{Config, starter};
 use crate::domain::clock::{Clock, SystemClock};
+use crate::engine::rewind::Rewound;
 use crate::engine::{Engine, EngineError, Workspace};
 use crate::journal::{HighWater, HighWaterError, HighWaterKeeper};
 use crate::secret::keyring::Keyring;
@@ -64,6 +65,8 @@ pub enum AppError {
 pub struct App {
     /// The use cases.
     pub engine: Engine,
+    /// How the database differs from the one this host saw last, as it was opened; then it is closed to writes.
+    pub rewound: Option<Rewound>,
     store: SqliteStore,
 }
 
@@ -81,8 +84,8 @@ impl App {
             return Err(AppError::NoWorkspace { folder: workspace.root().display().to_string() });
         }
         let keys = Keyring::load(&workspace.keys())?;
-        let app = Self::assemble(workspace, config, writer, keys).await?;
-        app.engine.guard().await?;
+        let mut app = Self::assemble(workspace, config, writer, keys).await?;
+        app.rewound = app.engine.guard().await?;
         app.engine.check_keys().await?;
         Ok(app)
     }
@@ -96,13 +99,13 @@ impl App {
         } else {
             Self::load_or_draw(&workspace)?
         };
-        let app = Self::assemble(workspace, config, "init", keys).await?;
+        let mut app = Self::assemble(workspace, config, "init", keys).await?;
         let identity = app.engine.store.identity().await?;
         if app.engine.store.ledger_head().await?.is_none() {
             let database_id = *identity.database_id.as_bytes();
             app.engine.high_water.found(database_id, identity.incarnation)?;
         }
-        app.engine.guard().await?;
+        app.rewound = app.engine.guard().await?;
         app.engine.check_keys().await?;
         let own = app.engine.workspace.config_file();
         if !own.exists() {
@@ -176,7 +179,7 @@ impl App {
             shipped_templates: SHIPPED,
             last_notice: Arc::default(),
         };
-        Ok(Self { engine, store })
+        Ok(Self { engine, rewound: None, store })
     }
 
     /// Closes the database, so that its file is whole, and makes the high-water mark last.

@@ -53,7 +53,7 @@ impl<'a> Context<'a> {
         let in_trouble = |error: CliError| error.in_workspace(&self.workspace);
         let opened = App::open(self.workspace.clone(), self.config()?, "cli").await;
         let app = opened.map_err(|error| in_trouble(error.into()))?;
-        let done = match self.check_rewound(&app).await {
+        let done = match self.check_rewound(&app) {
             Ok(()) => work(app.engine.clone()).await,
             Err(error) => Err(error),
         };
@@ -62,10 +62,10 @@ impl<'a> Context<'a> {
     }
 
     /// Refuses to change a rewound database, before anything is asked; tells whoever only looks.
-    async fn check_rewound(&self, app: &App) -> Result<(), CliError> {
-        let Some(rewound) = app.engine.rewound().await? else { return Ok(()) };
+    fn check_rewound(&self, app: &App) -> Result<(), CliError> {
+        let Some(rewound) = &app.rewound else { return Ok(()) };
         if !self.only_reads {
-            return Err(crate::engine::EngineError::from(rewound).into());
+            return Err(crate::engine::EngineError::from(rewound.clone()).into());
         }
         self.printer.say(&rewound.to_string());
         Ok(())

@@ -191,7 +191,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Containment(verb) => containment::run(verb, &context).await,
         Noun::Secure(verb) => secure::run(verb, &context).await,
         Noun::Credential(verb) => credential::run(verb, &context).await,
-        Noun::Campaign(verb) => campaign::run(verb, &context).await,
+        Noun::Campaign(verb) => Box::pin(campaign::run(verb, &context)).await,
         Noun::Wave(verb) => wave::run(verb, &context).await,
         Noun::Gate(verb) => gate::run(verb, &context).await,
         Noun::Notice(verb) => notice::run(verb, &context).await,

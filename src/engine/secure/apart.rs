@@ -4,6 +4,7 @@
 //! halves until those remain that are refused alone; they end failed, with the directory's reason.
 
 use super::batch::{Batch, Tally};
+use super::settle::after_try;
 use crate::directory::DirectoryError;
 use crate::domain::credential::CredentialClass;
 use crate::engine::EngineError;
@@ -97,9 +98,7 @@ impl Batch<'_> {
             let why = apart.iter().find(|(number, _)| *number == account.number);
             let why = why.map(|(_, why)| why.clone()).unwrap_or_default();
             tracing::warn!(number = account.number, "the directory refuses an account: {why}");
-            // What had come back and could not be expired again is still what had come back.
-            let keeps = account.class == CredentialClass::Regressed;
-            let to = if keeps { CredentialClass::Regressed } else { CredentialClass::Failed };
+            let to = after_try(&account, CredentialClass::Failed);
             settlements.extend(self.settling.of(&account, &person, to, why));
         }
         tally.failed += apart.len() as u64;

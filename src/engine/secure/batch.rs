@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::reading::{Reader, Standing};
-use super::settle::Settling;
+use super::settle::{Settling, after_try};
 use crate::directory::{Controls, Current, Replacement, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::engine::EngineError;
@@ -328,10 +328,7 @@ impl Batch<'_> {
         for (at, account) in tried.accounts.iter_mut().enumerate() {
             let Some((to, reason)) = account.verdict.take() else { continue };
             tried.tally.failed += u64::from(to == CredentialClass::Failed);
-            // What had come back and could not be expired again is still what had come back.
-            let keeps = account.sealed.class == CredentialClass::Regressed
-                && matches!(to, CredentialClass::Failed | CredentialClass::ChangedSince);
-            let to = if keeps { CredentialClass::Regressed } else { to };
+            let to = after_try(&account.sealed, to);
             settlements.extend(self.settling.of(&account.sealed, &account.person, to, reason));
             take_turns(at).await;
         }

@@ -18,6 +18,14 @@ pub(super) struct Settling<'a> {
     pub gave_up: bool,
 }
 
+/// The class an account comes to that could not be expired, or was spared: what had come back is still what
+/// had come back.
+pub(super) fn after_try(sealed: &SealedAccount, to: CredentialClass) -> CredentialClass {
+    let keeps = sealed.class == CredentialClass::Regressed
+        && matches!(to, CredentialClass::Failed | CredentialClass::ChangedSince);
+    if keeps { CredentialClass::Regressed } else { to }
+}
+
 impl Settling<'_> {
     /// The settlement of one account's credential; nothing where its class stays.
     pub(super) fn of(

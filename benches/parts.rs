@@ -15,10 +15,10 @@ use forthwith::domain::recipient::{AccountRef, Addressee, Recipient};
 use forthwith::domain::reply::{Phase, ReplyRules, SmtpReply};
 use forthwith::domain::variant::Variant;
 use forthwith::ledger::merkle::{self, TreeHasher};
-use forthwith::mail::message::{Draft, Party};
+use forthwith::mail::message::{Body, Draft, Party, encode_body};
 use forthwith::mail::wire::wire_form;
 use forthwith::render::{
-    CredentialContext, NoticeSpec, Prepared, RecipientContext, RecipientFacts, Rendered, Reset,
+    CredentialContext, Encoded, NoticeSpec, Prepared, RecipientContext, RecipientFacts, Reset,
     Templates, Trust,
 };
 use forthwith::secret::campaign_key::{Aad, CampaignKey};
@@ -45,7 +45,11 @@ fn prepared() -> Prepared {
     let spec = NoticeSpec { notice: "account-breach", languages: Some(&["en"]), fields: &fields };
     let incident = include_str!("../templates/scaffold/incident.toml");
     let incident = Incident::parse(incident, "incident.toml").expect("the scaffold");
-    Templates::compile(spec, &files).expect("templates").prepare(&incident).expect("facts")
+    Templates::compile(spec, &files)
+        .expect("templates")
+        .prepare(&incident)
+        .expect("facts")
+        .encoding(encode_body)
 }
 
 fn reader() -> RecipientContext {
@@ -64,7 +68,7 @@ fn reader() -> RecipientContext {
     })
 }
 
-fn built(rendered: &Rendered, mail_key: &Key) -> Vec<u8> {
+fn built(rendered: &Encoded, mail_key: &Key) -> Vec<u8> {
     let from = "security@northwind.example".parse().expect("an address");
     let to = ADDRESS.parse().expect("an address");
     Draft {
@@ -72,8 +76,8 @@ fn built(rendered: &Rendered, mail_key: &Key) -> Vec<u8> {
         reply_to: None,
         to: Party { name: Some("Zoë Ångström"), address: &to },
         subject: &rendered.subject,
-        text: &rendered.text,
-        html: Some(&rendered.html),
+        text: Body::Encoded(&rendered.text),
+        html: Some(Body::Encoded(&rendered.html)),
         message_id: &format!("{}@northwind.example", message_id(mail_key, &CAMPAIGN, 1234, 1)),
         date: jiff::Timestamp::UNIX_EPOCH,
         boundary: &boundary_seed(mail_key, &CAMPAIGN, 1234, 1),
@@ -88,11 +92,11 @@ fn built(rendered: &Rendered, mail_key: &Key) -> Vec<u8> {
 
 fn notice(criterion: &mut Criterion) {
     let (prepared, reader, mail_key) = (prepared(), reader(), key(KeyPurpose::Mail));
-    let rendered = prepared.render(&reader).expect("a notice");
+    let rendered = prepared.encoded(&reader).expect("a notice");
     let message = built(&rendered, &mail_key);
     let mut group = criterion.benchmark_group("notice");
     group.throughput(Throughput::Bytes(message.len() as u64));
-    group.bench_function("render", |bench| bench.iter(|| prepared.render(black_box(&reader))));
+    group.bench_function("render", |bench| bench.iter(|| prepared.encoded(black_box(&reader))));
     group.bench_function("build", |bench| bench.iter(|| built(black_box(&rendered), &mail_key)));
     group.bench_function("wire-form", |bench| bench.iter(|| wire_form(black_box(message.clone()))));
     group.finish();

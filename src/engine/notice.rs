@@ -23,10 +23,10 @@ use crate::domain::field::{FieldType, Name};
 use crate::domain::incident::Incident;
 use crate::domain::recipient::Recipient;
 use crate::mail::address::Mailbox;
-use crate::mail::message::{Draft, Party};
+use crate::mail::message::{Body, Draft, Party, encode_body};
 use crate::render::{
-    CredentialContext, NoticeSpec, Prepared, RecipientContext, RecipientFacts, Rendered, Reset,
-    Templates, Trust,
+    CredentialContext, Encoded, NoticeSpec, Prepared, RecipientContext, RecipientFacts, Rendered,
+    Reset, Templates, Trust,
 };
 use crate::secret::digest::sha256;
 use crate::secret::keyring::Keyring;
@@ -88,7 +88,7 @@ impl NoticeWriter {
         let templates = engine.last_notice.compiled(spec, &templates, links.is_some())?;
         let locales = Locales::of(&file.notice, &name, &templates, &incident, &incident_name)?;
         Ok(Self {
-            prepared: templates.prepare(&incident)?,
+            prepared: templates.prepare(&incident)?.encoding(encode_body),
             templates,
             locales,
             window_from: incident.window().from.timestamp(),
@@ -176,7 +176,7 @@ impl NoticeWriter {
         let token = minted.as_ref().map(|minted| &minted.token);
         let context =
             self.context(number, recipient, &facing, self.locales.choose(recipient), token);
-        let rendered = self.prepared.render(&context)?;
+        let rendered = self.prepared.encoded(&context)?;
         let built = self.build((number, generation), dated_at, recipient, &context, &rendered)?;
         Ok((built, minted.map(|minted| minted.kept)))
     }
@@ -279,7 +279,7 @@ impl NoticeWriter {
         dated_at: Timestamp,
         recipient: &Recipient,
         context: &RecipientContext,
-        rendered: &Rendered,
+        rendered: &Encoded,
     ) -> Result<Built, EngineError> {
         let address = recipient.address.as_ref().ok_or_else(|| {
             EngineError::Broken(format!("recipient {number} has no address but was queued"))
@@ -295,8 +295,8 @@ impl NoticeWriter {
             reply_to: self.reply_to.as_ref().map(|address| Party { name: None, address }),
             to: Party { name: Some(context.name()).filter(|name| !name.is_empty()), address: &to },
             subject: &rendered.subject,
-            text: &rendered.text,
-            html: Some(&rendered.html),
+            text: Body::Encoded(&rendered.text),
+            html: Some(Body::Encoded(&rendered.html)),
             message_id: &message_id,
             date: dated_at,
             boundary: &boundary,

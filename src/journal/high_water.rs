@@ -139,7 +139,7 @@ impl HighWaterKeeper {
             is_held: AtomicBool::new(false),
             followed: RwLock::default(),
         };
-        keeper.latest()?;
+        latest(&keeper.slots()?)?;
         Ok(keeper)
     }
 
@@ -166,7 +166,7 @@ impl HighWaterKeeper {
     /// The largest valid mark among the copies; `None` if no copy holds one. A corrupt or absent
     /// copy counts as empty.
     pub fn read(&self) -> Result<Option<HighWater>, HighWaterError> {
-        Ok(self.latest()?.map(|latest| latest.slot.mark))
+        Ok(latest(&self.slots()?)?.map(|latest| latest.slot.mark))
     }
 
     /// What each copy that holds a mark says.
@@ -190,8 +190,7 @@ impl HighWaterKeeper {
 
     /// The newest life that was begun; the zero life where none was.
     pub fn begun(&self) -> Result<LifeMark, HighWaterError> {
-        let begun = self.slots()?.into_iter().map(|(_, slot)| slot.begun);
-        Ok(begun.fold(LifeMark::default(), LifeMark::max))
+        Ok(begun(&self.slots()?))
     }
 
     /// Notes a life before its first mark is made, and fsyncs the copies. Both slots of each copy are
@@ -200,7 +199,7 @@ impl HighWaterKeeper {
         if let Ok(mut followed) = self.followed.write() {
             *followed = Some((life, Arc::downgrade(journal)));
         }
-        let latest = self.latest()?.map(|latest| latest.slot);
+        let latest = latest(&self.slots()?)?.map(|latest| latest.slot);
         for _ in 0..2 {
             self.change(|now| Some(Slot { begun: life, ..now.or(latest)? }))?;
         }
@@ -210,9 +209,10 @@ impl HighWaterKeeper {
     /// Writes the mark of a database that has no ledger batch yet, where no copy holds one, and fsyncs
     /// it: from here on an absent mark is never normal.
     pub fn found(&self, database_id: [u8; 16], incarnation: u64) -> Result<(), HighWaterError> {
-        if self.latest()?.is_none() {
+        let slots = self.slots()?;
+        if latest(&slots)?.is_none() {
             let mark = HighWater { database_id, incarnation, batch_id: 0, batch_sha256: [0; 32] };
-            self.write(0, &mark)?;
+            self.write(0, begun(&slots), &mark)?;
             self.sync()?;
         }
         Ok(())
@@ -230,21 +230,23 @@ impl HighWaterKeeper {
         if self.is_held.load(Ordering::Acquire) {
             return Ok(());
         }
-        let latest = self.latest()?;
+        let slots = self.slots()?;
+        let latest = latest(&slots)?;
         if let Some(latest) = latest {
             latest.refuse_other_database(mark)?;
             latest.refuse_other_history(mark)?;
         }
         let era = latest.map_or(0, |latest| latest.slot.era);
-        self.write(era, mark)
+        self.write(era, begun(&slots), mark)
     }
 
     /// Sets every copy to `mark`, of a new incarnation, wherever the old one stood, and fsyncs
     /// them: the last act of `recover`.
     pub fn restart(&self, mark: &HighWater) -> Result<(), HighWaterError> {
-        let latest = self.latest()?;
+        let slots = self.slots()?;
+        let latest = latest(&slots)?;
         latest.map_or(Ok(()), |latest| latest.refuse_other_database(mark))?;
-        self.write(latest.map_or(0, |latest| latest.slot.era + 1), mark)?;
+        self.write(latest.map_or(0, |latest| latest.slot.era + 1), begun(&slots), mark)?;
         self.sync()
     }
 
@@ -260,8 +262,8 @@ impl HighWaterKeeper {
         })
     }
 
-    fn write(&self, era: u64, mark: &HighWater) -> Result<(), HighWaterError> {
-        let begun = self.begun()?.max(self.followed().unwrap_or_default());
+    fn write(&self, era: u64, begun: LifeMark, mark: &HighWater) -> Result<(), HighWaterError> {
+        let begun = begun.max(self.followed().unwrap_or_default());
         self.change(|now| {
             let begun = now.map_or(begun, |slot| slot.begun.max(begun));
             let slot = Slot { sequence: 0, era, mark: *mark, begun, host: self.host };
@@ -301,20 +303,25 @@ impl HighWaterKeeper {
         }
         Ok(slots)
     }
+}
 
-    fn latest(&self) -> Result<Option<Latest<'_>>, HighWaterError> {
-        let mut latest: Option<Latest<'_>> = None;
-        for (path, slot) in self.slots()? {
-            if let Some(known) = latest {
-                known.refuse_other_database(&slot.mark)?;
-                if known.slot.progress() >= slot.progress() {
-                    continue;
-                }
+/// The newest life among the copies.
+fn begun(slots: &[(&PathBuf, Slot)]) -> LifeMark {
+    slots.iter().fold(LifeMark::default(), |begun, (_, slot)| begun.max(slot.begun))
+}
+
+fn latest<'a>(slots: &[(&'a PathBuf, Slot)]) -> Result<Option<Latest<'a>>, HighWaterError> {
+    let mut latest: Option<Latest<'_>> = None;
+    for (path, slot) in slots {
+        if let Some(known) = latest {
+            known.refuse_other_database(&slot.mark)?;
+            if known.slot.progress() >= slot.progress() {
+                continue;
             }
-            latest = Some(Latest { path, slot });
         }
-        Ok(latest)
+        latest = Some(Latest { path, slot: *slot });
     }
+    Ok(latest)
 }
 
 impl Latest<'_> {

@@ -9,7 +9,7 @@ use super::boot::{BOOT_ID_LEN, BootId};
 use super::frame::{Fields, checked, put_crc};
 
 /// Bytes of a segment unless the caller asks for another size: about 20,000 notices.
-pub const DEFAULT_SEGMENT_SIZE: u64 = 4 << 20;
+pub const DEFAULT_SEGMENT_SIZE: u64 = 2 << 20;
 /// The smallest segment: room for the longest mark several times over.
 pub(super) const MIN_SEGMENT_SIZE: u64 = 4 << 10;
 /// The largest segment: a reader holds one in memory.

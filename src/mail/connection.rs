@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::auth::{AuthFault, Mechanism, log_in};
 use super::capabilities::Capabilities;
 use super::dialogue::{Dialogue, unasked};
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Offer};
 use super::opening::{Opened, open};
 use super::relay::Relay;
 use super::settings::{RelaySettings, Timeouts, is_this_machine};
@@ -45,6 +45,8 @@ pub struct Connection {
     /// Set while a transaction runs, so that one whose future was dropped leaves no connection
     /// that looks usable.
     busy: bool,
+    /// Went out with the last final dot: its answers are the next to come.
+    ahead: Option<Offer>,
 }
 
 impl Connection {
@@ -90,6 +92,7 @@ impl Connection {
             messages: 0,
             last_used: Instant::now(),
             busy: false,
+            ahead: None,
         })
     }
 
@@ -138,18 +141,38 @@ impl Connection {
         wire: &Wire,
         before_dot: impl FnOnce() -> io::Result<()> + Send,
     ) -> Transaction {
+        self.transact_ahead(envelope, wire, |_| before_dot().map(|()| None)).await
+    }
+
+    /// The same; what `before_dot` gives back goes out in one write with the final dot, so that a notice
+    /// costs one round trip (RFC 2920 §3.1). It is told what the server offered, if the next notice may be
+    /// begun so. That notice must be the next one here: with any other the dialogue ends.
+    pub async fn transact_ahead(
+        &mut self,
+        envelope: &Envelope,
+        wire: &Wire,
+        before_dot: impl FnOnce(Option<Capabilities>) -> io::Result<Option<Offer>> + Send,
+    ) -> Transaction {
         if envelope.needs_smtputf8() && !self.offered.smtputf8 {
             return Transaction::NeedsSmtputf8;
         }
+        let ahead = self.ahead.take();
         if !self.is_usable() {
             return broken(Phase::Mail, BreakCause::Closed);
         }
-        if let Some(cause) = self.dialogue.stray() {
+        let offer = envelope.offer(self.offered, wire.message_size());
+        if ahead.as_ref().is_some_and(|ahead| *ahead != offer) {
+            self.dialogue.give_up();
+            return broken(Phase::Mail, unasked());
+        }
+        if ahead.is_none()
+            && let Some(cause) = self.dialogue.stray()
+        {
             return broken(Phase::Mail, cause);
         }
         self.busy = true;
         self.messages = self.messages.saturating_add(1);
-        let end = match self.offer(envelope, wire.message_size()).await {
+        let end = match self.offer(envelope, wire.message_size(), &offer, ahead.is_some()).await {
             Ok(()) => self.hand_over(wire, before_dot).await,
             Err(end) => end,
         };
@@ -157,7 +180,8 @@ impl Connection {
             // Some servers take so many messages a session, and say so from then on.
             self.messages = self.messages_at_most;
         }
-        if matches!(end, Transaction::Refused { .. }) && !self.dialogue.is_over() {
+        let is_refused = matches!(end, Transaction::Refused { .. });
+        if is_refused && self.ahead.is_none() && !self.dialogue.is_over() {
             self.reset().await;
         }
         self.busy = false;
@@ -167,19 +191,25 @@ impl Connection {
 
     /// Says QUIT, if the dialogue is at a point where it can be said, and closes.
     pub async fn close(mut self) {
-        if self.is_usable() {
+        if self.is_usable() && self.ahead.is_none() {
             // The answer changes nothing any more.
             let _ = self.dialogue.say("QUIT\r\n", QUIT_BOUND).await;
         }
     }
 
     /// MAIL, RCPT and DATA, up to 354. An error is the end of the transaction.
-    async fn offer(&mut self, envelope: &Envelope, size: usize) -> Result<(), Transaction> {
-        let mail = envelope.mail_command(self.offered, size);
-        let rcpt = envelope.rcpt_command(self.offered);
+    async fn offer(
+        &mut self,
+        envelope: &Envelope,
+        size: usize,
+        offer: &Offer,
+        was_sent: bool,
+    ) -> Result<(), Transaction> {
         if self.offered.pipelining {
-            self.offer_at_once(&(mail + &rcpt + "DATA\r\n")).await?;
+            self.offer_at_once(Some(offer).filter(|_| !was_sent)).await?;
         } else {
+            let mail = envelope.mail_command(self.offered, size);
+            let rcpt = envelope.rcpt_command(self.offered);
             for (phase, line) in
                 [(Phase::Mail, &*mail), (Phase::Rcpt, &*rcpt), (Phase::Data, "DATA\r\n")]
             {
@@ -194,16 +224,16 @@ impl Connection {
         Err(broken(Phase::Data, unasked()))
     }
 
-    /// The three commands in one write (RFC 2920). Every reply is read: the first that is not as
+    /// The three commands in one write (RFC 2920); none where they were written already. Every reply is read: the first that is not as
     /// expected is the end, and what follows it only decides whether the connection lives on.
-    async fn offer_at_once(&mut self, group: &str) -> Result<(), Transaction> {
+    async fn offer_at_once(&mut self, group: Option<&Offer>) -> Result<(), Transaction> {
         let mut end = None;
         let mut recipient_taken = false;
         for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
             let bound = self.timeouts.of(phase);
-            let answer = match phase {
-                Phase::Mail => self.dialogue.say(group, bound).await,
-                _ => self.dialogue.hear(bound).await,
+            let answer = match group.filter(|_| phase == Phase::Mail) {
+                Some(group) => self.dialogue.say(group.as_str(), bound).await,
+                None => self.dialogue.hear(bound).await,
             };
             let reply = match answer {
                 Ok(reply) => reply,
@@ -238,14 +268,23 @@ impl Connection {
     async fn hand_over(
         &mut self,
         wire: &Wire,
-        before_dot: impl FnOnce() -> io::Result<()> + Send,
+        before_dot: impl FnOnce(Option<Capabilities>) -> io::Result<Option<Offer>> + Send,
     ) -> Transaction {
-        if let Err(source) = before_dot() {
-            // The server waits inside DATA: only closing tells it that nothing comes.
-            self.dialogue.give_up();
-            return broken(Phase::Dot, BreakCause::Mark(source));
-        }
-        match self.dialogue.say(wire.as_str(), self.timeouts.of(Phase::Dot)).await {
+        let room = self.offered.pipelining && self.messages < self.messages_at_most;
+        self.ahead = match before_dot(Some(self.offered).filter(|_| room)) {
+            Ok(next) => next.filter(|_| room),
+            Err(source) => {
+                // The server waits inside DATA: only closing tells it that nothing comes.
+                self.dialogue.give_up();
+                return broken(Phase::Dot, BreakCause::Mark(source));
+            }
+        };
+        let bound = self.timeouts.of(Phase::Dot);
+        let answer = match &self.ahead {
+            None => self.dialogue.say(wire.as_str(), bound).await,
+            Some(next) => self.dialogue.say(&[wire.as_str(), next.as_str()].concat(), bound).await,
+        };
+        match answer {
             Ok(reply) if reply.code() == 250 => Transaction::Accepted { reply },
             Ok(reply) => match self.expect(Phase::Dot, reply) {
                 Err(Transaction::Broken { phase, cause, .. }) => {

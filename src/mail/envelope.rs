@@ -26,6 +26,17 @@ pub struct ReportRequest {
     envelope_id: String,
 }
 
+/// MAIL, RCPT and DATA of one transaction as one text (RFC 2920 §3.1). Names a person: no Debug.
+#[derive(PartialEq, Eq)]
+pub struct Offer(String);
+
+impl Offer {
+    /// The text to write.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// An envelope id that a report cannot carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the envelope id is not 1 to 100 visible ASCII characters")]
@@ -46,6 +57,12 @@ impl Envelope {
     /// Whether only a server with SMTPUTF8 can carry this envelope.
     pub fn needs_smtputf8(&self) -> bool {
         self.to.needs_smtputf8() || self.from.as_ref().is_some_and(Mailbox::needs_smtputf8)
+    }
+
+    /// What begins this envelope's transaction, for a message of `size` octets, as a server that `offered` this
+    /// takes it in one write.
+    pub fn offer(&self, offered: Capabilities, size: usize) -> Offer {
+        Offer(self.mail_command(offered, size) + &self.rcpt_command(offered) + "DATA\r\n")
     }
 
     /// The MAIL command with its CRLF, for a message of `size` octets.

@@ -4,6 +4,7 @@
 //! quoted-printable, so that what a relay offers never changes the bytes
 //! (`docs/protocol.md`, Same bytes).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use mail_builder::headers::{
     HeaderType, address::Address, content_type::ContentType, date::Date, message_id::MessageId,
     raw::Raw, text::Text,
 };
-use mail_builder::mime::MimePart;
+use mail_builder::mime::{BodyPart, MimePart};
 
 use super::address::Mailbox;
 use super::quoted_printable;
@@ -29,6 +30,36 @@ pub struct Party<'a> {
     pub address: &'a Mailbox,
 }
 
+/// The content of one part.
+#[derive(Clone, Copy)]
+pub enum Body<'a> {
+    /// As a person reads it.
+    Text(&'a str),
+    /// As [`encode_body`] has it.
+    Encoded(&'a [u8]),
+}
+
+impl<'a> From<&'a str> for Body<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl Body<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Encoded(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// A body as messages carry it: quoted-printable, each line by itself, so that lines may be encoded apart and
+/// put together afterwards.
+pub fn encode_body(text: &str) -> Vec<u8> {
+    quoted_printable::encode(text)
+}
+
 /// Everything a message is built from. Debug shows no content.
 #[derive(Clone, Copy)]
 pub struct Draft<'a> {
@@ -41,9 +72,9 @@ pub struct Draft<'a> {
     /// The subject.
     pub subject: &'a str,
     /// The plain text part.
-    pub text: &'a str,
+    pub text: Body<'a>,
     /// The HTML part, if the template has one.
-    pub html: Option<&'a str>,
+    pub html: Option<Body<'a>>,
     /// `left@right`, without angle brackets.
     pub message_id: &'a str,
     /// Shown in UTC, to the second.
@@ -108,7 +139,7 @@ impl Draft<'_> {
                 builder = builder.header(name, Raw::new(value));
             }
         }
-        let content = self.text.len() + self.html.map_or(0, str::len);
+        let content = self.text.len() + self.html.map_or(0, Body::len);
         let mut bytes = Vec::with_capacity(content + content / 8 + 2048);
         builder.body(self.body()).serialize(&mut bytes);
         Ok(bytes)
@@ -149,7 +180,7 @@ impl Draft<'_> {
     }
 
     /// The text alone, or text and HTML as alternatives.
-    fn body(&self) -> MimePart<'static> {
+    fn body(&self) -> MimePart<'_> {
         let text = part("text/plain", self.text);
         match self.html {
             None => text,
@@ -164,12 +195,13 @@ impl Draft<'_> {
 }
 
 /// One part, always quoted-printable.
-fn part(kind: &'static str, content: &str) -> MimePart<'static> {
-    MimePart::new(
-        ContentType::new(kind).attribute("charset", "utf-8"),
-        quoted_printable::encode(content),
-    )
-    .transfer_encoding("quoted-printable")
+fn part<'a>(kind: &'static str, content: Body<'a>) -> MimePart<'a> {
+    let bytes = match content {
+        Body::Text(text) => Cow::Owned(quoted_printable::encode(text)),
+        Body::Encoded(bytes) => Cow::Borrowed(bytes),
+    };
+    MimePart::new(ContentType::new(kind).attribute("charset", "utf-8"), BodyPart::Binary(bytes))
+        .transfer_encoding("quoted-printable")
 }
 
 /// From or Reply-To.
@@ -195,6 +227,10 @@ fn shown_name(party: Party<'_>) -> Option<String> {
 /// The text on one line: control characters, line separators and whatever reorders the text on
 /// screen become blanks, and nothing in it can be taken for an encoded word.
 fn one_line(text: &str) -> String {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_plain && text.trim().len() == text.len() && !text.contains("  ") && !text.contains("=?") {
+        return text.to_owned();
+    }
     let blank = |c: char| {
         c.is_control()
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -226,8 +262,8 @@ mod tests {
             reply_to: Some(Party { name: None, address: &from }),
             to: Party { name: Some("Ann"), address: &to },
             subject: "About your account",
-            text: "Dear Ann,\n\n.\nyour e-mail address was taken. é\n",
-            html: Some("<p>Dear Ann, <a href=\"https://brand.example/?a=b\">more</a></p>\n"),
+            text: "Dear Ann,\n\n.\nyour e-mail address was taken. é\n".into(),
+            html: Some("<p>Dear Ann, <a href=\"https://brand.example/?a=b\">more</a></p>\n".into()),
             message_id: "0123abcd.1@brand.example",
             date: Timestamp::from_second(1_534_888_680).unwrap(),
             boundary: "a1b2c3",
@@ -309,8 +345,8 @@ mod tests {
     #[test]
     fn both_parts_are_quoted_printable_even_where_plain_or_base64_would_do() {
         let bytes = built("ann@example.com", |draft| Draft {
-            text: "plain",
-            html: Some("漢字漢字"),
+            text: "plain".into(),
+            html: Some("漢字漢字".into()),
             ..draft
         });
         let text = String::from_utf8(bytes.unwrap()).unwrap();
@@ -427,8 +463,8 @@ mod tests {
             reply_to: None,
             to: party(&to),
             subject: "s3cret",
-            text: "s3cret",
-            html: Some("s3cret"),
+            text: "s3cret".into(),
+            html: Some("s3cret".into()),
             message_id: "a@b",
             date: Timestamp::UNIX_EPOCH,
             boundary: "x",

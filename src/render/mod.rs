@@ -26,4 +26,5 @@ pub use context::{
 };
 pub use error::{Place, RenderError};
 pub use faults::faults;
+pub use spliced::{Encode, Encoded};
 pub use templates::{NoticeSpec, Prepared, Rendered, Templates};

@@ -5,6 +5,8 @@
 //! a printed value than whether it is empty, except as a word's parameter, which the lint notes. So what was
 //! rendered with marks, and the values put in their places, is what would have been rendered; the first
 //! person of each shape is rendered both ways, and where the two differ nothing is spliced.
+//!
+//! A message carries bodies encoded line by line, so lines without such values are encoded once too.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,18 +28,41 @@ const MOST: usize = 256;
 /// A text, each piece with the value that follows it.
 type Pieces = Vec<(String, Option<usize>)>;
 
+/// How a message carries whole lines of a body; of each line by itself, whatever stands before and after it.
+pub type Encode = fn(&str) -> Vec<u8>;
+
+/// A notice whose bodies are as a message carries them.
+#[derive(PartialEq, Eq)]
+pub struct Encoded {
+    /// One line, without control characters; not encoded.
+    pub subject: String,
+    /// The text part.
+    pub text: Vec<u8>,
+    /// The HTML part.
+    pub html: Vec<u8>,
+}
+
+impl Rendered {
+    /// With its bodies encoded.
+    pub(super) fn encoded(&self, encode: Encode) -> Encoded {
+        let Self { subject, text, html } = self;
+        Encoded { subject: subject.clone(), text: encode(text), html: encode(html) }
+    }
+}
+
 /// A notice with gaps.
 pub(super) struct Spliced {
     subject: Pieces,
     text: Vec<Part>,
-    html: Pieces,
+    html: Vec<Part>,
+    encode: Encode,
 }
 
-/// Of the text part.
+/// Of a body.
 enum Part {
-    /// Lines without personal values, filled.
-    Filled(String),
-    /// One line, to be filled with its values in place.
+    /// Lines without personal values: as they are, in the text part filled; and encoded.
+    Same(String, Vec<u8>),
+    /// One line, its values to be put in; in the text part it is filled after that.
     Line(Pieces),
 }
 
@@ -80,10 +105,15 @@ impl Shapes {
         recipient: &RecipientContext,
         marked: Option<&Rendered>,
         rendered: &Rendered,
+        encode: Encode,
     ) {
-        let spliced = marked.and_then(Spliced::of);
+        let spliced = marked.and_then(|marked| Spliced::of(marked, encode));
+        let is_right = |spliced: &Spliced| {
+            spliced.with(recipient) == *rendered
+                && spliced.encoded_with(recipient) == rendered.encoded(encode)
+        };
         let known = spliced
-            .filter(|spliced| spliced.with(recipient) == *rendered)
+            .filter(is_right)
             .map_or(Known::InFull, |spliced| Known::Spliced(Arc::new(spliced)));
         let mut shapes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if shapes.len() < MOST && !shapes.iter().any(|(shape, _)| shape.is_of(recipient)) {
@@ -114,37 +144,93 @@ pub(super) fn mark(person: &mut Value) {
 
 impl Spliced {
     /// The notice with gaps, if its marks can be read.
-    fn of(marked: &Rendered) -> Option<Self> {
+    fn of(marked: &Rendered, encode: Encode) -> Option<Self> {
         Some(Self {
             subject: pieces(&marked.subject)?,
-            text: parts(&marked.text)?,
-            html: pieces(&marked.html)?,
+            text: text_parts(&marked.text, encode)?,
+            html: html_parts(&marked.html, encode)?,
+            encode,
         })
+    }
+
+    fn subject(&self, values: &[&str]) -> String {
+        let mut subject = String::new();
+        splice(&self.subject, &mut subject, |value| plain(values, value));
+        one_line(&subject)
     }
 
     /// The notice of one person of its shape.
     pub(super) fn with(&self, recipient: &RecipientContext) -> Rendered {
         let values = recipient.values();
-        let plain = |value: usize| Cow::Borrowed(values.get(value).copied().unwrap_or_default());
-        let mut subject = String::new();
-        splice(&self.subject, &mut subject, plain);
-        let mut text = String::with_capacity(4096);
+        let (mut text, mut html) = (String::with_capacity(4096), String::with_capacity(8192));
         let mut line = String::new();
         for part in &self.text {
             match part {
-                Part::Filled(lines) => text.push_str(lines),
+                Part::Same(lines, _) => text.push_str(lines),
+                Part::Line(pieces) => fill(pieces, &values, &mut line, &mut text),
+            }
+        }
+        for part in &self.html {
+            match part {
+                Part::Same(lines, _) => html.push_str(lines),
+                Part::Line(pieces) => splice(pieces, &mut html, |value| escaped(&values, value)),
+            }
+        }
+        Rendered { subject: self.subject(&values), text, html }
+    }
+
+    /// The same with its bodies encoded.
+    pub(super) fn encoded_with(&self, recipient: &RecipientContext) -> Encoded {
+        let values = recipient.values();
+        let mut text = Vec::with_capacity(room(&self.text));
+        let mut html = Vec::with_capacity(room(&self.html));
+        let (mut line, mut filled) = (String::new(), String::new());
+        for part in &self.text {
+            match part {
+                Part::Same(_, encoded) => text.extend_from_slice(encoded),
                 Part::Line(pieces) => {
-                    line.clear();
-                    splice(pieces, &mut line, plain);
-                    wrap::fill_line(line.trim_end(), &mut text);
+                    filled.clear();
+                    fill(pieces, &values, &mut line, &mut filled);
+                    text.extend((self.encode)(&filled));
                 }
             }
         }
-        let length = self.html.iter().map(|(piece, _)| piece.len() + 64).sum();
-        let mut html = String::with_capacity(length);
-        splice(&self.html, &mut html, |value| Cow::Owned(html_escape(&plain(value))));
-        Rendered { subject: one_line(&subject), text, html }
+        for part in &self.html {
+            match part {
+                Part::Same(_, encoded) => html.extend_from_slice(encoded),
+                Part::Line(pieces) => {
+                    line.clear();
+                    splice(pieces, &mut line, |value| escaped(&values, value));
+                    html.extend((self.encode)(&line));
+                }
+            }
+        }
+        Encoded { subject: self.subject(&values), text, html }
     }
+}
+
+/// Bytes that an encoded body will hardly exceed.
+fn room(parts: &[Part]) -> usize {
+    let of = |part: &Part| match part {
+        Part::Same(_, encoded) => encoded.len(),
+        Part::Line(pieces) => pieces.iter().map(|(piece, _)| piece.len() + 64).sum(),
+    };
+    parts.iter().map(of).sum::<usize>() + 256
+}
+
+fn plain<'v>(values: &[&'v str], number: usize) -> Cow<'v, str> {
+    Cow::Borrowed(values.get(number).copied().unwrap_or_default())
+}
+
+fn escaped<'v>(values: &[&'v str], number: usize) -> Cow<'v, str> {
+    Cow::Owned(html_escape(&plain(values, number)))
+}
+
+/// Puts a line's values in, then fills it; `line` is room to work in.
+fn fill(pieces: &[(String, Option<usize>)], values: &[&str], line: &mut String, out: &mut String) {
+    line.clear();
+    splice(pieces, line, |value| plain(values, value));
+    wrap::fill_line(line.trim_end(), out);
 }
 
 fn splice<'v>(
@@ -173,10 +259,40 @@ fn pieces(text: &str) -> Option<Pieces> {
     Some(pieces)
 }
 
+/// Collects lines that are the same for all, and those that are not.
+struct Parts {
+    done: Vec<Part>,
+    same: String,
+    encode: Encode,
+}
+
+impl Parts {
+    fn new(encode: Encode) -> Self {
+        Self { done: Vec::new(), same: String::new(), encode }
+    }
+
+    fn line(&mut self, pieces: Pieces) {
+        self.end_same();
+        self.done.push(Part::Line(pieces));
+    }
+
+    fn end_same(&mut self) {
+        let same = std::mem::take(&mut self.same);
+        if !same.is_empty() {
+            let encoded = (self.encode)(&same);
+            self.done.push(Part::Same(same, encoded));
+        }
+    }
+
+    fn done(mut self) -> Vec<Part> {
+        self.end_same();
+        self.done
+    }
+}
+
 /// The text part by lines, as [`wrap::fill`] fills them: those without marks are filled here.
-fn parts(text: &str) -> Option<Vec<Part>> {
-    let mut parts = Vec::new();
-    let mut filled = String::new();
+fn text_parts(text: &str, encode: Encode) -> Option<Vec<Part>> {
+    let mut parts = Parts::new(encode);
     let (mut blank_due, mut is_first) = (false, true);
     for line in text.lines().map(str::trim_end) {
         if line.is_empty() {
@@ -185,15 +301,26 @@ fn parts(text: &str) -> Option<Vec<Part>> {
         }
         is_first = false;
         if std::mem::take(&mut blank_due) {
-            filled.push('\n');
+            parts.same.push('\n');
         }
         if line.contains(MARK[0]) {
-            parts.push(Part::Filled(std::mem::take(&mut filled)));
-            parts.push(Part::Line(pieces(line)?));
+            parts.line(pieces(line)?);
         } else {
-            wrap::fill_line(line, &mut filled);
+            wrap::fill_line(line, &mut parts.same);
         }
     }
-    parts.push(Part::Filled(filled));
-    Some(parts)
+    Some(parts.done())
+}
+
+/// The HTML part by lines, with their ends.
+fn html_parts(html: &str, encode: Encode) -> Option<Vec<Part>> {
+    let mut parts = Parts::new(encode);
+    for line in html.split_inclusive('\n') {
+        if line.contains(MARK[0]) {
+            parts.line(pieces(line)?);
+        } else {
+            parts.same.push_str(line);
+        }
+    }
+    Some(parts.done())
 }

@@ -16,7 +16,7 @@ use super::context::{CLASS_FLAGS, CampaignContext, NoticeContext, RecipientConte
 use super::error::RenderError;
 use super::language::Language;
 use super::parsed::{PARTS, locale_names, parse_all, with_partials};
-use super::spliced::{Known, Shapes, is_personal, mark};
+use super::spliced::{Encode, Encoded, Known, Shapes, Spliced, is_personal, mark};
 use super::{link, lint, words, wrap};
 use crate::domain::field::FieldType;
 use crate::domain::incident::Incident;
@@ -208,7 +208,8 @@ impl Templates {
     pub fn render(&self, context: &NoticeContext) -> Result<Rendered, RenderError> {
         let shared = [(context.recipient.locale().to_owned(), fields(&context.campaign)?)].into();
         let shapes = Arc::default();
-        Prepared { templates: self.clone(), shared, shapes }.render(&context.recipient)
+        Prepared { templates: self.clone(), shared, shapes, encode: plain }
+            .render(&context.recipient)
     }
 
     /// Turns the facts that are the same for everybody into their final form once, in every language that
@@ -220,7 +221,7 @@ impl Templates {
                 shared.insert(locale.to_owned(), fields(&campaign)?);
             }
         }
-        Ok(Prepared { templates: self.clone(), shared, shapes: Arc::default() })
+        Ok(Prepared { templates: self.clone(), shared, shapes: Arc::default(), encode: plain })
     }
 }
 
@@ -231,9 +232,21 @@ pub struct Prepared {
     shared: BTreeMap<String, Map<String, Value>>,
     /// What was rendered so far, with gaps.
     shapes: Arc<Shapes>,
+    encode: Encode,
+}
+
+/// Bodies as they are.
+fn plain(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
 }
 
 impl Prepared {
+    /// With bodies to be encoded this way by [`encoded`](Self::encoded).
+    #[must_use]
+    pub fn encoding(self, encode: Encode) -> Self {
+        Self { encode, shapes: Arc::default(), ..self }
+    }
+
     /// The languages it can be rendered in.
     pub fn locales(&self) -> impl Iterator<Item = &str> {
         self.shared.keys().map(String::as_str)
@@ -242,6 +255,21 @@ impl Prepared {
     /// Renders one person's notice in their language, which must be one of [`Self::locales`]: a notice is
     /// in one language throughout, so there is no closest one here.
     pub fn render(&self, recipient: &RecipientContext) -> Result<Rendered, RenderError> {
+        self.made(recipient, Spliced::with, Rendered::clone)
+    }
+
+    /// The same with its bodies encoded, which costs little once somebody of the person's shape was met.
+    pub fn encoded(&self, recipient: &RecipientContext) -> Result<Encoded, RenderError> {
+        self.made(recipient, Spliced::encoded_with, |rendered| rendered.encoded(self.encode))
+    }
+
+    /// A person's notice by what is known of their shape, else rendered in full and learned from.
+    fn made<T>(
+        &self,
+        recipient: &RecipientContext,
+        spliced: impl Fn(&Spliced, &RecipientContext) -> T,
+        in_full: impl Fn(&Rendered) -> T,
+    ) -> Result<T, RenderError> {
         let compiled = &self.templates.0;
         let wanted = recipient.locale();
         let (Some(locale), Some(shared)) = (compiled.locales.get(wanted), self.shared.get(wanted))
@@ -253,17 +281,17 @@ impl Prepared {
         }
         let known =
             if locale.only_prints { self.shapes.find(recipient) } else { Some(Known::InFull) };
-        if let Some(Known::Spliced(spliced)) = &known {
-            return Ok(spliced.with(recipient));
+        if let Some(Known::Spliced(known)) = &known {
+            return Ok(spliced(known, recipient));
         }
         let mut person = Value::Object(fields(recipient)?);
         let rendered = locale.render(&all(shared, &person))?;
         if known.is_none() {
             mark(&mut person);
             let marked = locale.unfilled(&all(shared, &person)).ok();
-            self.shapes.learn(recipient, marked.as_ref(), &rendered);
+            self.shapes.learn(recipient, marked.as_ref(), &rendered, self.encode);
         }
-        Ok(rendered)
+        Ok(in_full(&rendered))
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Built, NoticeWriter, mailbox};
 use crate::domain::address::EmailAddress;
 use crate::engine::EngineError;
 use crate::engine::preview::Preview;
-use crate::mail::message::{Draft, Party};
+use crate::mail::message::{Body, Draft, Party};
 use crate::secret::digest::sha256;
 
 /// What stands before the text.
@@ -33,8 +33,8 @@ impl NoticeWriter {
             reply_to: self.reply_to.as_ref().map(|address| Party { name: None, address }),
             to: Party { name: None, address: &to },
             subject: &subject,
-            text: &text,
-            html: Some(&html),
+            text: Body::Text(&text),
+            html: Some(Body::Text(&html)),
             message_id: &message_id,
             date: dated_at,
             boundary: id,

@@ -13,16 +13,20 @@ use super::job::{Done, Job, Record};
 use super::outcome::{encode, of_transaction};
 use super::pace::{Pace, SLOT_FOR};
 use super::relay_state::RelayState;
+use crate::domain::reply::Phase;
 use crate::engine::Engine;
 use crate::engine::people::People;
 use crate::journal::{Journal, Mark, MarkKey, OutcomeBytes};
+use crate::mail::capabilities::Capabilities;
 use crate::mail::connection::Connection;
+use crate::mail::envelope::Offer;
 use crate::mail::relay::Relay;
+use crate::mail::transaction::Transaction;
 
 /// How long an intent waits for a connection before it goes back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(30);
 /// How much work a connection asks for ahead, in time.
-const AHEAD: Duration = Duration::from_millis(20);
+const AHEAD: Duration = Duration::from_millis(40);
 /// The most work one connection asks for ahead.
 const MOST_AHEAD: u32 = 16;
 
@@ -59,23 +63,38 @@ pub struct Line {
     pub closing: CancellationToken,
 }
 
+/// The job a connection does next.
+struct Next {
+    job: Job,
+    /// Its first commands went out with the final dot before.
+    is_begun: bool,
+}
+
 impl Line {
     /// Runs until no jobs come any more.
     pub async fn run(self) {
         let mut connection = self.connect_first().await;
         let mut asked = 0;
+        let mut next = None;
         let mut pace = Duration::from_millis(20);
         loop {
             let ahead = u32::try_from(AHEAD.as_micros() / pace.as_micros().max(1)).unwrap_or(1);
-            let depth = 1 + ahead.min(MOST_AHEAD - 1);
-            while asked < depth {
-                self.demand.add_permits(1);
-                asked += 1;
+            let depth = 1 + ahead.min(MOST_AHEAD - 1) as usize;
+            // Several at once: each asking may wake the dispatcher.
+            if asked <= depth / 2 {
+                self.demand.add_permits(depth - asked);
+                asked = depth;
             }
-            let Some(job) = self.next_job(&mut connection).await else { break };
+            let job = match next.take() {
+                Some(next) => next,
+                None => match self.next_job(&mut connection).await {
+                    Some(job) => Next { job, is_begun: false },
+                    None => break,
+                },
+            };
             asked = asked.saturating_sub(1);
             let began = Instant::now();
-            let done = self.serve(&mut connection, job).await;
+            let done = self.serve(&mut connection, job, &mut next).await;
             pace = (pace * 7 + began.elapsed()) / 8;
             if self.records.send(Record::End(Box::new(done))).await.is_err() {
                 break;
@@ -166,40 +185,45 @@ impl Line {
         self.control.permits() && !self.is_ending()
     }
 
-    async fn serve(&self, connection: &mut Option<Connection>, job: Job) -> Done {
-        let Some(open) = self.ready(connection, &job).await else {
-            return Done::not_started(job, self.engine.clock.now());
-        };
-        if job.slot.elapsed() > SLOT_FOR {
-            self.pace.global_slot().await;
-        }
-        if !self.may_start() {
-            return Done::not_started(job, self.engine.clock.now());
-        }
-        let key = MarkKey {
-            campaign: self.people.campaign,
-            number: job.intent.key.number,
-            generation: job.intent.key.generation,
-            n: job.intent.key.n,
-        };
-        let begin = Mark::Begin {
-            key,
-            dated_at: job.intent.dated_at.as_microsecond(),
-            content: job.intent.content,
-        };
-        // Making the mark may have waited for a disk, so the permit is asked again after it.
-        if !self.mark(&begin) || !self.may_start() {
+    /// One transaction. What another job's final dot can take along is left in `next`.
+    async fn serve(
+        &self,
+        connection: &mut Option<Connection>,
+        Next { job, is_begun }: Next,
+        next: &mut Option<Next>,
+    ) -> Done {
+        if !is_begun && !self.begin(connection, &job).await {
             return Done::not_started(job, self.engine.clock.now());
         }
-        let journal = Arc::clone(&self.journal);
-        let before_dot = move || journal.mark(&Mark::Dot { key });
-        let end = open.transact(&job.envelope, &job.wire, before_dot).await;
+        let Some(open) = connection else {
+            return Done::not_started(job, self.engine.clock.now());
+        };
+        let key = self.key(&job);
+        let mut is_withheld = false;
+        let before_dot = |room: Option<Capabilities>| {
+            // Begun with another's final dot, whose answer may have taken minutes: so it is asked again.
+            if is_begun && !self.may_start() {
+                is_withheld = true;
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            self.journal.mark(&Mark::Dot { key })?;
+            let offer;
+            (*next, offer) = self.ahead(room);
+            Ok(offer)
+        };
+        let end = open.transact_ahead(&job.envelope, &job.wire, before_dot).await;
         if !open.is_usable()
             && let Some(broken) = connection.take()
         {
             drop(broken);
         }
+        // Of one that was begun with another's dot and heard nothing of its own, nothing came of it.
+        let is_unheard =
+            matches!(end, Transaction::Broken { phase: Phase::Mail, after_dot: false, .. });
         let at = self.engine.clock.now();
+        if is_withheld || is_begun && is_unheard {
+            return Done::not_started(job, at);
+        }
         let (number, provider) = (job.intent.key.number, &job.lane.provider);
         let outcome =
             of_transaction(&self.people, &self.engine.replies, provider, number, &end, at);
@@ -207,6 +231,48 @@ impl Line {
             self.mark(&Mark::End { key, outcome });
         }
         Done { job, outcome }
+    }
+
+    /// The permit of a job at a connection of its own, and its first mark.
+    async fn begin(&self, connection: &mut Option<Connection>, job: &Job) -> bool {
+        if self.ready(connection, job).await.is_none() {
+            return false;
+        }
+        if job.slot.elapsed() > SLOT_FOR {
+            self.pace.global_slot().await;
+        }
+        // Making the mark may have waited for a disk, so the permit is asked again after it.
+        self.may_start() && self.mark(&self.begin_mark(job)) && self.may_start()
+    }
+
+    /// The job that begins with the final dot of the one before, if one waits and may start; one that may not
+    /// so comes next all the same.
+    fn ahead(&self, room: Option<Capabilities>) -> (Option<Next>, Option<Offer>) {
+        let Some(offered) = room.filter(|_| self.may_start()) else { return (None, None) };
+        let Ok(job) = self.jobs.try_recv() else { return (None, None) };
+        let can_be_carried = offered.smtputf8 || !job.envelope.needs_smtputf8();
+        let is_begun =
+            can_be_carried && job.slot.elapsed() <= SLOT_FOR && self.mark(&self.begin_mark(&job));
+        let offer = is_begun.then(|| job.envelope.offer(offered, job.wire.message_size()));
+        (Some(Next { job, is_begun }), offer)
+    }
+
+    fn key(&self, job: &Job) -> MarkKey {
+        let key = job.intent.key;
+        MarkKey {
+            campaign: self.people.campaign,
+            number: key.number,
+            generation: key.generation,
+            n: key.n,
+        }
+    }
+
+    fn begin_mark(&self, job: &Job) -> Mark {
+        Mark::Begin {
+            key: self.key(job),
+            dated_at: job.intent.dated_at.as_microsecond(),
+            content: job.intent.content,
+        }
     }
 
     /// A connection that is there and silent, made anew where needed; none within 30 s, or on a stop.

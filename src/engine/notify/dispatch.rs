@@ -90,43 +90,93 @@ pub enum Ended {
 }
 
 impl Dispatcher {
-    /// Feeds the connections until nothing is left or it is told to stop.
+    /// Feeds the connections until nothing is left or it is told to stop. Chunks are fetched and given back
+    /// beside it: a connection must not wait for a lane's next five hundred people.
     pub async fn run(&self) -> Result<Ended, EngineError> {
-        let mut looked = Instant::now().checked_sub(TICK).unwrap_or_else(Instant::now);
+        let over = CancellationToken::new();
+        let keeping = async {
+            let kept = self.keep(&over).await;
+            over.cancel();
+            kept
+        };
+        let feeding = async {
+            let fed = self.feed(&over).await;
+            if fed.is_err() {
+                over.cancel();
+            }
+            fed
+        };
+        let (kept, fed) = tokio::join!(keeping, feeding);
+        fed.and(kept)
+    }
+
+    /// Keeps chunks open until nobody is left or a stop; tells why it ended.
+    async fn keep(&self, over: &CancellationToken) -> Result<Ended, EngineError> {
         loop {
             if let Some(cause) = self.halt.cause() {
                 return Ok(Ended::Halted(cause));
             }
-            if self.stops() || self.control.state() == NoticeState::Cancelled {
+            let is_cancelled = self.control.state() == NoticeState::Cancelled;
+            if self.stops() || over.is_cancelled() || is_cancelled {
                 return Ok(Ended::Stopped);
             }
-            if looked.elapsed() >= TICK || !self.chunks.has_waiting() {
-                looked = Instant::now();
-                let waves = self.look_around().await?;
-                if self.chunks.is_idle()
-                    && let Some(end) = self.end(waves.as_ref()).await?
-                {
-                    return Ok(end);
-                }
+            let waves = self.look_around().await?;
+            if self.chunks.is_idle()
+                && let Some(end) = self.end(waves.as_ref()).await?
+            {
+                return Ok(end);
+            }
+            self.refill_until(Instant::now() + TICK, over).await?;
+        }
+    }
+
+    /// Gives finished chunks back and claims others in their places, until it is time to look around, or
+    /// nobody waits any more.
+    async fn refill_until(
+        &self,
+        next: Instant,
+        over: &CancellationToken,
+    ) -> Result<(), EngineError> {
+        loop {
+            tokio::select! {
+                () = self.chunks.finished() => {}
+                () = tokio::time::sleep_until(next.into()) => return Ok(()),
+                () = self.soft.cancelled() => return Ok(()),
+                () = self.failed.cancelled() => return Ok(()),
+                () = self.halt.called() => return Ok(()),
+                () = over.cancelled() => return Ok(()),
             }
             if self.control.state() != NoticeState::Running || !self.chunks.has_waiting() {
-                self.wait().await;
+                return Ok(());
+            }
+            self.release().await?;
+            self.claim_all(self.engine.clock.now()).await?;
+        }
+    }
+
+    /// Hands out one attempt after the other.
+    async fn feed(&self, over: &CancellationToken) -> Result<(), EngineError> {
+        while !self.stops() && !over.is_cancelled() && !self.halt.is_called() {
+            if self.control.state() != NoticeState::Running || !self.chunks.has_waiting() {
+                self.wait(over).await;
                 continue;
             }
             self.dispatch_one().await?;
         }
+        Ok(())
     }
 
     fn stops(&self) -> bool {
         self.soft.is_cancelled() || self.failed.is_cancelled()
     }
 
-    async fn wait(&self) {
+    async fn wait(&self, over: &CancellationToken) {
         tokio::select! {
             () = self.wake.notified() => {}
             () = self.soft.cancelled() => {}
             () = self.failed.cancelled() => {}
             () = self.halt.called() => {}
+            () = over.cancelled() => {}
             () = tokio::time::sleep(TICK) => {}
         }
     }
@@ -151,11 +201,18 @@ impl Dispatcher {
                 self.chunks.suspend(&lane.lane);
             }
         }
-        for lane in self.engine.store.runnable_lanes(self.people.campaign, now).await? {
-            self.claim(&lane, now).await?;
-        }
+        self.claim_all(now).await?;
         self.pace.forget_idle();
         Ok(Some(waves))
+    }
+
+    /// Claims chunks of every lane that has room for one.
+    async fn claim_all(&self, now: Timestamp) -> Result<(), EngineError> {
+        for lane in self.engine.store.runnable_lanes(self.people.campaign, now).await? {
+            self.claim(&lane, now).await?;
+            self.wake.notify_one();
+        }
+        Ok(())
     }
 
     /// How it ends where nothing waits and nothing is out: every wave told, or a person has to act first.
@@ -211,7 +268,7 @@ impl Dispatcher {
     async fn prepare(
         &self,
         waiting: Waiting,
-        lane: Lane,
+        lane: Arc<Lane>,
         slot: Instant,
     ) -> Result<Option<Job>, EngineError> {
         let row = &waiting.row;
@@ -244,7 +301,7 @@ impl Dispatcher {
     fn job(
         &self,
         waiting: Waiting,
-        lane: Lane,
+        lane: Arc<Lane>,
         slot: Instant,
         person: String,
         dated_at: Timestamp,

@@ -1,5 +1,6 @@
 //! One attempt on its way from a loaded row to its outcome.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::domain::delivery::{AttemptResult, Outcome};
@@ -16,7 +17,7 @@ pub struct Job {
     /// The delivery row as loaded.
     pub state: DeliveryState,
     /// Its lane.
-    pub lane: Lane,
+    pub lane: Arc<Lane>,
     /// Sender and recipient.
     pub envelope: Envelope,
     /// The message as it goes on the wire.

@@ -1,9 +1,10 @@
 //! Open chunks by lane: which rows wait, which are out, what is due later.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 
 use crate::domain::chunk::chunk_of;
 use crate::domain::recipient::Recipient;
@@ -32,6 +33,9 @@ pub struct Finished {
 
 struct OpenChunk {
     lease: Lease,
+    lane: Arc<Lane>,
+    /// Its lane's provider rests.
+    rests: bool,
     waiting: VecDeque<Waiting>,
     out: usize,
     earliest: Option<Timestamp>,
@@ -50,13 +54,21 @@ struct Inner {
     /// When each wave's people must be told.
     deadlines: HashMap<u32, Timestamp>,
     /// The lane served last: the next one has its turn.
-    last: Option<Lane>,
+    last: Option<Arc<Lane>>,
 }
 
 /// All open chunks of a worker.
 #[derive(Default)]
 pub struct Chunks {
     inner: Mutex<Inner>,
+    finished: Notify,
+}
+
+impl OpenChunk {
+    /// Nothing more can be done with it now.
+    fn is_finished(&self) -> bool {
+        self.out == 0 && (self.waiting.is_empty() || self.rests)
+    }
 }
 
 impl Inner {
@@ -71,9 +83,14 @@ impl Inner {
 
     /// Chunks with rows that may go now.
     fn runnable(&self) -> impl Iterator<Item = &OpenChunk> {
-        self.chunks
-            .values()
-            .filter(|chunk| !chunk.waiting.is_empty() && !self.rests(&chunk.lease.lane))
+        self.chunks.values().filter(|chunk| !chunk.waiting.is_empty() && !chunk.rests)
+    }
+
+    /// Notes at the chunks which lanes rest: it is asked before every message, and rarely changes.
+    fn note_rests(&mut self) {
+        for chunk in self.chunks.values_mut() {
+            chunk.rests = self.lanes.get(&chunk.lease.lane).is_some_and(|lane| lane.is_suspended);
+        }
     }
 }
 
@@ -84,7 +101,11 @@ impl Chunks {
 
     /// Notes that a lane may run.
     pub fn lane_runs(&self, lane: &Lane) {
-        self.lock().lanes.entry(lane.clone()).or_default().is_suspended = false;
+        let mut inner = self.lock();
+        let state = inner.lanes.entry(lane.clone()).or_default();
+        if std::mem::take(&mut state.is_suspended) {
+            inner.note_rests();
+        }
     }
 
     /// Notes when each wave's people must be told.
@@ -106,23 +127,29 @@ impl Chunks {
 
     /// Opens a chunk with the rows that may be sent now.
     pub fn open(&self, lease: Lease, waiting: VecDeque<Waiting>, earliest: Option<Timestamp>) {
-        let chunk = OpenChunk { waiting, out: 0, earliest, lease };
-        self.lock().chunks.insert(chunk.lease.chunk, chunk);
+        let mut inner = self.lock();
+        let (lane, rests) = (Arc::new(lease.lane.clone()), inner.rests(&lease.lane));
+        let chunk = OpenChunk { waiting, out: 0, earliest, lease, lane, rests };
+        if chunk.is_finished() {
+            self.finished.notify_one();
+        }
+        inner.chunks.insert(chunk.lease.chunk, chunk);
+    }
+
+    /// Until a chunk has nothing more to do.
+    pub async fn finished(&self) {
+        self.finished.notified().await;
     }
 
     /// The lane's next row, which is out from now on.
-    pub fn next(&self, lane: &Lane) -> Option<Waiting> {
+    pub fn next(&self, lane: &Arc<Lane>) -> Option<Waiting> {
         let mut inner = self.lock();
-        if inner.rests(lane) {
-            return None;
-        }
-        let chunk = inner
-            .chunks
-            .values_mut()
-            .find(|chunk| chunk.lease.lane == *lane && !chunk.waiting.is_empty())?;
+        let mut chunks = inner.chunks.values_mut();
+        let chunk =
+            chunks.find(|one| !one.waiting.is_empty() && !one.rests && *one.lane == **lane)?;
         let row = chunk.waiting.pop_front()?;
         chunk.out += 1;
-        inner.last = Some(lane.clone());
+        inner.last = Some(Arc::clone(lane));
         Some(row)
     }
 
@@ -142,13 +169,13 @@ impl Chunks {
 
     /// Lanes with waiting rows: by their waves' deadlines, and among those alike the one after the last
     /// served first.
-    pub fn turns(&self) -> Vec<Lane> {
+    pub fn turns(&self) -> Vec<Arc<Lane>> {
         let inner = self.lock();
-        let mut lanes: Vec<&Lane> = inner.runnable().map(|chunk| &chunk.lease.lane).collect();
+        let mut lanes: Vec<&Arc<Lane>> = inner.runnable().map(|chunk| &chunk.lane).collect();
         lanes.sort_unstable();
         lanes.dedup();
         if let Some(last) = &inner.last {
-            let after = lanes.partition_point(|lane| *lane <= last);
+            let after = lanes.partition_point(|lane| **lane <= *last);
             lanes.rotate_left(after);
         }
         if !inner.deadlines.is_empty() || lanes.iter().any(|lane| lane.wave != lanes[0].wave) {
@@ -164,6 +191,9 @@ impl Chunks {
         chunk.out -= 1;
         let due = if again { Some(Timestamp::UNIX_EPOCH) } else { due_at };
         chunk.earliest = [chunk.earliest, due].into_iter().flatten().min();
+        if chunk.is_finished() {
+            self.finished.notify_one();
+        }
     }
 
     /// The lane's provider rests, in every wave: waiting rows stay where they are, in the database.
@@ -173,6 +203,8 @@ impl Chunks {
             state.is_suspended |= other.provider == lane.provider;
         }
         inner.lanes.entry(lane.clone()).or_default().is_suspended = true;
+        inner.note_rests();
+        self.finished.notify_one();
     }
 
     /// How long the lane's retry windows have stood still.
@@ -187,10 +219,7 @@ impl Chunks {
         let done: Vec<u64> = inner
             .chunks
             .values()
-            .filter(|chunk| {
-                let is_done = all || chunk.waiting.is_empty() || inner.rests(&chunk.lease.lane);
-                chunk.out == 0 && is_done
-            })
+            .filter(|chunk| chunk.is_finished() || all && chunk.out == 0)
             .map(|chunk| chunk.lease.chunk)
             .collect();
         done.iter()

@@ -1,10 +1,11 @@
 //! From the end of a transaction to the move it means: one table for the recorder and the rescue.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::short;
 use crate::domain::delivery::{
@@ -268,13 +269,13 @@ pub(in crate::engine) fn later(at: Timestamp, span: Duration) -> Timestamp {
 /// An outcome as the journal keeps it: JSON without any address; the reply is ciphertext already.
 pub fn encode(outcome: &Outcome) -> Vec<u8> {
     let kept = Kept {
-        r: outcome.result.word(),
-        p: &outcome.phase,
+        r: outcome.result.word().into(),
+        p: (&*outcome.phase).into(),
         c: outcome.code,
-        e: outcome.enhanced.as_deref(),
-        k: outcome.class.map(ReplyClass::word),
-        u: outcome.rule.as_deref(),
-        q: outcome.queue_id.as_deref(),
+        e: outcome.enhanced.as_deref().map(Cow::Borrowed),
+        k: outcome.class.map(|class| class.word().into()),
+        u: outcome.rule.as_deref().map(Cow::Borrowed),
+        q: outcome.queue_id.as_deref().map(Cow::Borrowed),
         w: outcome.reply.as_ref().filter(|reply| reply.len() <= 256).map(hex::encode),
         t: outcome.ended_at.as_microsecond(),
     };
@@ -282,15 +283,21 @@ pub fn encode(outcome: &Outcome) -> Vec<u8> {
 }
 
 /// An outcome's fields under the journal's short names.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Kept<'a> {
-    r: &'static str,
-    p: &'a str,
+    #[serde(borrow)]
+    r: Cow<'a, str>,
+    #[serde(borrow, default)]
+    p: Cow<'a, str>,
     c: Option<u16>,
-    e: Option<&'a str>,
-    k: Option<&'static str>,
-    u: Option<&'a str>,
-    q: Option<&'a str>,
+    #[serde(borrow)]
+    e: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    k: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    u: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    q: Option<Cow<'a, str>>,
     w: Option<String>,
     t: i64,
 }
@@ -301,21 +308,17 @@ pub fn decode(bytes: &[u8]) -> Option<Outcome> {
     if bytes.first() == Some(&short::SHORT) {
         return short::read(bytes);
     }
-    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    let text = |key: &str| value.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+    let kept: Kept<'_> = serde_json::from_slice(bytes).ok()?;
     Some(Outcome {
-        result: AttemptResult::parse(&text("r")?)?,
-        phase: text("p").unwrap_or_default(),
-        code: value
-            .get("c")
-            .and_then(serde_json::Value::as_u64)
-            .and_then(|c| u16::try_from(c).ok()),
-        enhanced: text("e"),
-        class: text("k").and_then(|word| ReplyClass::parse(&word)),
-        rule: text("u"),
-        queue_id: text("q"),
-        reply: text("w").and_then(|reply| hex::decode(reply).ok()),
-        ended_at: Timestamp::from_microsecond(value.get("t")?.as_i64()?).ok()?,
+        result: AttemptResult::parse(&kept.r)?,
+        phase: kept.p.into_owned(),
+        code: kept.c,
+        enhanced: kept.e.map(Cow::into_owned),
+        class: kept.k.and_then(|word| ReplyClass::parse(&word)),
+        rule: kept.u.map(Cow::into_owned),
+        queue_id: kept.q.map(Cow::into_owned),
+        reply: kept.w.and_then(|reply| hex::decode(reply).ok()),
+        ended_at: Timestamp::from_microsecond(kept.t).ok()?,
     })
 }
 

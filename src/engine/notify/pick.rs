@@ -1,5 +1,7 @@
 //! Picking: whose turn it is, as far as pace, brakes, quotas and room at the provider allow.
 
+use std::sync::Arc;
+
 use super::dispatch::{Dispatcher, TICK};
 use super::lane::Waiting;
 use super::outcome::later;
@@ -10,7 +12,7 @@ use crate::store::deliveries::Lane;
 
 impl Dispatcher {
     /// The next row whose lane and domain have a slot now; else waits a little and gives none.
-    pub(super) async fn pick(&self) -> Result<Option<(Lane, Waiting)>, EngineError> {
+    pub(super) async fn pick(&self) -> Result<Option<(Arc<Lane>, Waiting)>, EngineError> {
         let mut soonest = TICK;
         let limits = self.limits.load_full();
         for lane in self.chunks.turns() {

@@ -1,11 +1,11 @@
 //! The recorder: one task commits intents and outcomes, many at a time.
 //!
-//! It commits whenever it is idle and anything waits, so a quiet worker records at once and a busy one
-//! in groups; nobody waits for a timer.
+//! It commits whenever it is idle and anything waits, so a quiet worker records at once; a busy one, whose
+//! connections have work left, gathers for a few milliseconds, because a commit costs the same for many.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -28,6 +28,10 @@ use crate::store::deliveries::{Claimant, Flush, Lane, Slowing};
 
 /// Commits at most this many records at once.
 const GROUP: usize = 512;
+/// So many are not waited for any longer.
+const ENOUGH: usize = 192;
+/// The longest an outcome waits for others while the connections have work.
+const GATHER_FOR: Duration = Duration::from_millis(6);
 
 /// What the recorder needs.
 pub struct Recorder {
@@ -70,6 +74,7 @@ impl Recorder {
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Record>) -> Result<(), EngineError> {
         let mut waiting = Vec::with_capacity(GROUP);
         while inbox.recv_many(&mut waiting, GROUP).await > 0 {
+            self.gather(&mut inbox, &mut waiting).await;
             let (mut starts, mut ends) = (Vec::new(), Vec::new());
             for record in waiting.drain(..) {
                 match record {
@@ -85,6 +90,22 @@ impl Recorder {
             }
         }
         Ok(())
+    }
+
+    /// Waits for more, as long as every connection has a committed job left to begin with.
+    async fn gather(&self, inbox: &mut mpsc::Receiver<Record>, waiting: &mut Vec<Record>) {
+        let until = Instant::now() + GATHER_FOR;
+        while waiting.len() + inbox.len() < ENOUGH
+            && self.jobs.len() > self.jobs.receiver_count()
+            && Instant::now() < until
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        while waiting.len() < GROUP
+            && let Ok(record) = inbox.try_recv()
+        {
+            waiting.push(record);
+        }
     }
 
     async fn commit(&mut self, starts: Vec<Job>, ends: Vec<Done>) -> Result<(), EngineError> {

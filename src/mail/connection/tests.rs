@@ -1,5 +1,6 @@
 //! Dialogues with scripted servers over loopback.
 
+mod ahead;
 mod broken;
 mod life;
 mod refusal;

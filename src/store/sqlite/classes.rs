@@ -149,7 +149,7 @@ macro_rules! change_rows_sql {
                                    first_attempt_at, due_at, changed_at)
              SELECT ", $campaign, ", j.value ->> 0, j.value ->> 3, j.value ->> 4, j.value ->> 5,
                     j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9, ", $now, "
-             FROM json_each(", $rows, ") AS j
+             FROM jsonb_each(", $rows, ") AS j
              LEFT JOIN delivery AS d
                ON d.campaign_id = ", $campaign, " AND d.number = CAST(j.value ->> 0 AS INTEGER)
              WHERE COALESCE(d.class, 'queued') = j.value ->> 1
@@ -285,10 +285,10 @@ macro_rules! set_counters_sql {
                  (SELECT j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5,
                          j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9, j.value ->> 10,
                          j.value ->> 11, j.value ->> 12, j.value ->> 13, j.value ->> 14
-                  FROM json_each(", $rows, ") AS j
+                  FROM jsonb_each(", $rows, ") AS j
                   WHERE j.value ->> 0 = chunk.number)
              WHERE seal_id = ", $seal, "
-               AND number IN (SELECT j.value ->> 0 FROM json_each(", $rows, ") AS j)"
+               AND number IN (SELECT j.value ->> 0 FROM jsonb_each(", $rows, ") AS j)"
         )
     };
 }

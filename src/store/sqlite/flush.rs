@@ -149,7 +149,7 @@ macro_rules! insert_outcomes_sql {
              SELECT ", $campaign, ", j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 4,
                     j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9,
                     unhex(j.value ->> 10), j.value ->> 11
-             FROM json_each(", $rows, ") AS j
+             FROM jsonb_each(", $rows, ") AS j
              WHERE true
              ON CONFLICT DO NOTHING"
         )
@@ -231,7 +231,7 @@ async fn keep_late(
          SELECT $2, j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, $3, $4,
                 j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8,
                 j.value ->> 9, unhex(j.value ->> 10), j.value ->> 11, $5
-         FROM json_each($1) AS j",
+         FROM jsonb_each($1) AS j",
     )
     .bind(wire(late.iter().copied()))
     .bind(campaign)
@@ -262,7 +262,7 @@ macro_rules! insert_intents_sql {
             ", ",
             $worker,
             ", j.value ->> 7, j.value ->> 8
-             FROM json_each(",
+             FROM jsonb_each(",
             $rows,
             ") AS j
              LEFT JOIN delivery AS d

@@ -21,7 +21,7 @@ macro_rules! issue_sql {
             $campaign,
             ", j.value ->> 0, j.value ->> 1, unhex(j.value ->> 2),
                     unhex(j.value ->> 3), j.value ->> 4
-             FROM json_each(",
+             FROM jsonb_each(",
             $rows,
             ") AS j
              WHERE true

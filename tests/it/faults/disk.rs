@@ -209,7 +209,7 @@ impl Short {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_space_for_a_wire_journal_nothing_starts() {
-    let short = Short::of(3 << 10).await;
+    let short = Short::of(1 << 10).await;
     let ended = short.start().ended().await;
     short.says_so(&ended);
     assert_eq!(short.house.taken().len(), 0, "nothing starts without a mark");

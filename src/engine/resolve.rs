@@ -14,7 +14,7 @@ use super::people::People;
 use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::domain::amendment::waived;
-use crate::domain::delivery::{DeliveryClass, Doubt, ToldBy};
+use crate::domain::delivery::{DeliveryClass, Doubt, HeldReason, ToldBy};
 use crate::domain::duration::HumanDuration;
 use crate::domain::operator::may_sign;
 use crate::domain::track::{NoticeState, Track};
@@ -58,6 +58,8 @@ struct Settling<'a> {
     is_cancelled: bool,
     /// Campaigns that were sealed of this one, where somebody would be told again.
     later: &'a [Later],
+    /// Whoever would be told again waits for their credential.
+    secured_first: bool,
 }
 
 /// The same before anybody is looked at.
@@ -66,6 +68,7 @@ struct Ready {
     token_for: Option<HumanDuration>,
     is_cancelled: bool,
     later: Vec<Later>,
+    secured_first: bool,
 }
 
 impl Ready {
@@ -83,6 +86,7 @@ impl Ready {
             token_for: self.token_for,
             is_cancelled: self.is_cancelled,
             later: &self.later,
+            secured_first: self.secured_first,
         }
     }
 }
@@ -187,14 +191,14 @@ impl Engine {
         may_sign(&signer.row.operator, self.clock.now())?;
         let (row, people) = self.people(name).await?;
         let is_cancelled = row.control.notice == NoticeState::Cancelled;
-        let (token_for, later) = match verdict {
-            // it is sent again
-            Verdict::NotSent if !is_cancelled => {
-                (self.token_for(&row, &people).await?, self.later(row.id).await?)
-            }
-            _ => (None, Vec::new()),
+        let is_sent_again = verdict == Verdict::NotSent && !is_cancelled;
+        let (token_for, later, secured_first) = if is_sent_again {
+            let gave_up = self.has_given_up(&row, &people).await?;
+            (self.token_for(&row, &people).await?, self.later(row.id).await?, !gave_up)
+        } else {
+            (None, Vec::new(), false)
         };
-        Ok(Ready { people, token_for, is_cancelled, later })
+        Ok(Ready { people, token_for, is_cancelled, later, secured_first })
     }
 
     async fn settle_page(
@@ -206,6 +210,7 @@ impl Engine {
         let (mut moves, mut resolutions) = (Vec::new(), Vec::new());
         let mut renewed = HashSet::new();
         let mut settled = HashSet::new();
+        let unsecured = self.unsecured(settling, numbers).await?;
         for number in numbers {
             // The doubt of a group is about its carrier's notice, and ends once for all of them.
             let found = self.store.delivery(campaign, *number).await?;
@@ -213,7 +218,7 @@ impl Engine {
             if !settled.insert(*number) {
                 continue;
             }
-            let one = self.settle(settling, *number).await?;
+            let one = self.settle(settling, *number, unsecured.contains(number)).await?;
             if one.is_renewed {
                 renewed.insert(*number);
             }
@@ -225,6 +230,21 @@ impl Engine {
             moved: moved.len() as u64,
             renewed: moved.iter().filter(|number| renewed.contains(number)).count() as u64,
         })
+    }
+
+    /// Those of them who wait for a credential before they are told again. A rewind puts them in doubt too: in
+    /// the time that was lost they may have been secured and told.
+    async fn unsecured(
+        &self,
+        settling: &Settling<'_>,
+        numbers: &[u64],
+    ) -> Result<HashSet<u64>, EngineError> {
+        if !settling.secured_first {
+            return Ok(HashSet::new());
+        }
+        let found = self.store.amendable(settling.people.campaign, numbers).await?;
+        let waits = found.into_iter().filter(|one| one.is_unsecured || one.is_group_unsecured);
+        Ok(waits.map(|one| one.number).collect())
     }
 
     /// How long links live, where the approved notice is of mode `link`.
@@ -244,7 +264,12 @@ impl Engine {
 
     /// What one person's doubt comes to. That nothing was sent is said of every attempt whose fate was
     /// unknown, also of those that were sent again since.
-    async fn settle(&self, settling: &Settling<'_>, number: u64) -> Result<Settled, EngineError> {
+    async fn settle(
+        &self,
+        settling: &Settling<'_>,
+        number: u64,
+        is_unsecured: bool,
+    ) -> Result<Settled, EngineError> {
         let Settling { people, verdict, signer, is_cancelled, later, .. } = *settling;
         let (name, now) = (&people.name, self.clock.now());
         let Some(found) = self.store.delivery(people.campaign, number).await? else {
@@ -269,7 +294,10 @@ impl Engine {
             EngineError::Broken(format!("recipient {number} is in doubt without an attempt"))
         })?;
         let from = found.state.class.clone();
-        let to = verdict.class(&from, is_cancelled);
+        let to = match verdict.class(&from, is_cancelled) {
+            DeliveryClass::Queued if is_unsecured => DeliveryClass::Held(HeldReason::Credential),
+            to => to,
+        };
         let entry = people.moved(
             people.person(found.salt, &recipient),
             from.label(),

@@ -22,7 +22,13 @@ pub struct Both<'a> {
     pub most_doubts: u64,
     /// Whoever may have been sent a second copy; nobody under policy `hold`.
     pub may_repeat: bool,
+    /// A backup was put back: of an attempt that only a finished journal told of, or nothing, the digest is
+    /// lost and stands as zeros.
+    pub is_restored: bool,
 }
+
+/// The digest of an attempt whose bytes nobody knows any more.
+const UNKNOWN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// What the comparison came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,7 +120,8 @@ impl Both<'_> {
             let stands = format!("{}/{}", person.class, person.reason);
             broken("told is what was accepted", format!("was accepted and stands at {stands}"));
         }
-        if copies.iter().any(|copy| !person.contents.contains(&copy.sha256)) {
+        let is_unknown = self.is_restored && person.contents.iter().any(|one| one == UNKNOWN);
+        if copies.iter().any(|copy| !person.contents.contains(&copy.sha256)) && !is_unknown {
             broken("intent before wire", "was sent bytes that no intent speaks of".into());
         }
         let Some((first, others)) = copies.split_first().filter(|(_, others)| !others.is_empty())
@@ -172,7 +179,9 @@ mod tests {
         let (id, address) = ("C1".to_owned(), ADDRESS.to_owned());
         let accounts = [Account { id, address, fate: Fate::Told, hash: None }];
         let (accepted, everybody, people, accounts) = (&accepted, &everybody, &people, &accounts);
-        Both { accepted, everybody, people, accounts, most_doubts: 1, may_repeat }.compare()
+        let is_restored = false;
+        Both { accepted, everybody, people, accounts, most_doubts: 1, may_repeat, is_restored }
+            .compare()
     }
 
     fn promises(found: &Found) -> Vec<&'static str> {

@@ -193,6 +193,7 @@ pub async fn compare(house: &House, most_doubts: u64, report: &mut Report) -> Re
         accounts: &house.accounts,
         most_doubts,
         may_repeat: house.options.policy == Policy::Resend,
+        is_restored: house.options.restore,
     };
     report.found = both.compare();
     report.breaks.append(&mut report.found.breaks);

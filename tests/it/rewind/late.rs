@@ -10,8 +10,10 @@ use super::of_campaign;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_found_after_a_wrong_guess_proves_each_second_copy() {
-    let house = House::ready(slow(200)).await;
+    let house = House::ready(slow(520)).await;
     let backup = backed_up(&house).await;
+    let held = house.engine.status(CAMPAIGN).await.unwrap().deliveries.held;
+    assert!(held > 0, "somebody's password could not be expired");
     let lost = house.path("lost-disk");
     std::fs::rename(house.engine.workspace.journals(), &lost).unwrap();
     put_back(&house, &backup);
@@ -24,7 +26,9 @@ async fn a_journal_found_after_a_wrong_guess_proves_each_second_copy() {
     run_on(&engine).await;
     let twice = copies(&house).values().filter(|copies| **copies == 2).count() as u64;
     assert!(twice > 20, "{twice}");
-    assert_eq!(engine.status(CAMPAIGN).await.unwrap().second_copies, 0, "nobody knows yet");
+    let status = engine.status(CAMPAIGN).await.unwrap();
+    assert_eq!(status.second_copies, 0, "nobody knows yet");
+    assert_eq!(status.deliveries.held, held, "nobody is told before their password is expired");
 
     let report = recover(&engine, std::slice::from_ref(&lost)).await.unwrap();
     assert_eq!(of_campaign(&report).second_copies, twice, "{report:?}");

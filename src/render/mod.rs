@@ -10,6 +10,7 @@ mod language;
 mod link;
 mod lint;
 mod parsed;
+mod prepared;
 mod samples;
 mod scope;
 mod spliced;
@@ -26,5 +27,6 @@ pub use context::{
 };
 pub use error::{Place, RenderError};
 pub use faults::faults;
+pub use prepared::Prepared;
 pub use spliced::{Encode, Encoded};
-pub use templates::{NoticeSpec, Prepared, Rendered, Templates};
+pub use templates::{NoticeSpec, Rendered, Templates};

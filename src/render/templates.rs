@@ -12,11 +12,12 @@ use handlebars::{Context, Handlebars, Template, no_escape};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::context::{CLASS_FLAGS, CampaignContext, NoticeContext, RecipientContext};
+use super::context::{CLASS_FLAGS, CampaignContext, NoticeContext};
 use super::error::RenderError;
 use super::language::Language;
 use super::parsed::{PARTS, locale_names, parse_all, with_partials};
-use super::spliced::{Encode, Encoded, Known, Shapes, Spliced, is_personal, mark};
+use super::prepared::Prepared;
+use super::spliced::is_personal;
 use super::{link, lint, words, wrap};
 use crate::domain::field::FieldType;
 use crate::domain::incident::Incident;
@@ -59,18 +60,18 @@ pub struct NoticeSpec<'a> {
 
 /// One notice in its languages, compiled and checked. Cheap to clone.
 #[derive(Clone)]
-pub struct Templates(Arc<Compiled>);
+pub struct Templates(pub(super) Arc<Compiled>);
 
-struct Compiled {
-    notice: String,
+pub(super) struct Compiled {
+    pub(super) notice: String,
     /// Every language it has a folder for, compiled or not.
     written: Vec<String>,
-    locales: BTreeMap<String, Locale>,
+    pub(super) locales: BTreeMap<String, Locale>,
     samples: Vec<(String, NoticeContext)>,
 }
 
 /// One language; its registries speak it.
-struct Locale {
+pub(super) struct Locale {
     escaping: Handlebars<'static>,
     plain: Handlebars<'static>,
     subject: String,
@@ -79,9 +80,9 @@ struct Locale {
     /// What the text and what the HTML part look at.
     paths: [BTreeSet<String>; 2],
     /// A template that is silent on credentials is right only where none were exposed.
-    tells_credentials: bool,
+    pub(super) tells_credentials: bool,
     /// No personal value is a word's parameter: they are only printed.
-    only_prints: bool,
+    pub(super) only_prints: bool,
 }
 
 impl fmt::Debug for Templates {
@@ -207,9 +208,7 @@ impl Templates {
     /// Renders one notice. For many of one campaign, [`prepare`](Self::prepare) first.
     pub fn render(&self, context: &NoticeContext) -> Result<Rendered, RenderError> {
         let shared = [(context.recipient.locale().to_owned(), fields(&context.campaign)?)].into();
-        let shapes = Arc::default();
-        Prepared { templates: self.clone(), shared, shapes, encode: plain }
-            .render(&context.recipient)
+        Prepared::of(self.clone(), shared).render(&context.recipient)
     }
 
     /// Turns the facts that are the same for everybody into their final form once, in every language that
@@ -221,82 +220,12 @@ impl Templates {
                 shared.insert(locale.to_owned(), fields(&campaign)?);
             }
         }
-        Ok(Prepared { templates: self.clone(), shared, shapes: Arc::default(), encode: plain })
-    }
-}
-
-/// Templates with a campaign's facts in place.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    templates: Templates,
-    shared: BTreeMap<String, Map<String, Value>>,
-    /// What was rendered so far, with gaps.
-    shapes: Arc<Shapes>,
-    encode: Encode,
-}
-
-/// Bodies as they are.
-fn plain(text: &str) -> Vec<u8> {
-    text.as_bytes().to_vec()
-}
-
-impl Prepared {
-    /// With bodies to be encoded this way by [`encoded`](Self::encoded).
-    #[must_use]
-    pub fn encoding(self, encode: Encode) -> Self {
-        Self { encode, shapes: Arc::default(), ..self }
-    }
-
-    /// The languages it can be rendered in.
-    pub fn locales(&self) -> impl Iterator<Item = &str> {
-        self.shared.keys().map(String::as_str)
-    }
-
-    /// Renders one person's notice in their language, which must be one of [`Self::locales`]: a notice is
-    /// in one language throughout, so there is no closest one here.
-    pub fn render(&self, recipient: &RecipientContext) -> Result<Rendered, RenderError> {
-        self.made(recipient, Spliced::with, Rendered::clone)
-    }
-
-    /// The same with its bodies encoded, which costs little once somebody of the person's shape was met.
-    pub fn encoded(&self, recipient: &RecipientContext) -> Result<Encoded, RenderError> {
-        self.made(recipient, Spliced::encoded_with, |rendered| rendered.encoded(self.encode))
-    }
-
-    /// A person's notice by what is known of their shape, else rendered in full and learned from.
-    fn made<T>(
-        &self,
-        recipient: &RecipientContext,
-        spliced: impl Fn(&Spliced, &RecipientContext) -> T,
-        in_full: impl Fn(&Rendered) -> T,
-    ) -> Result<T, RenderError> {
-        let compiled = &self.templates.0;
-        let wanted = recipient.locale();
-        let (Some(locale), Some(shared)) = (compiled.locales.get(wanted), self.shared.get(wanted))
-        else {
-            return Err(compiled.unknown(wanted));
-        };
-        if !locale.tells_credentials && recipient.has_credentials() {
-            return Err(RenderError::CredentialsUntold { notice: compiled.notice.clone() });
-        }
-        let known =
-            if locale.only_prints { self.shapes.find(recipient) } else { Some(Known::InFull) };
-        if let Some(Known::Spliced(known)) = &known {
-            return Ok(spliced(known, recipient));
-        }
-        let mut person = Value::Object(fields(recipient)?);
-        let rendered = locale.render(&all(shared, &person))?;
-        if known.is_none() {
-            mark(&mut person);
-            let marked = locale.unfilled(&all(shared, &person)).ok();
-            self.shapes.learn(recipient, marked.as_ref(), &rendered, self.encode);
-        }
-        Ok(in_full(&rendered))
+        Ok(Prepared::of(self.clone(), shared))
     }
 }
 
 impl Compiled {
-    fn unknown(&self, locale: &str) -> RenderError {
+    pub(super) fn unknown(&self, locale: &str) -> RenderError {
         RenderError::UnknownLocale { notice: self.notice.clone(), locale: locale.to_owned() }
     }
 
@@ -373,13 +302,13 @@ impl Locale {
         Ok(Self { escaping, plain, subject, text, html, paths, tells_credentials, only_prints })
     }
 
-    fn render(&self, context: &Context) -> Result<Rendered, RenderError> {
+    pub(super) fn render(&self, context: &Context) -> Result<Rendered, RenderError> {
         let written = self.unfilled(context)?;
         Ok(Rendered { text: wrap::fill(&written.text), ..written })
     }
 
     /// With the text part's paragraphs still on one line each.
-    fn unfilled(&self, context: &Context) -> Result<Rendered, RenderError> {
+    pub(super) fn unfilled(&self, context: &Context) -> Result<Rendered, RenderError> {
         let part = |registry: &Handlebars<'static>, name: &str| {
             registry.render_with_context(name, context).map_err(|source| RenderError::Render {
                 template: name.to_owned(),
@@ -406,14 +335,7 @@ fn sample_values(samples: &[(String, NoticeContext)]) -> Result<Vec<(String, Val
     samples.iter().map(|(name, context)| Ok((name.clone(), value(context)?))).collect()
 }
 
-/// Both halves side by side.
-fn all(shared: &Map<String, Value>, person: &Value) -> Context {
-    let mut all = shared.clone();
-    all.extend(person.as_object().cloned().unwrap_or_default());
-    Context::from(Value::Object(all))
-}
-
-fn fields(facts: &impl Serialize) -> Result<Map<String, Value>, RenderError> {
+pub(super) fn fields(facts: &impl Serialize) -> Result<Map<String, Value>, RenderError> {
     match serde_json::to_value(facts).map_err(RenderError::Context)? {
         Value::Object(fields) => Ok(fields),
         _ => Ok(Map::new()),

@@ -8,6 +8,7 @@ mod harness;
 use harness::files;
 
 mod addresses;
+mod ahead;
 mod amendments;
 mod approvals;
 mod bad_input;

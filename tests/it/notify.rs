@@ -17,7 +17,7 @@ use crate::harness::running::{begun, finished};
 use crate::harness::{CAMPAIGN, House, Plan, campaign_file, engine};
 
 /// A house whose campaign sends so many a second.
-fn paced(per_second: u32, customers: u32) -> Plan {
+pub fn paced(per_second: u32, customers: u32) -> Plan {
     let file =
         campaign_file("").replace("per_second = 2000", &format!("per_second = {per_second}"));
     Plan { customers, campaign: file, ..Plan::default() }
@@ -42,23 +42,6 @@ async fn pause_means_now_and_resume_goes_on() {
         house.taken().len() as u64,
         house.engine.status(CAMPAIGN).await.unwrap().deliveries.told
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_was_begun_with_anothers_dot_is_not_told_after_a_pause() {
-    let dot_delay = Duration::from_secs(2);
-    let house = House::ready(Plan { dot_delay, ..paced(2000, 60) }).await;
-    let connections = house.engine.relay.connections as usize;
-    let (run, soft) = begun(&house, connections).await;
-    house.engine.pause(CAMPAIGN, Track::Notice, "test").await.unwrap();
-    tokio::time::sleep(dot_delay * 2).await;
-    soft.cancel();
-    let report = finished(run).await;
-    let told = connections as u64;
-    assert_eq!((report.totals.told, report.totals.in_doubt, report.totals.in_flight), (told, 0, 0));
-    assert_eq!(house.taken().len(), connections);
-    let [journal] = &house.engine.journals().await.unwrap()[..] else { panic!("one life") };
-    assert!(journal.attempts > told, "nobody was begun with another's dot: {journal:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -217,11 +217,15 @@ impl Line {
         {
             drop(broken);
         }
-        // Of one that was begun with another's dot and heard nothing of its own, nothing came of it.
-        let is_unheard =
-            matches!(end, Transaction::Broken { phase: Phase::Mail, after_dot: false, .. });
         let at = self.engine.clock.now();
-        if is_withheld || is_begun && is_unheard {
+        if is_withheld {
+            return Done::not_started(job, at);
+        }
+        // Of one that was begun with another's dot and heard nothing of its own, nothing came of it.
+        if is_begun
+            && let Transaction::Broken { phase: Phase::Mail, after_dot: false, cause } = &end
+        {
+            self.state.unheard(cause);
             return Done::not_started(job, at);
         }
         let (number, provider) = (job.intent.key.number, &job.lane.provider);
@@ -248,7 +252,8 @@ impl Line {
     /// The job that begins with the final dot of the one before, if one waits and may start; one that may not
     /// so comes next all the same.
     fn ahead(&self, room: Option<Capabilities>) -> (Option<Next>, Option<Offer>) {
-        let Some(offered) = room.filter(|_| self.may_start()) else { return (None, None) };
+        let may_begin = || self.state.takes_ahead() && self.may_start();
+        let Some(offered) = room.filter(|_| may_begin()) else { return (None, None) };
         let Ok(job) = self.jobs.try_recv() else { return (None, None) };
         let can_be_carried = offered.smtputf8 || !job.envelope.needs_smtputf8();
         let is_begun =

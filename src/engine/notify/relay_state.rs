@@ -1,8 +1,9 @@
 //! How the relay has answered so far: whose turn it is to try it, and whether trying on helps.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::mail::transaction::ConnectFault;
+use crate::mail::transaction::{BreakCause, ConnectFault};
 
 /// Faults of ours in a row, without a connection between them, that stop the trying: one could be a
 /// single bad host of many behind one name, and more could lock our user out.
@@ -13,6 +14,8 @@ const ENOUGH: u32 = 2;
 pub struct RelayState {
     inner: Mutex<Inner>,
     turn: tokio::sync::Mutex<()>,
+    /// What follows a final dot in the same write gets lost on the way.
+    loses_what_follows: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +49,23 @@ impl RelayState {
         (!self.lock().is_proven).then_some(turn)
     }
 
+    /// Whether the next notice may be begun with a final dot.
+    pub fn takes_ahead(&self) -> bool {
+        !self.loses_what_follows.load(Ordering::Relaxed)
+    }
+
+    /// What was begun so was not answered, or by something else; for the rest of this worker's life nothing is
+    /// begun so. A connection that merely ended proves nothing.
+    pub fn unheard(&self, cause: &BreakCause) {
+        let lost = matches!(cause, BreakCause::Timeout | BreakCause::Garbage(_));
+        if lost && !self.loses_what_follows.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the relay does not answer what follows a message in the same write ({cause}), although it \
+                 offers PIPELINING; from now on each notice waits for the answer to the one before"
+            );
+        }
+    }
+
     /// A connection came about.
     pub fn connected(&self) {
         *self.lock() = Inner { is_proven: true, ..Inner::default() };
@@ -67,7 +87,6 @@ impl RelayState {
 mod tests {
     use super::*;
     use crate::domain::reply::{Phase, SmtpReply};
-    use crate::mail::transaction::BreakCause;
 
     fn refused(code: u16) -> ConnectFault {
         let reply = SmtpReply::new(code, "no");

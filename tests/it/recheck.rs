@@ -301,6 +301,9 @@ async fn a_run_re_checks_when_an_hour_has_passed_and_status_says_when_a_day_has(
     assert!(notes.said().contains("ALARM:"), "{}", notes.said());
     let status = house.status().await;
     assert!(!status.recheck_overdue && status.recheck.unwrap().regressed > 50);
-    let mail = house.mails().into_iter().next().unwrap();
-    assert!(mail.replace("=\r\n", "").contains("We have already expired your password"));
+    // Not everybody had a password.
+    let says =
+        |mail: &String| mail.replace("=\r\n", "").contains("We have already expired your password");
+    let said = house.mails().iter().filter(|mail| says(mail)).count();
+    assert!(said > 50, "{said} of {}", house.mails().len());
 }

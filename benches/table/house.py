@@ -110,6 +110,11 @@ class House:
         with sqlite3.connect(f"file:{self.root}/data/forthwith.db?mode=ro", uri=True) as database:
             return database.execute("SELECT coalesce(sum(told), 0) FROM chunk").fetchone()[0]
 
+    def in_doubt(self):
+        """A second kill amid a re-send leaves a doubt that waits for a person."""
+        with sqlite3.connect(f"file:{self.root}/data/forthwith.db?mode=ro", uri=True) as database:
+            return database.execute("SELECT coalesce(sum(in_doubt), 0) FROM chunk").fetchone()[0]
+
     def database_bytes(self):
         return sum(file.stat().st_size for file in (self.root / "data").iterdir())
 

@@ -106,14 +106,16 @@ class House:
         for name in ("ann", "bob"):
             self.run(track, "approve", "people", "--operator", name, "--password-file", str(self.password(name)), "--yes")
 
-    def told(self):
+    def counted(self, column):
         with sqlite3.connect(f"file:{self.root}/data/forthwith.db?mode=ro", uri=True) as database:
-            return database.execute("SELECT coalesce(sum(told), 0) FROM chunk").fetchone()[0]
+            return database.execute(f"SELECT coalesce(sum({column}), 0) FROM chunk").fetchone()[0]
+
+    def told(self):
+        return self.counted("told")
 
     def in_doubt(self):
         """A second kill amid a re-send leaves a doubt that waits for a person."""
-        with sqlite3.connect(f"file:{self.root}/data/forthwith.db?mode=ro", uri=True) as database:
-            return database.execute("SELECT coalesce(sum(in_doubt), 0) FROM chunk").fetchone()[0]
+        return self.counted("in_doubt")
 
     def database_bytes(self):
         return sum(file.stat().st_size for file in (self.root / "data").iterdir())

@@ -193,11 +193,11 @@ impl Change {
             Self::Waive => waived(from),
             Self::Release => match standing.address {
                 AddressReason::Ok | AddressReason::Suspect | AddressReason::Dormant => {
-                    sendable(standing)
+                    sendable(standing.is_unsecured)
                 }
                 other => DeliveryClass::Fallback(FallbackReason::Address(other.word().into())),
             },
-            Self::ReplaceAddress(_) => sendable(standing),
+            Self::ReplaceAddress(_) => sendable(standing.is_unsecured),
         })
     }
 
@@ -225,13 +225,10 @@ pub fn waived(from: &DeliveryClass) -> DeliveryClass {
     DeliveryClass::Waived(from.label().replace('/', ":"))
 }
 
-/// Nobody is told before their credential is settled, whatever an amendment says.
-fn sendable(standing: Standing) -> DeliveryClass {
-    if standing.is_unsecured {
-        DeliveryClass::Held(HeldReason::Credential)
-    } else {
-        DeliveryClass::Queued
-    }
+/// The class of who is to be told: nobody is before their credential is settled, whatever an amendment or the
+/// end of a doubt says.
+pub fn sendable(is_unsecured: bool) -> DeliveryClass {
+    if is_unsecured { DeliveryClass::Held(HeldReason::Credential) } else { DeliveryClass::Queued }
 }
 
 #[cfg(test)]

@@ -232,8 +232,7 @@ impl Engine {
             let copies = || found.values().flat_map(|person| &person.copies);
             open.retain(|number| !copies().any(|copy| copy == number));
         }
-        let would_wait = |one: &Amendable| one.is_unsecured || one.is_group_unsecured;
-        if found.values().any(would_wait) {
+        if found.values().any(Amendable::waits_for_credential) {
             let looked_up = || self.has_given_up(act.row, act.people);
             act.gave_up.get_or_try_init(looked_up).await?;
         }

@@ -13,13 +13,14 @@ use super::operators::Signer;
 use super::people::People;
 use super::progress::Progress;
 use super::{Engine, EngineError};
-use crate::domain::amendment::waived;
-use crate::domain::delivery::{DeliveryClass, Doubt, HeldReason, ToldBy};
+use crate::domain::amendment::{sendable, waived};
+use crate::domain::delivery::{DeliveryClass, Doubt, ToldBy};
 use crate::domain::duration::HumanDuration;
 use crate::domain::operator::may_sign;
 use crate::domain::track::{NoticeState, Track};
 use crate::secret::digest::LpBuilder;
 use crate::store::acts::Doubtful;
+use crate::store::amendments::Amendable;
 use crate::store::campaigns::CampaignRow;
 use crate::store::deliveries::{DeliveryState, Move, Resolution};
 use crate::store::reports::DeliveryFilter;
@@ -110,11 +111,11 @@ impl Verdict {
     }
 
     /// The class a doubt ends in; a cancelled campaign tells nobody any more.
-    fn class(self, from: &DeliveryClass, is_cancelled: bool) -> DeliveryClass {
+    fn class(self, from: &DeliveryClass, is_cancelled: bool, is_unsecured: bool) -> DeliveryClass {
         match self {
             Self::Accepted => DeliveryClass::Told(ToldBy::Accepted),
             Self::NotSent if is_cancelled => DeliveryClass::Waived(CANCELLED.to_owned()),
-            Self::NotSent => DeliveryClass::Queued,
+            Self::NotSent => sendable(is_unsecured),
             // the operator's words are no class: they stand in the resolution
             Self::Waive => waived(from),
         }
@@ -209,18 +210,19 @@ impl Engine {
         let campaign = settling.people.campaign;
         let (mut moves, mut resolutions) = (Vec::new(), Vec::new());
         let mut renewed = HashSet::new();
-        let mut settled = HashSet::new();
-        let unsecured = self.unsecured(settling, numbers).await?;
+        let mut meant = Vec::new();
         for number in numbers {
             // The doubt of a group is about its carrier's notice, and ends once for all of them.
             let found = self.store.delivery(campaign, *number).await?;
-            let number = &found.and_then(|listing| listing.carrier).unwrap_or(*number);
-            if !settled.insert(*number) {
-                continue;
-            }
-            let one = self.settle(settling, *number, unsecured.contains(number)).await?;
+            meant.push(found.and_then(|listing| listing.carrier).unwrap_or(*number));
+        }
+        let mut settled = HashSet::new();
+        meant.retain(|number| settled.insert(*number));
+        let unsecured = self.unsecured(settling, &meant).await?;
+        for number in meant {
+            let one = self.settle(settling, number, unsecured.contains(&number)).await?;
             if one.is_renewed {
-                renewed.insert(*number);
+                renewed.insert(number);
             }
             moves.push(one.change);
             resolutions.extend(one.resolutions);
@@ -243,8 +245,8 @@ impl Engine {
             return Ok(HashSet::new());
         }
         let found = self.store.amendable(settling.people.campaign, numbers).await?;
-        let waits = found.into_iter().filter(|one| one.is_unsecured || one.is_group_unsecured);
-        Ok(waits.map(|one| one.number).collect())
+        let waiting = found.into_iter().filter(Amendable::waits_for_credential);
+        Ok(waiting.map(|one| one.number).collect())
     }
 
     /// How long links live, where the approved notice is of mode `link`.
@@ -294,10 +296,7 @@ impl Engine {
             EngineError::Broken(format!("recipient {number} is in doubt without an attempt"))
         })?;
         let from = found.state.class.clone();
-        let to = match verdict.class(&from, is_cancelled) {
-            DeliveryClass::Queued if is_unsecured => DeliveryClass::Held(HeldReason::Credential),
-            to => to,
-        };
+        let to = verdict.class(&from, is_cancelled, is_unsecured);
         let entry = people.moved(
             people.person(found.salt, &recipient),
             from.label(),

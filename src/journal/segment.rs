@@ -8,7 +8,7 @@ use std::path::Path;
 use super::boot::{BOOT_ID_LEN, BootId};
 use super::frame::{Fields, checked, put_crc};
 
-/// Bytes of a segment unless the caller asks for another size: about 20,000 notices.
+/// Bytes of a segment unless the caller asks for another size: about 10,000 notices.
 pub const DEFAULT_SEGMENT_SIZE: u64 = 2 << 20;
 /// The smallest segment: room for the longest mark several times over.
 pub(super) const MIN_SEGMENT_SIZE: u64 = 4 << 10;

@@ -30,6 +30,8 @@ const RESET_BOUND: Duration = Duration::from_secs(10);
 const QUIT_BOUND: Duration = Duration::from_secs(2);
 /// The final dot alone: ends DATA with nothing in it.
 const LONE_DOT: &str = ".\r\n";
+/// The steps that an [`Offer`] begins a transaction with.
+const OFFERED: [Phase; 3] = [Phase::Mail, Phase::Rcpt, Phase::Data];
 
 /// An open connection to a relay.
 pub struct Connection {
@@ -172,7 +174,7 @@ impl Connection {
         }
         self.busy = true;
         self.messages = self.messages.saturating_add(1);
-        let end = match self.offer(envelope, wire.message_size(), &offer, ahead.is_some()).await {
+        let end = match self.offer(&offer, ahead.is_some()).await {
             Ok(()) => self.hand_over(wire, before_dot).await,
             Err(end) => end,
         };
@@ -198,21 +200,11 @@ impl Connection {
     }
 
     /// MAIL, RCPT and DATA, up to 354. An error is the end of the transaction.
-    async fn offer(
-        &mut self,
-        envelope: &Envelope,
-        size: usize,
-        offer: &Offer,
-        was_sent: bool,
-    ) -> Result<(), Transaction> {
+    async fn offer(&mut self, offer: &Offer, was_sent: bool) -> Result<(), Transaction> {
         if self.offered.pipelining {
             self.offer_at_once(Some(offer).filter(|_| !was_sent)).await?;
         } else {
-            let mail = envelope.mail_command(self.offered, size);
-            let rcpt = envelope.rcpt_command(self.offered);
-            for (phase, line) in
-                [(Phase::Mail, &*mail), (Phase::Rcpt, &*rcpt), (Phase::Data, "DATA\r\n")]
-            {
+            for (phase, line) in OFFERED.into_iter().zip(offer.commands()) {
                 let reply = self.dialogue.say(line, self.timeouts.of(phase)).await;
                 self.expect(phase, reply.map_err(|cause| broken(phase, cause))?)?;
             }
@@ -224,12 +216,13 @@ impl Connection {
         Err(broken(Phase::Data, unasked()))
     }
 
-    /// The three commands in one write (RFC 2920); none where they were written already. Every reply is read: the first that is not as
-    /// expected is the end, and what follows it only decides whether the connection lives on.
+    /// The three commands in one write (RFC 2920); none where they were written already. Every reply is
+    /// read: the first that is not as expected is the end, and what follows it only decides whether the
+    /// connection lives on.
     async fn offer_at_once(&mut self, group: Option<&Offer>) -> Result<(), Transaction> {
         let mut end = None;
         let mut recipient_taken = false;
-        for phase in [Phase::Mail, Phase::Rcpt, Phase::Data] {
+        for phase in OFFERED {
             let bound = self.timeouts.of(phase);
             let answer = match group.filter(|_| phase == Phase::Mail) {
                 Some(group) => self.dialogue.say(group.as_str(), bound).await,
@@ -270,9 +263,9 @@ impl Connection {
         wire: &Wire,
         before_dot: impl FnOnce(Option<Capabilities>) -> io::Result<Option<Offer>> + Send,
     ) -> Transaction {
-        let room = self.offered.pipelining && self.messages < self.messages_at_most;
-        self.ahead = match before_dot(Some(self.offered).filter(|_| room)) {
-            Ok(next) => next.filter(|_| room),
+        let has_room = self.offered.pipelining && self.messages < self.messages_at_most;
+        self.ahead = match before_dot(has_room.then_some(self.offered)) {
+            Ok(next) => next.filter(|_| has_room),
             Err(source) => {
                 // The server waits inside DATA: only closing tells it that nothing comes.
                 self.dialogue.give_up();

@@ -35,6 +35,11 @@ impl Offer {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The three commands, each with its CRLF.
+    pub(super) fn commands(&self) -> impl Iterator<Item = &str> {
+        self.0.split_inclusive('\n')
+    }
 }
 
 /// An envelope id that a report cannot carry.

@@ -39,12 +39,6 @@ pub enum Body<'a> {
     Encoded(&'a [u8]),
 }
 
-impl<'a> From<&'a str> for Body<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::Text(text)
-    }
-}
-
 impl Body<'_> {
     fn len(self) -> usize {
         match self {
@@ -262,8 +256,10 @@ mod tests {
             reply_to: Some(Party { name: None, address: &from }),
             to: Party { name: Some("Ann"), address: &to },
             subject: "About your account",
-            text: "Dear Ann,\n\n.\nyour e-mail address was taken. é\n".into(),
-            html: Some("<p>Dear Ann, <a href=\"https://brand.example/?a=b\">more</a></p>\n".into()),
+            text: Body::Text("Dear Ann,\n\n.\nyour e-mail address was taken. é\n"),
+            html: Some(Body::Text(
+                "<p>Dear Ann, <a href=\"https://brand.example/?a=b\">more</a></p>\n",
+            )),
             message_id: "0123abcd.1@brand.example",
             date: Timestamp::from_second(1_534_888_680).unwrap(),
             boundary: "a1b2c3",
@@ -345,8 +341,8 @@ mod tests {
     #[test]
     fn both_parts_are_quoted_printable_even_where_plain_or_base64_would_do() {
         let bytes = built("ann@example.com", |draft| Draft {
-            text: "plain".into(),
-            html: Some("漢字漢字".into()),
+            text: Body::Text("plain"),
+            html: Some(Body::Text("漢字漢字")),
             ..draft
         });
         let text = String::from_utf8(bytes.unwrap()).unwrap();
@@ -463,8 +459,8 @@ mod tests {
             reply_to: None,
             to: party(&to),
             subject: "s3cret",
-            text: "s3cret".into(),
-            html: Some("s3cret".into()),
+            text: Body::Text("s3cret"),
+            html: Some(Body::Text("s3cret")),
             message_id: "a@b",
             date: Timestamp::UNIX_EPOCH,
             boundary: "x",

@@ -46,7 +46,7 @@ impl Prepared {
     /// Renders one person's notice in their language, which must be one of [`Self::locales`]: a notice is
     /// in one language throughout, so there is no closest one here.
     pub fn render(&self, recipient: &RecipientContext) -> Result<Rendered, RenderError> {
-        self.made(recipient, Spliced::with, Rendered::clone)
+        self.made(recipient, Spliced::with, std::convert::identity)
     }
 
     /// The same with its bodies encoded, which costs little once somebody of the person's shape was met.
@@ -59,7 +59,7 @@ impl Prepared {
         &self,
         recipient: &RecipientContext,
         spliced: impl Fn(&Spliced, &RecipientContext) -> T,
-        in_full: impl Fn(&Rendered) -> T,
+        in_full: impl FnOnce(Rendered) -> T,
     ) -> Result<T, RenderError> {
         let compiled = &self.templates.0;
         let wanted = recipient.locale();
@@ -82,7 +82,7 @@ impl Prepared {
             let marked = locale.unfilled(&all(shared, &person)).ok();
             self.shapes.learn(recipient, marked.as_ref(), &rendered, self.encode);
         }
-        Ok(in_full(&rendered))
+        Ok(in_full(rendered))
     }
 }
 

@@ -162,50 +162,42 @@ impl Spliced {
     /// The notice of one person of its shape.
     pub(super) fn with(&self, recipient: &RecipientContext) -> Rendered {
         let values = recipient.values();
-        let (mut text, mut html) = (String::with_capacity(4096), String::with_capacity(8192));
-        let mut line = String::new();
-        for part in &self.text {
-            match part {
-                Part::Same(lines, _) => text.push_str(lines),
-                Part::Line(pieces) => fill(pieces, &values, &mut line, &mut text),
-            }
+        Rendered {
+            subject: self.subject(&values),
+            text: self.text.iter().map(|part| part.plain(|line| filled(line, &values))).collect(),
+            html: self.html.iter().map(|part| part.plain(|line| escaped(line, &values))).collect(),
         }
-        for part in &self.html {
-            match part {
-                Part::Same(lines, _) => html.push_str(lines),
-                Part::Line(pieces) => splice(pieces, &mut html, |value| escaped(&values, value)),
-            }
-        }
-        Rendered { subject: self.subject(&values), text, html }
     }
 
     /// The same with its bodies encoded.
     pub(super) fn encoded_with(&self, recipient: &RecipientContext) -> Encoded {
         let values = recipient.values();
-        let mut text = Vec::with_capacity(room(&self.text));
-        let mut html = Vec::with_capacity(room(&self.html));
-        let (mut line, mut filled) = (String::new(), String::new());
-        for part in &self.text {
+        Encoded {
+            subject: self.subject(&values),
+            text: self.encoded(&self.text, |line| filled(line, &values)),
+            html: self.encoded(&self.html, |line| escaped(line, &values)),
+        }
+    }
+
+    fn encoded(&self, parts: &[Part], line: impl Fn(&Pieces) -> String) -> Vec<u8> {
+        let mut body = Vec::with_capacity(room(parts));
+        for part in parts {
             match part {
-                Part::Same(_, encoded) => text.extend_from_slice(encoded),
-                Part::Line(pieces) => {
-                    filled.clear();
-                    fill(pieces, &values, &mut line, &mut filled);
-                    text.extend((self.encode)(&filled));
-                }
+                Part::Same(_, encoded) => body.extend_from_slice(encoded),
+                Part::Line(pieces) => body.extend((self.encode)(&line(pieces))),
             }
         }
-        for part in &self.html {
-            match part {
-                Part::Same(_, encoded) => html.extend_from_slice(encoded),
-                Part::Line(pieces) => {
-                    line.clear();
-                    splice(pieces, &mut line, |value| escaped(&values, value));
-                    html.extend((self.encode)(&line));
-                }
-            }
+        body
+    }
+}
+
+impl Part {
+    /// Its lines; `line` makes one of pieces.
+    fn plain(&self, line: impl Fn(&Pieces) -> String) -> Cow<'_, str> {
+        match self {
+            Self::Same(lines, _) => Cow::Borrowed(lines),
+            Self::Line(pieces) => Cow::Owned(line(pieces)),
         }
-        Encoded { subject: self.subject(&values), text, html }
     }
 }
 
@@ -222,15 +214,19 @@ fn plain<'v>(values: &[&'v str], number: usize) -> Cow<'v, str> {
     Cow::Borrowed(values.get(number).copied().unwrap_or_default())
 }
 
-fn escaped<'v>(values: &[&'v str], number: usize) -> Cow<'v, str> {
-    Cow::Owned(html_escape(&plain(values, number)))
+/// One line of the text part, filled after its values are put in.
+fn filled(pieces: &Pieces, values: &[&str]) -> String {
+    let (mut line, mut filled) = (String::new(), String::new());
+    splice(pieces, &mut line, |value| plain(values, value));
+    wrap::fill_line(line.trim_end(), &mut filled);
+    filled
 }
 
-/// Puts a line's values in, then fills it; `line` is room to work in.
-fn fill(pieces: &[(String, Option<usize>)], values: &[&str], line: &mut String, out: &mut String) {
-    line.clear();
-    splice(pieces, line, |value| plain(values, value));
-    wrap::fill_line(line.trim_end(), out);
+/// One line of the HTML part, its values escaped.
+fn escaped(pieces: &Pieces, values: &[&str]) -> String {
+    let mut line = String::new();
+    splice(pieces, &mut line, |value| Cow::Owned(html_escape(&plain(values, value))));
+    line
 }
 
 fn splice<'v>(

@@ -58,6 +58,13 @@ pub struct Amendable {
     pub amendments: Vec<AmendmentRow>,
 }
 
+impl Amendable {
+    /// A notice that goes to them waits for a credential: theirs, or that of somebody it names.
+    pub fn waits_for_credential(&self) -> bool {
+        self.is_unsecured || self.is_group_unsecured
+    }
+}
+
 /// An amendment with everything it changes: all of it, or nothing.
 #[derive(Debug, Clone)]
 pub struct NewAmendment {

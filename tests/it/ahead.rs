@@ -80,9 +80,7 @@ async fn a_relay_that_loses_what_follows_a_dot_is_asked_one_by_one_and_nobody_he
     let mut house = House::furnished(paced(2000, 200)).await;
     house.engine.relay.port = forgetful(house.sink.addr()).await.port();
     house.engine.relay.timeouts.mail = HumanDuration::from_secs(1);
-    house.seal().await;
-    house.approve(Track::Containment).await;
-    house.approve(Track::Notice).await;
+    house.make_ready().await;
     let report = house.run().await.unwrap();
     assert!(report.is_finished, "{report:?}");
     assert_eq!((report.totals.in_doubt, report.totals.in_flight), (0, 0));

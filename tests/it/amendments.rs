@@ -307,7 +307,7 @@ async fn a_told_person_with_a_new_address_gets_a_new_notice_without_a_link() {
     let plan = Plan { campaign: link::link_file(""), ..Plan::default() };
     let house = link::furnished(plan).await;
     std::fs::write(house.path("affected.csv"), PEOPLE).unwrap();
-    link::make_ready(&house).await;
+    house.make_ready().await;
     house.run().await.unwrap();
     let number = house.number("C0000001").await;
     let row = async || {

@@ -200,7 +200,7 @@ async fn postfix_delivers_one_link_each_and_no_paper_of_ours_or_its_own_holds_a_
     let server = postfix_for(&trust, known.clone(), failing.clone(), BOUNCES);
     house.engine.relay.port = server.port();
     trust.logged_in(PASSWORD)(&mut house.engine.relay);
-    link::make_ready(&house).await;
+    house.make_ready().await;
     assert!(house.run().await.unwrap().is_finished);
     assert_eq!(house.status().await.deliveries.told, (known.len() + failing.len()) as u64);
 

@@ -95,16 +95,12 @@ impl Dispatcher {
     pub async fn run(&self) -> Result<Ended, EngineError> {
         let over = CancellationToken::new();
         let keeping = async {
-            let kept = self.keep(&over).await;
-            over.cancel();
-            kept
+            let _over = over.clone().drop_guard();
+            self.keep(&over).await
         };
         let feeding = async {
-            let fed = self.feed(&over).await;
-            if fed.is_err() {
-                over.cancel();
-            }
-            fed
+            let _over = over.clone().drop_guard();
+            self.feed(&over).await
         };
         let (kept, fed) = tokio::join!(keeping, feeding);
         fed.and(kept)
@@ -141,10 +137,7 @@ impl Dispatcher {
             tokio::select! {
                 () = self.chunks.finished() => {}
                 () = tokio::time::sleep_until(next.into()) => return Ok(()),
-                () = self.soft.cancelled() => return Ok(()),
-                () = self.failed.cancelled() => return Ok(()),
-                () = self.halt.called() => return Ok(()),
-                () = over.cancelled() => return Ok(()),
+                () = self.ending(over) => return Ok(()),
             }
             if self.control.state() != NoticeState::Running || !self.chunks.has_waiting() {
                 return Ok(());
@@ -173,11 +166,17 @@ impl Dispatcher {
     async fn wait(&self, over: &CancellationToken) {
         tokio::select! {
             () = self.wake.notified() => {}
+            () = self.ending(over) => {}
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+
+    async fn ending(&self, over: &CancellationToken) {
+        tokio::select! {
             () = self.soft.cancelled() => {}
             () = self.failed.cancelled() => {}
             () = self.halt.called() => {}
             () = over.cancelled() => {}
-            () = tokio::time::sleep(TICK) => {}
         }
     }
 

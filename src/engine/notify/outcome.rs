@@ -290,13 +290,9 @@ struct Kept<'a> {
     #[serde(borrow, default)]
     p: Cow<'a, str>,
     c: Option<u16>,
-    #[serde(borrow)]
     e: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     k: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     u: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     q: Option<Cow<'a, str>>,
     w: Option<String>,
     t: i64,

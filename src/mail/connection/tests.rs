@@ -18,6 +18,17 @@ const PLAIN: &str = "250 relay.example\r\n";
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\n.hello\r\n";
 const STUFFED: &str = "Subject: x\r\n\r\n..hello\r\n.\r\n";
 
+/// A transaction up to its final dot with an answer to each command.
+const ONE_BY_ONE: [Act; 7] = [
+    Hear("MAIL"),
+    Say("250 ok\r\n"),
+    Hear("RCPT"),
+    Say("250 ok\r\n"),
+    Hear("DATA"),
+    Say("354 go on\r\n"),
+    Message,
+];
+
 /// Greeting and both EHLOs, then `script`.
 fn after_hello(ehlo: &'static str, script: &[Act]) -> Vec<Act> {
     let hello = [Say("220 relay.example\r\n"), Hear("EHLO me.example"), Say(ehlo)];

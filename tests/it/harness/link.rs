@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use forthwith::domain::track::Track;
 use forthwith::secret::token::PlainToken;
 use mail_parser::Message;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode_char;
@@ -45,15 +44,8 @@ pub async fn furnished(plan: Plan) -> House {
 /// The same, sealed and approved on both tracks.
 pub async fn ready(plan: Plan) -> House {
     let house = furnished(plan).await;
-    make_ready(&house).await;
+    house.make_ready().await;
     house
-}
-
-/// Seals and approves on both tracks, with the relay of this moment.
-pub async fn make_ready(house: &House) {
-    house.seal().await;
-    house.approve(Track::Containment).await;
-    house.approve(Track::Notice).await;
 }
 
 pub async fn rows(house: &House) -> Vec<Row> {

@@ -165,10 +165,15 @@ impl House {
     /// Sealed and approved on both tracks.
     pub async fn ready(plan: Plan) -> Self {
         let house = Self::furnished(plan).await;
-        house.seal().await;
-        house.approve(Track::Containment).await;
-        house.approve(Track::Notice).await;
+        house.make_ready().await;
         house
+    }
+
+    /// Sealed, and approved by both for both tracks.
+    pub async fn make_ready(&self) {
+        self.seal().await;
+        self.approve(Track::Containment).await;
+        self.approve(Track::Notice).await;
     }
 
     pub async fn run(&self) -> Result<RunReport, EngineError> {

@@ -8,7 +8,7 @@ use forthwith::engine::EngineError;
 use forthwith::engine::plan::Plan as Planned;
 use mail_parser::MessageParser;
 
-use crate::harness::link::{self, link_file, make_ready};
+use crate::harness::link::{self, link_file};
 use crate::harness::snapshot::Told;
 use crate::harness::{CAMPAIGN, House, INCIDENT, Plan, campaign_file, write};
 
@@ -228,7 +228,7 @@ async fn a_role_mailbox_gets_no_personal_link_and_no_token_is_made_for_it() {
     let people =
         "customer_id,name,email\nC0000001,Ada,ada@one.example\nC0000002,Bob,info@two.example\n";
     std::fs::write(house.path("affected.csv"), people).unwrap();
-    make_ready(&house).await;
+    house.make_ready().await;
     house.run().await.unwrap();
     let mails = mails(&house);
     assert!(mails["ada@one.example"].text.contains("fw1_"));

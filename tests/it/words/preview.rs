@@ -11,7 +11,7 @@ use forthwith::store::credentials::Pick;
 use forthwith::store::reports::DeliveryFilter;
 use mail_parser::MessageParser;
 
-use crate::harness::link::{self, PAGE, link_file, make_ready};
+use crate::harness::link::{self, PAGE, link_file};
 use crate::harness::tampering::execute;
 use crate::harness::{CAMPAIGN, House, Plan};
 
@@ -39,7 +39,7 @@ async fn settled() -> House {
     std::fs::write(house.path("affected.csv"), PEOPLE).unwrap();
     let sso = "UPDATE customer SET password_hash = NULL WHERE id IN ('C0000018', 'C0000009')";
     execute(&house.shop, sso).await;
-    make_ready(&house).await;
+    house.make_ready().await;
     for (account, address) in
         [("C0000017", "elsewhere@post.example"), ("C0000019", "duo@post.example")]
     {

@@ -39,16 +39,7 @@ async fn a_refused_recipient_costs_a_lone_dot_and_the_connection_serves_the_next
 async fn a_refusal_is_followed_by_rset_in_every_phase() {
     let reset = [Hear("RSET"), Say("250 ok\r\n")];
     let at_rcpt = [Hear("MAIL"), Say("250 ok\r\n"), Hear("RCPT"), Say("450 4.2.1 later\r\n")];
-    let at_dot = [
-        Hear("MAIL"),
-        Say("250 ok\r\n"),
-        Hear("RCPT"),
-        Say("250 ok\r\n"),
-        Hear("DATA"),
-        Say("354 go on\r\n"),
-        Message,
-        Say("554 5.7.1 spam\r\n"),
-    ];
+    let at_dot = [&ONE_BY_ONE[..], &[Say("554 5.7.1 spam\r\n")]].concat();
     for (ehlo, script, expected) in [
         (PLAIN, &[Hear("MAIL"), Say("550 5.7.1 no\r\n")][..], Phase::Mail),
         (PLAIN, &at_rcpt[..], Phase::Rcpt),

@@ -49,7 +49,7 @@ async fn measure() -> Vec<std::time::Duration> {
     let mut times = Vec::with_capacity(MESSAGES);
     for _ in 0..MESSAGES {
         let began = Instant::now();
-        let end = connection.transact(&envelope, &wire, || Ok(())).await;
+        let end = connection.transact(&envelope, wire.clone(), || Ok(())).await;
         times.push(began.elapsed());
         assert!(
             matches!(end, forthwith::mail::transaction::Transaction::Accepted { .. }),

@@ -5,7 +5,7 @@ mod facing;
 mod test_message;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -40,6 +40,8 @@ use crate::store::tokens::{NewToken, StoredToken};
 pub struct NoticeWriter {
     templates: Templates,
     prepared: Prepared,
+    /// Room for one person's bodies: a buffer of a message's size costs more than filling it.
+    encoded: Arc<Mutex<Encoded>>,
     locales: Locales,
     kinds: Vec<CredentialKind>,
     /// From here on a changed address may be a thief's.
@@ -89,6 +91,7 @@ impl NoticeWriter {
         let locales = Locales::of(&file.notice, &name, &templates, &incident, &incident_name)?;
         Ok(Self {
             prepared: templates.prepare(&incident)?.encoding(encode_body),
+            encoded: Arc::default(),
             templates,
             locales,
             window_from: incident.window().from.timestamp(),
@@ -176,8 +179,9 @@ impl NoticeWriter {
         let token = minted.as_ref().map(|minted| &minted.token);
         let context =
             self.context(number, recipient, &facing, self.locales.choose(recipient), token);
-        let rendered = self.prepared.encoded(&context)?;
-        let built = self.build((number, generation), dated_at, recipient, &context, &rendered)?;
+        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        self.prepared.encode(&context, &mut encoded)?;
+        let built = self.build((number, generation), dated_at, recipient, &context, &encoded)?;
         Ok((built, minted.map(|minted| minted.kept)))
     }
 
@@ -279,7 +283,7 @@ impl NoticeWriter {
         dated_at: Timestamp,
         recipient: &Recipient,
         context: &RecipientContext,
-        rendered: &Encoded,
+        encoded: &Encoded,
     ) -> Result<Built, EngineError> {
         let address = recipient.address.as_ref().ok_or_else(|| {
             EngineError::Broken(format!("recipient {number} has no address but was queued"))
@@ -289,18 +293,17 @@ impl NoticeWriter {
         let message_id =
             format!("{}@{}", message_id(key, uuid, number, generation), self.from.domain());
         let boundary = boundary_seed(key, uuid, number, generation);
-        let reference = reference(key, uuid, number).to_string();
         let draft = Draft {
             from: Party { name: Some(&self.file.notice.from.name), address: &self.from },
             reply_to: self.reply_to.as_ref().map(|address| Party { name: None, address }),
             to: Party { name: Some(context.name()).filter(|name| !name.is_empty()), address: &to },
-            subject: &rendered.subject,
-            text: Body::Encoded(&rendered.text),
-            html: Some(Body::Encoded(&rendered.html)),
+            subject: &encoded.subject,
+            text: Body::Encoded(&encoded.text),
+            html: Some(Body::Encoded(&encoded.html)),
             message_id: &message_id,
             date: dated_at,
             boundary: &boundary,
-            reference: Some(&reference),
+            reference: Some(context.reference()),
             feedback_id: None,
             language: Some(context.locale()),
             is_test: false,

@@ -239,7 +239,7 @@ impl Engine {
             report: ReportRequest::new(built.from.split('@').next().unwrap_or("test")).ok(),
         };
         let wire = wire_form(built.bytes.as_slice()).map_err(|error| broken(error.to_string()))?;
-        let end = connection.transact(&envelope, &wire, || Ok(())).await;
+        let end = connection.transact(&envelope, wire, || Ok(())).await;
         let provider = self.providers.lookup(built.to.domain()).as_str().to_owned();
         let at: Timestamp = self.clock.now();
         Ok(of_transaction(people, &self.replies, &provider, 0, &end, at))

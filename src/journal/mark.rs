@@ -105,6 +105,12 @@ impl Mark {
     /// Replaces what `buffer` holds by this mark's bytes.
     pub(super) fn encode(&self, buffer: &mut Vec<u8>) {
         buffer.clear();
+        self.append(buffer);
+    }
+
+    /// Puts this mark's bytes behind what `buffer` holds.
+    pub(super) fn append(&self, buffer: &mut Vec<u8>) {
+        let start = buffer.len();
         match self {
             Self::Begin { key, dated_at, content } => {
                 put_head(buffer, BEGIN, KEY_LEN + 40);
@@ -122,7 +128,7 @@ impl Mark {
                 buffer.extend_from_slice(&outcome.0);
             }
         }
-        put_tail(buffer);
+        put_tail(buffer, start);
     }
 }
 
@@ -131,14 +137,14 @@ pub(super) fn encode_rolled(next: u64, buffer: &mut Vec<u8>) {
     buffer.clear();
     put_head(buffer, ROLLED, 8);
     buffer.extend_from_slice(&next.to_le_bytes());
-    put_tail(buffer);
+    put_tail(buffer, 0);
 }
 
 /// Replaces what `buffer` holds by the note that this life is over and all its marks are on the disk.
 pub(super) fn encode_closed(buffer: &mut Vec<u8>) {
     buffer.clear();
     put_head(buffer, CLOSED, 0);
-    put_tail(buffer);
+    put_tail(buffer, 0);
 }
 
 /// Replaces what `buffer` holds by a pack of ended attempts (`pack`).
@@ -146,7 +152,7 @@ pub(super) fn encode_pack(payload: &[u8], buffer: &mut Vec<u8>) {
     buffer.clear();
     put_head(buffer, PACK, payload.len());
     buffer.extend_from_slice(payload);
-    put_tail(buffer);
+    put_tail(buffer, 0);
 }
 
 fn put_head(buffer: &mut Vec<u8>, kind: u8, length: usize) {
@@ -162,8 +168,8 @@ fn put_key(buffer: &mut Vec<u8>, key: &MarkKey) {
     buffer.extend_from_slice(&key.n.to_le_bytes());
 }
 
-fn put_tail(buffer: &mut Vec<u8>) {
-    put_crc(buffer, 0);
+fn put_tail(buffer: &mut Vec<u8>, start: usize) {
+    put_crc(buffer, start);
     buffer.push(SEAL);
 }
 

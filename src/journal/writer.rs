@@ -147,12 +147,18 @@ impl Journal {
     ///
     /// After an error every later mark fails too, with [`JournalError::Poisoned`] inside.
     pub fn mark(&self, mark: &Mark) -> io::Result<()> {
+        self.marks([mark])
+    }
+
+    /// The same with several in one write: whoever dies meanwhile leaves the first of them or none, or all.
+    pub fn marks<const N: usize>(&self, marks: [&Mark; N]) -> io::Result<()> {
+        const { assert!((HEADER_LEN + N * MAX_MARK_LEN + ROLLED_LEN) as u64 <= MIN_SEGMENT_SIZE) };
         let mut state = self.lock()?;
         let tail = match &mut *state {
             State::Open(tail) => tail,
             State::Poisoned(cause) => return Err(poisoned(cause)),
         };
-        let written = self.append(tail, mark);
+        let written = self.append(tail, &marks);
         if let Err(error) = &written {
             *state = State::Poisoned(error.to_string());
         }
@@ -216,15 +222,21 @@ impl Journal {
         self.state.lock().map_err(|_| poisoned("a task panicked while it wrote a mark"))
     }
 
-    fn append(&self, tail: &mut Tail, mark: &Mark) -> io::Result<()> {
-        mark.encode(&mut tail.buffer);
+    fn append(&self, tail: &mut Tail, marks: &[&Mark]) -> io::Result<()> {
+        let encode = |buffer: &mut Vec<u8>| {
+            buffer.clear();
+            for mark in marks {
+                mark.append(buffer);
+            }
+        };
+        encode(&mut tail.buffer);
         // the note of a roll is the longest that may have to follow
         if tail.at + (tail.buffer.len() + ROLLED_LEN) as u64 > self.template.size {
             self.roll(tail)?;
-            mark.encode(&mut tail.buffer);
+            encode(&mut tail.buffer);
         }
-        let here = self.template.path(self.segment());
-        tail.file.write_all_at(&tail.buffer, tail.at).map_err(|error| naming(&here, &error))?;
+        let here = || self.template.path(self.segment());
+        tail.file.write_all_at(&tail.buffer, tail.at).map_err(|error| naming(&here(), &error))?;
         tail.at += tail.buffer.len() as u64;
         Ok(())
     }
@@ -321,6 +333,24 @@ mod tests {
         drop(first);
         let again = Journal::create(dir.path(), ORIGIN, this_boot(), 4096).unwrap_err();
         assert!(matches!(again, JournalError::Used { .. }), "an earlier life's evidence stays");
+    }
+
+    #[test]
+    fn several_marks_are_written_at_once_and_roll_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::create(dir.path(), ORIGIN, this_boot(), MIN_SEGMENT_SIZE).unwrap();
+        for number in 0..200 {
+            let segment = journal.segment();
+            journal.marks([&dot(key(number)), &begin(key(number + 1))]).unwrap();
+            assert!(journal.segment() - segment <= 1);
+        }
+        assert!(journal.segment() > 3);
+        drop(journal);
+        let keys = (0..202).map(key).collect();
+        let read = Journals::under(dir.path()).read(&ORIGIN, keys).unwrap();
+        let verdict = |number| read.verdict(&key(number), 1, &this_boot());
+        assert!((0..200).all(|number| verdict(number) == Verdict::InDoubt));
+        assert_eq!(verdict(200), Verdict::NotStarted);
     }
 
     #[test]

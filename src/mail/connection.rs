@@ -140,7 +140,7 @@ impl Connection {
     pub async fn transact(
         &mut self,
         envelope: &Envelope,
-        wire: &Wire,
+        wire: Wire,
         before_dot: impl FnOnce() -> io::Result<()> + Send,
     ) -> Transaction {
         self.transact_ahead(envelope, wire, |_| before_dot().map(|()| None)).await
@@ -152,7 +152,7 @@ impl Connection {
     pub async fn transact_ahead(
         &mut self,
         envelope: &Envelope,
-        wire: &Wire,
+        wire: Wire,
         before_dot: impl FnOnce(Option<Capabilities>) -> io::Result<Option<Offer>> + Send,
     ) -> Transaction {
         if envelope.needs_smtputf8() && !self.offered.smtputf8 {
@@ -260,7 +260,7 @@ impl Connection {
     /// The mark, then message and final dot, then the answer that decides.
     async fn hand_over(
         &mut self,
-        wire: &Wire,
+        mut wire: Wire,
         before_dot: impl FnOnce(Option<Capabilities>) -> io::Result<Option<Offer>> + Send,
     ) -> Transaction {
         let has_room = self.offered.pipelining && self.messages < self.messages_at_most;
@@ -275,7 +275,7 @@ impl Connection {
         let bound = self.timeouts.of(Phase::Dot);
         let answer = match &self.ahead {
             None => self.dialogue.say(wire.as_str(), bound).await,
-            Some(next) => self.dialogue.say(&[wire.as_str(), next.as_str()].concat(), bound).await,
+            Some(next) => self.dialogue.say(wire.followed_by(next), bound).await,
         };
         match answer {
             Ok(reply) if reply.code() == 250 => Transaction::Accepted { reply },

@@ -7,6 +7,8 @@ use super::capabilities::Capabilities;
 
 /// The longest ENVID (RFC 3461 §4.4), in characters.
 const MAX_ENVELOPE_ID: usize = 100;
+/// Room for nearly every offer, in bytes.
+const OFFER: usize = 384;
 
 /// Sender and recipient of one transaction. One recipient always: one person, one outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +53,9 @@ impl ReportRequest {
     /// Asks for reports that name `envelope_id`: opaque, the same for every attempt.
     pub fn new(envelope_id: &str) -> Result<Self, EnvelopeIdFault> {
         let visible = envelope_id.bytes().all(|byte| byte.is_ascii_graphic());
-        if !visible || !(1..=MAX_ENVELOPE_ID).contains(&xtext(envelope_id).len()) {
+        let mut written = String::new();
+        xtext(envelope_id, &mut written);
+        if !visible || !(1..=MAX_ENVELOPE_ID).contains(&written.len()) {
             return Err(EnvelopeIdFault);
         }
         Ok(Self { envelope_id: envelope_id.into() })
@@ -67,12 +71,18 @@ impl Envelope {
     /// What begins this envelope's transaction, for a message of `size` octets, as a server that `offered` this
     /// takes it in one write.
     pub fn offer(&self, offered: Capabilities, size: usize) -> Offer {
-        Offer(self.mail_command(offered, size) + &self.rcpt_command(offered) + "DATA\r\n")
+        let mut commands = String::with_capacity(OFFER);
+        self.mail_command(offered, size, &mut commands);
+        self.rcpt_command(offered, &mut commands);
+        commands.push_str("DATA\r\n");
+        Offer(commands)
     }
 
-    /// The MAIL command with its CRLF, for a message of `size` octets.
-    pub(super) fn mail_command(&self, offered: Capabilities, size: usize) -> String {
-        let mut line = format!("MAIL FROM:<{}>", self.from.as_ref().map_or("", Mailbox::as_str));
+    /// Appends the MAIL command with its CRLF, for a message of `size` octets.
+    fn mail_command(&self, offered: Capabilities, size: usize, line: &mut String) {
+        line.push_str("MAIL FROM:<");
+        line.push_str(self.from.as_ref().map_or("", Mailbox::as_str));
+        line.push('>');
         if offered.size.is_some() {
             // Writing to a String cannot fail.
             let _ = write!(line, " SIZE={size}");
@@ -81,27 +91,30 @@ impl Envelope {
             line.push_str(" SMTPUTF8");
         }
         if let Some(report) = self.report.as_ref().filter(|_| offered.dsn) {
-            let _ = write!(line, " RET=HDRS ENVID={}", xtext(&report.envelope_id));
+            line.push_str(" RET=HDRS ENVID=");
+            xtext(&report.envelope_id, line);
         }
-        line + "\r\n"
+        line.push_str("\r\n");
     }
 
-    /// The RCPT command with its CRLF.
-    pub(super) fn rcpt_command(&self, offered: Capabilities) -> String {
-        let mut line = format!("RCPT TO:<{}>", self.to.as_str());
+    /// Appends the RCPT command with its CRLF.
+    fn rcpt_command(&self, offered: Capabilities, line: &mut String) {
+        line.push_str("RCPT TO:<");
+        line.push_str(self.to.as_str());
+        line.push('>');
         if self.report.is_some() && offered.dsn {
             line.push_str(" NOTIFY=FAILURE,DELAY");
             if !self.to.needs_smtputf8() {
-                let _ = write!(line, " ORCPT=rfc822;{}", xtext(self.to.as_str()));
+                line.push_str(" ORCPT=rfc822;");
+                xtext(self.to.as_str(), line);
             }
         }
-        line + "\r\n"
+        line.push_str("\r\n");
     }
 }
 
-/// The text as xtext (RFC 3461 §4): `+` and `=` and whatever is not visible ASCII as `+HH`.
-fn xtext(text: &str) -> String {
-    let mut output = String::with_capacity(text.len());
+/// Appends the text as xtext (RFC 3461 §4): `+` and `=` and whatever is not visible ASCII as `+HH`.
+fn xtext(text: &str, output: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_graphic() && !matches!(byte, b'+' | b'=') {
             output.push(char::from(byte));
@@ -109,7 +122,6 @@ fn xtext(text: &str) -> String {
             let _ = write!(output, "+{byte:02X}");
         }
     }
-    output
 }
 
 #[cfg(test)]
@@ -124,20 +136,27 @@ mod tests {
         }
     }
 
+    /// Of a message of nine octets.
+    fn commands(envelope: &Envelope, offered: Capabilities) -> Vec<String> {
+        envelope.offer(offered, 9).commands().map(str::to_owned).collect()
+    }
+
     #[test]
     fn commands_carry_only_what_the_server_offers() {
         let envelope = envelope(Some("b+1.x@bounce.example"), "a+b@example.com", Some("c1.7+x="));
         let nothing = Capabilities::default();
-        assert_eq!(envelope.mail_command(nothing, 9), "MAIL FROM:<b+1.x@bounce.example>\r\n");
-        assert_eq!(envelope.rcpt_command(nothing), "RCPT TO:<a+b@example.com>\r\n");
+        assert_eq!(
+            commands(&envelope, nothing),
+            ["MAIL FROM:<b+1.x@bounce.example>\r\n", "RCPT TO:<a+b@example.com>\r\n", "DATA\r\n"]
+        );
         let offered = Capabilities { dsn: true, size: Some(0), ..nothing };
         assert_eq!(
-            envelope.mail_command(offered, 9),
-            "MAIL FROM:<b+1.x@bounce.example> SIZE=9 RET=HDRS ENVID=c1.7+2Bx+3D\r\n"
-        );
-        assert_eq!(
-            envelope.rcpt_command(offered),
-            "RCPT TO:<a+b@example.com> NOTIFY=FAILURE,DELAY ORCPT=rfc822;a+2Bb@example.com\r\n"
+            commands(&envelope, offered),
+            [
+                "MAIL FROM:<b+1.x@bounce.example> SIZE=9 RET=HDRS ENVID=c1.7+2Bx+3D\r\n",
+                "RCPT TO:<a+b@example.com> NOTIFY=FAILURE,DELAY ORCPT=rfc822;a+2Bb@example.com\r\n",
+                "DATA\r\n",
+            ]
         );
     }
 
@@ -146,10 +165,13 @@ mod tests {
         let envelope = envelope(None, "émile@example.com", Some("x"));
         let offered = Capabilities { smtputf8: true, dsn: true, ..Capabilities::default() };
         assert!(envelope.needs_smtputf8());
-        assert_eq!(envelope.mail_command(offered, 1), "MAIL FROM:<> SMTPUTF8 RET=HDRS ENVID=x\r\n");
         assert_eq!(
-            envelope.rcpt_command(offered),
-            "RCPT TO:<émile@example.com> NOTIFY=FAILURE,DELAY\r\n"
+            commands(&envelope, offered),
+            [
+                "MAIL FROM:<> SMTPUTF8 RET=HDRS ENVID=x\r\n",
+                "RCPT TO:<émile@example.com> NOTIFY=FAILURE,DELAY\r\n",
+                "DATA\r\n",
+            ]
         );
     }
 

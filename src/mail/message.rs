@@ -48,10 +48,10 @@ impl Body<'_> {
     }
 }
 
-/// A body as messages carry it: quoted-printable, each line by itself, so that lines may be encoded apart and
-/// put together afterwards.
-pub fn encode_body(text: &str) -> Vec<u8> {
-    quoted_printable::encode(text)
+/// Puts a body at the end of `output` as messages carry it: quoted-printable, each line by itself, so that
+/// lines may be encoded apart and put together afterwards.
+pub fn encode_body(text: &str, output: &mut Vec<u8>) {
+    quoted_printable::encode(text, output);
 }
 
 /// Everything a message is built from. Debug shows no content.
@@ -191,7 +191,11 @@ impl Draft<'_> {
 /// One part, always quoted-printable.
 fn part<'a>(kind: &'static str, content: Body<'a>) -> MimePart<'a> {
     let bytes = match content {
-        Body::Text(text) => Cow::Owned(quoted_printable::encode(text)),
+        Body::Text(text) => {
+            let mut encoded = Vec::with_capacity(text.len() + text.len() / 4 + 16);
+            encode_body(text, &mut encoded);
+            Cow::Owned(encoded)
+        }
         Body::Encoded(bytes) => Cow::Borrowed(bytes),
     };
     MimePart::new(ContentType::new(kind).attribute("charset", "utf-8"), BodyPart::Binary(bytes))

@@ -95,7 +95,7 @@ async fn starttls_secures_the_connection_and_asks_anew_what_is_offered() {
     assert!(!connection.capabilities().starttls, "what was offered in clear counts no more");
     let envelope = Envelope { from: None, to: "ann@example.com".parse().unwrap(), report: None };
     let wire = wire_form(b"Subject: x\r\n\r\nhello\r\n").unwrap();
-    let end = connection.transact(&envelope, &wire, || Ok(())).await;
+    let end = connection.transact(&envelope, wire, || Ok(())).await;
     assert!(matches!(end, Transaction::Accepted { .. }), "{end:?}");
     connection.close().await;
     server.await.unwrap();

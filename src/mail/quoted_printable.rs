@@ -1,7 +1,8 @@
 //! Quoted-printable for message bodies (RFC 2045 §6.7).
 //!
 //! Ours because the mail library picks between 7bit, base64 and quoted-printable by content, while
-//! a notice must always be built the same way, and its encoder is not public.
+//! a notice must always be built the same way, and its encoder is not public. A dot that begins a line is
+//! encoded too, so that the wire form (RFC 5321 §4.5.2) has nothing to double.
 
 use memchr::memchr2;
 
@@ -10,17 +11,15 @@ const MAX_LINE: usize = 76;
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Encodes a text; its line ends, of whatever kind, become CRLF, and the last line gets one.
-/// The result is ASCII, with no line over 76 octets.
-pub(super) fn encode(text: &str) -> Vec<u8> {
-    let mut output = Vec::with_capacity(text.len() + text.len() / 4 + 16);
+/// What is put at the end of `output` is ASCII, with no line over 76 octets.
+pub(super) fn encode(text: &str, output: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
-        encode_line(&rest[..end], &mut output);
+        encode_line(&rest[..end], output);
         let line_end = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
         rest = rest.get(end + line_end..).unwrap_or_default();
     }
-    output
 }
 
 /// Encodes one line and ends it.
@@ -29,6 +28,12 @@ fn encode_line(line: &[u8], output: &mut Vec<u8>) {
     let mut at = 0;
     while at < line.len() {
         let rest = &line[at..];
+        if column == 0 && rest.starts_with(b".") {
+            output.extend_from_slice(b"=2E");
+            column = 3;
+            at += 1;
+            continue;
+        }
         // Most lines of a notice stand as they are, or are cut at the full width.
         if column == 0 && rest.len() <= MAX_LINE && all_stand(rest) && !rest.ends_with(b" ") {
             output.extend_from_slice(rest);
@@ -55,6 +60,7 @@ fn encode_line(line: &[u8], output: &mut Vec<u8>) {
         if column + width > MAX_LINE - usize::from(!is_last) {
             output.extend_from_slice(b"=\r\n");
             column = 0;
+            continue;
         }
         if !stands {
             output.extend_from_slice(&[
@@ -89,7 +95,9 @@ mod tests {
     use super::*;
 
     fn encoded(text: &str) -> String {
-        String::from_utf8(encode(text)).unwrap()
+        let mut output = Vec::new();
+        encode(text, &mut output);
+        String::from_utf8(output).unwrap()
     }
 
     /// Decodes by the RFC's rules, apart from the encoder under test.
@@ -111,7 +119,7 @@ mod tests {
     #[test]
     fn text_survives_the_way_there_and_back() {
         for width in 70..82 {
-            for tail in ["", " ", "=", "é", "x", "\t", "=é ", "😀"] {
+            for tail in ["", " ", "=", "é", "x", "\t", "=é ", "😀", ".", "..", " ..é", ".........."] {
                 let text =
                     format!("{}{tail}\r\n.\r\n\r\nnext {}\r\n", "a".repeat(width), "é=".repeat(40));
                 let encoded = encoded(&text);
@@ -119,6 +127,7 @@ mod tests {
                 for line in encoded.split("\r\n") {
                     assert!(line.len() <= MAX_LINE, "{line}");
                     assert!(!line.ends_with([' ', '\t']), "{line:?}");
+                    assert!(!line.starts_with('.'), "{line:?}");
                 }
                 assert!(encoded.is_ascii());
             }
@@ -138,12 +147,13 @@ mod tests {
                 output.extend_from_slice(b"=\r\n");
                 column = 0;
             }
-            if stands {
+            if stands && !(column == 0 && byte == b'.') {
                 output.push(byte);
+                column += 1;
             } else {
                 output.extend_from_slice(format!("={byte:02X}").as_bytes());
+                column += 3;
             }
-            column += width;
         }
         output.extend_from_slice(b"\r\n");
         output
@@ -152,14 +162,11 @@ mod tests {
     #[test]
     fn short_cuts_change_no_byte() {
         for width in [0, 1, 74, 75, 76, 77, 149, 150, 151, 152, 153, 226, 300] {
-            for odd in ["", "=", " ", "\t", "é", "😀"] {
+            for odd in ["", "=", " ", "\t", "é", "😀", ".", "...."] {
                 for at in (0..=width).step_by(7).chain([width]) {
                     let line = format!("{}{odd}{}", "a".repeat(at), "b".repeat(width - at));
-                    assert_eq!(
-                        encode(&line),
-                        if line.is_empty() { Vec::new() } else { step_by_step(&line) },
-                        "{line:?}"
-                    );
+                    let expected = if line.is_empty() { Vec::new() } else { step_by_step(&line) };
+                    assert_eq!(encoded(&line).as_bytes(), expected, "{line:?}");
                 }
             }
         }
@@ -177,6 +184,13 @@ mod tests {
         assert_eq!(encoded("a\nb\r\nc\rd"), "a\r\nb\r\nc\r\nd\r\n");
         assert_eq!(encoded("a\n\n"), "a\r\n\r\n");
         assert_eq!(encoded(""), "");
+    }
+
+    #[test]
+    fn a_dot_that_begins_a_line_is_encoded() {
+        assert_eq!(encoded(".\n..a\nb.\n .\n"), "=2E\r\n=2E.a\r\nb.\r\n .\r\n");
+        let at_the_cut = format!("{}.b", "a".repeat(75));
+        assert_eq!(encoded(&at_the_cut), format!("{}=\r\n=2Eb\r\n", "a".repeat(75)));
     }
 
     #[test]

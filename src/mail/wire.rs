@@ -4,12 +4,14 @@ use std::fmt;
 
 use memchr::{memchr, memchr_iter};
 
+use super::envelope::Offer;
+
 /// The longest line RFC 5321 §4.5.3.1.6 lets through, without its CRLF.
 const MAX_LINE: usize = 998;
 
 /// A message ready to be written in one go after 354. ASCII, every line ended by CRLF, no line but
 /// the last a lone dot. Debug shows its size only: it may hold a reset link.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Wire {
     text: String,
     message_size: usize,
@@ -40,6 +42,12 @@ impl Wire {
     /// The bytes to write.
     pub fn as_bytes(&self) -> &[u8] {
         self.text.as_bytes()
+    }
+
+    /// The same with what begins the next transaction, to be written in one go.
+    pub(super) fn followed_by(&mut self, next: &Offer) -> &str {
+        self.text.push_str(next.as_str());
+        &self.text
     }
 
     /// The size to declare with SIZE (RFC 1870): without stuffed dots and final dot, in octets.

@@ -21,9 +21,17 @@ pub struct Prepared {
     encode: Encode,
 }
 
+/// One person's notice.
+enum Made {
+    /// By what is known of their shape.
+    Spliced(Arc<Spliced>),
+    /// Rendered by itself.
+    InFull(Rendered),
+}
+
 /// Bodies as they are.
-fn plain(text: &str) -> Vec<u8> {
-    text.as_bytes().to_vec()
+fn plain(text: &str, output: &mut Vec<u8>) {
+    output.extend_from_slice(text.as_bytes());
 }
 
 impl Prepared {
@@ -32,7 +40,7 @@ impl Prepared {
         Self { templates, shared, shapes: Arc::default(), encode: plain }
     }
 
-    /// With bodies to be encoded this way by [`encoded`](Self::encoded).
+    /// With bodies to be encoded this way by [`encode`](Self::encode).
     #[must_use]
     pub fn encoding(self, encode: Encode) -> Self {
         Self { encode, shapes: Arc::default(), ..self }
@@ -46,21 +54,27 @@ impl Prepared {
     /// Renders one person's notice in their language, which must be one of [`Self::locales`]: a notice is
     /// in one language throughout, so there is no closest one here.
     pub fn render(&self, recipient: &RecipientContext) -> Result<Rendered, RenderError> {
-        self.made(recipient, Spliced::with, std::convert::identity)
+        Ok(match self.made(recipient)? {
+            Made::Spliced(known) => known.with(recipient),
+            Made::InFull(rendered) => rendered,
+        })
     }
 
-    /// The same with its bodies encoded, which costs little once somebody of the person's shape was met.
-    pub fn encoded(&self, recipient: &RecipientContext) -> Result<Encoded, RenderError> {
-        self.made(recipient, Spliced::encoded_with, |rendered| rendered.encoded(self.encode))
+    /// Fills `encoded` with the same, which costs little once somebody of the person's shape was met.
+    pub fn encode(
+        &self,
+        recipient: &RecipientContext,
+        encoded: &mut Encoded,
+    ) -> Result<(), RenderError> {
+        match self.made(recipient)? {
+            Made::Spliced(known) => known.encode_with(recipient, encoded),
+            Made::InFull(rendered) => rendered.encode(self.encode, encoded),
+        }
+        Ok(())
     }
 
     /// A person's notice by what is known of their shape, else rendered in full and learned from.
-    fn made<T>(
-        &self,
-        recipient: &RecipientContext,
-        spliced: impl Fn(&Spliced, &RecipientContext) -> T,
-        in_full: impl FnOnce(Rendered) -> T,
-    ) -> Result<T, RenderError> {
+    fn made(&self, recipient: &RecipientContext) -> Result<Made, RenderError> {
         let compiled = &self.templates.0;
         let wanted = recipient.locale();
         let (Some(locale), Some(shared)) = (compiled.locales.get(wanted), self.shared.get(wanted))
@@ -72,17 +86,18 @@ impl Prepared {
         }
         let known =
             if locale.only_prints { self.shapes.find(recipient) } else { Some(Known::InFull) };
-        if let Some(Known::Spliced(known)) = &known {
-            return Ok(spliced(known, recipient));
+        let is_new = known.is_none();
+        if let Some(Known::Spliced(known)) = known {
+            return Ok(Made::Spliced(known));
         }
         let mut person = Value::Object(fields(recipient)?);
         let rendered = locale.render(&all(shared, &person))?;
-        if known.is_none() {
+        if is_new {
             mark(&mut person);
             let marked = locale.unfilled(&all(shared, &person)).ok();
             self.shapes.learn(recipient, marked.as_ref(), &rendered, self.encode);
         }
-        Ok(in_full(rendered))
+        Ok(Made::InFull(rendered))
     }
 }
 

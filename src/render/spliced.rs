@@ -25,14 +25,18 @@ const MARK: [char; 2] = ['\u{f8f1}', '\u{f8f2}'];
 /// So many shapes are kept; whoever comes after is rendered in full.
 const MOST: usize = 256;
 
+/// Room for most lines, in bytes.
+const LINE: usize = 256;
+
 /// A text, each piece with the value that follows it.
 type Pieces = Vec<(String, Option<usize>)>;
 
-/// How a message carries whole lines of a body; of each line by itself, whatever stands before and after it.
-pub type Encode = fn(&str) -> Vec<u8>;
+/// Puts whole lines of a body at the end as a message carries them; each line by itself, whatever stands
+/// before and after it.
+pub type Encode = fn(&str, &mut Vec<u8>);
 
-/// A notice whose bodies are as a message carries them.
-#[derive(PartialEq, Eq)]
+/// A notice whose bodies are as a message carries them. Filled again and again: its room is kept.
+#[derive(Default, PartialEq, Eq)]
 pub struct Encoded {
     /// One line, without control characters; not encoded.
     pub subject: String,
@@ -43,10 +47,21 @@ pub struct Encoded {
 }
 
 impl Rendered {
-    /// With its bodies encoded.
-    pub(super) fn encoded(&self, encode: Encode) -> Encoded {
+    /// Fills `encoded` with it.
+    pub(super) fn encode(&self, encode: Encode, encoded: &mut Encoded) {
+        encoded.clear();
+        encoded.subject.push_str(&self.subject);
+        encode(&self.text, &mut encoded.text);
+        encode(&self.html, &mut encoded.html);
+    }
+}
+
+impl Encoded {
+    fn clear(&mut self) {
         let Self { subject, text, html } = self;
-        Encoded { subject: subject.clone(), text: encode(text), html: encode(html) }
+        subject.clear();
+        text.clear();
+        html.clear();
     }
 }
 
@@ -109,8 +124,10 @@ impl Shapes {
     ) {
         let spliced = marked.and_then(|marked| Spliced::of(marked, encode));
         let is_right = |spliced: &Spliced| {
-            spliced.with(recipient) == *rendered
-                && spliced.encoded_with(recipient) == rendered.encoded(encode)
+            let (mut by_parts, mut whole) = (Encoded::default(), Encoded::default());
+            spliced.encode_with(recipient, &mut by_parts);
+            rendered.encode(encode, &mut whole);
+            spliced.with(recipient) == *rendered && by_parts == whole
         };
         let known = spliced
             .filter(is_right)
@@ -154,7 +171,7 @@ impl Spliced {
     }
 
     fn subject(&self, values: &[&str]) -> String {
-        let mut subject = String::new();
+        let mut subject = String::with_capacity(LINE);
         splice(&self.subject, &mut subject, |value| plain(values, value));
         one_line(&subject)
     }
@@ -169,25 +186,22 @@ impl Spliced {
         }
     }
 
-    /// The same with its bodies encoded.
-    pub(super) fn encoded_with(&self, recipient: &RecipientContext) -> Encoded {
+    /// Fills `encoded` with the same.
+    pub(super) fn encode_with(&self, recipient: &RecipientContext, encoded: &mut Encoded) {
         let values = recipient.values();
-        Encoded {
-            subject: self.subject(&values),
-            text: self.encoded(&self.text, |line| filled(line, &values)),
-            html: self.encoded(&self.html, |line| escaped(line, &values)),
-        }
+        encoded.clear();
+        encoded.subject.push_str(&self.subject(&values));
+        self.encode(&self.text, |line| filled(line, &values), &mut encoded.text);
+        self.encode(&self.html, |line| escaped(line, &values), &mut encoded.html);
     }
 
-    fn encoded(&self, parts: &[Part], line: impl Fn(&Pieces) -> String) -> Vec<u8> {
-        let mut body = Vec::with_capacity(room(parts));
+    fn encode(&self, parts: &[Part], line: impl Fn(&Pieces) -> String, body: &mut Vec<u8>) {
         for part in parts {
             match part {
                 Part::Same(_, encoded) => body.extend_from_slice(encoded),
-                Part::Line(pieces) => body.extend((self.encode)(&line(pieces))),
+                Part::Line(pieces) => (self.encode)(&line(pieces), body),
             }
         }
-        body
     }
 }
 
@@ -201,22 +215,13 @@ impl Part {
     }
 }
 
-/// Bytes that an encoded body will hardly exceed.
-fn room(parts: &[Part]) -> usize {
-    let of = |part: &Part| match part {
-        Part::Same(_, encoded) => encoded.len(),
-        Part::Line(pieces) => pieces.iter().map(|(piece, _)| piece.len() + 64).sum(),
-    };
-    parts.iter().map(of).sum::<usize>() + 256
-}
-
 fn plain<'v>(values: &[&'v str], number: usize) -> Cow<'v, str> {
     Cow::Borrowed(values.get(number).copied().unwrap_or_default())
 }
 
 /// One line of the text part, filled after its values are put in.
 fn filled(pieces: &Pieces, values: &[&str]) -> String {
-    let (mut line, mut filled) = (String::new(), String::new());
+    let (mut line, mut filled) = (String::with_capacity(LINE), String::with_capacity(LINE));
     splice(pieces, &mut line, |value| plain(values, value));
     wrap::fill_line(line.trim_end(), &mut filled);
     filled
@@ -224,7 +229,7 @@ fn filled(pieces: &Pieces, values: &[&str]) -> String {
 
 /// One line of the HTML part, its values escaped.
 fn escaped(pieces: &Pieces, values: &[&str]) -> String {
-    let mut line = String::new();
+    let mut line = String::with_capacity(LINE);
     splice(pieces, &mut line, |value| Cow::Owned(html_escape(&plain(values, value))));
     line
 }
@@ -275,7 +280,8 @@ impl Parts {
     fn end_same(&mut self) {
         let same = std::mem::take(&mut self.same);
         if !same.is_empty() {
-            let encoded = (self.encode)(&same);
+            let mut encoded = Vec::new();
+            (self.encode)(&same, &mut encoded);
             self.done.push(Part::Same(same, encoded));
         }
     }

@@ -1,6 +1,7 @@
 //! Connection tasks: each owns one connection, asks for work, and runs one transaction at a time.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -189,7 +190,7 @@ impl Line {
     async fn serve(
         &self,
         connection: &mut Option<Connection>,
-        Next { job, is_begun }: Next,
+        Next { mut job, is_begun }: Next,
         next: &mut Option<Next>,
     ) -> Done {
         if !is_begun && !self.begin(connection, &job).await {
@@ -206,12 +207,18 @@ impl Line {
                 is_withheld = true;
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            self.journal.mark(&Mark::Dot { key })?;
-            let offer;
-            (*next, offer) = self.ahead(room);
-            Ok(offer)
+            let Some((job, offer)) = self.ahead(room) else {
+                return self.journal.mark(&Mark::Dot { key }).map(|()| None);
+            };
+            let marked = match &offer {
+                Some(_) => self.journal.marks([&Mark::Dot { key }, &self.begin_mark(&job)]),
+                None => self.journal.mark(&Mark::Dot { key }),
+            };
+            *next = Some(Next { is_begun: offer.is_some() && marked.is_ok(), job });
+            marked.map(|()| offer)
         };
-        let end = open.transact_ahead(&job.envelope, &job.wire, before_dot).await;
+        let wire = mem::take(&mut job.wire);
+        let end = open.transact_ahead(&job.envelope, wire, before_dot).await;
         if !open.is_usable()
             && let Some(broken) = connection.take()
         {
@@ -249,17 +256,15 @@ impl Line {
         self.may_start() && self.mark(&self.begin_mark(job)) && self.may_start()
     }
 
-    /// The job that begins with the final dot of the one before, if one waits and may start; one that may not
-    /// so comes next all the same.
-    fn ahead(&self, room: Option<Capabilities>) -> (Option<Next>, Option<Offer>) {
-        let may_begin = || self.state.takes_ahead() && self.may_start();
-        let Some(offered) = room.filter(|_| may_begin()) else { return (None, None) };
-        let Ok(job) = self.jobs.try_recv() else { return (None, None) };
+    /// The job that may begin with the final dot of the one before, with what begins it; one that may not so
+    /// comes next all the same.
+    fn ahead(&self, room: Option<Capabilities>) -> Option<(Job, Option<Offer>)> {
+        let offered = room.filter(|_| self.state.takes_ahead() && self.may_start())?;
+        let job = self.jobs.try_recv().ok()?;
         let can_be_carried = offered.smtputf8 || !job.envelope.needs_smtputf8();
-        let is_begun =
-            can_be_carried && job.slot.elapsed() <= SLOT_FOR && self.mark(&self.begin_mark(&job));
-        let offer = is_begun.then(|| job.envelope.offer(offered, job.wire.message_size()));
-        (Some(Next { job, is_begun }), offer)
+        let may_begin = can_be_carried && job.slot.elapsed() <= SLOT_FOR;
+        let offer = may_begin.then(|| job.envelope.offer(offered, job.wire.message_size()));
+        Some((job, offer))
     }
 
     fn key(&self, job: &Job) -> MarkKey {

@@ -20,7 +20,7 @@ pub struct Job {
     pub lane: Arc<Lane>,
     /// Sender and recipient.
     pub envelope: Envelope,
-    /// The message as it goes on the wire.
+    /// The message as it goes on the wire; empty once it is handed to a connection.
     pub wire: Wire,
     /// The instant its pace allows; void soon after.
     pub slot: Instant,

@@ -171,7 +171,12 @@ impl Chunks {
     /// served first.
     pub fn turns(&self) -> Vec<Arc<Lane>> {
         let inner = self.lock();
-        let mut lanes: Vec<&Arc<Lane>> = inner.runnable().map(|chunk| &chunk.lane).collect();
+        let lanes = || inner.runnable().map(|chunk| &chunk.lane);
+        let Some(first) = lanes().next() else { return Vec::new() };
+        if lanes().all(|lane| lane == first) {
+            return vec![Arc::clone(first)];
+        }
+        let mut lanes: Vec<&Arc<Lane>> = lanes().collect();
         lanes.sort_unstable();
         lanes.dedup();
         if let Some(last) = &inner.last {

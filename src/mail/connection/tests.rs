@@ -67,7 +67,7 @@ async fn connect(settings: RelaySettings) -> Result<Connection, ConnectFault> {
 }
 
 async fn send(connection: &mut Connection) -> Transaction {
-    connection.transact(&envelope("ann@example.com"), &wire_form(MESSAGE).unwrap(), || Ok(())).await
+    connection.transact(&envelope("ann@example.com"), wire_form(MESSAGE).unwrap(), || Ok(())).await
 }
 
 /// Runs one notice against `script`, which follows the EHLOs; gives back its end, whether the

@@ -179,6 +179,11 @@ impl RecipientContext {
         self.reset.link()
     }
 
+    /// The number the person can name to support.
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
     /// The name the notice and its `To` may show; empty where it must show none.
     pub fn name(&self) -> &str {
         &self.person.name

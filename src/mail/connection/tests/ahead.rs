@@ -23,12 +23,12 @@ async fn ann_then_bob(connection: &mut Connection) -> (Transaction, bool) {
         had_room = room.is_some();
         Ok(room.map(|offered| envelope("bob@example.com").offer(offered, wire().message_size())))
     };
-    let end = connection.transact_ahead(&envelope("ann@example.com"), &wire(), before_dot).await;
+    let end = connection.transact_ahead(&envelope("ann@example.com"), wire(), before_dot).await;
     (end, had_room)
 }
 
 async fn bob(connection: &mut Connection) -> Transaction {
-    connection.transact(&envelope("bob@example.com"), &wire(), || Ok(())).await
+    connection.transact(&envelope("bob@example.com"), wire(), || Ok(())).await
 }
 
 /// The ends of both notices against `script`, which follows the DATA of Bob's; whether the connection can be
@@ -157,7 +157,7 @@ async fn a_message_never_goes_to_whom_another_was_begun_for() {
 async fn a_notice_that_was_begun_can_be_kept_back_before_its_own_dot() {
     let (mut connection, server) = bob_begun().await;
     let withheld = || Err(io::ErrorKind::Interrupted.into());
-    let end = connection.transact(&envelope("bob@example.com"), &wire(), withheld).await;
+    let end = connection.transact(&envelope("bob@example.com"), wire(), withheld).await;
     assert!(
         matches!(end, Transaction::Broken { phase: Phase::Dot, after_dot: false, .. }),
         "{end:?}"

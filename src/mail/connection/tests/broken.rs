@@ -182,7 +182,7 @@ async fn without_its_mark_no_byte_of_the_message_is_written() {
     let mut connection = connect(settings(address)).await.unwrap();
     let wire = wire_form(MESSAGE).unwrap();
     let full = || Err(io::Error::from(io::ErrorKind::StorageFull));
-    let end = connection.transact(&envelope("ann@example.com"), &wire, full).await;
+    let end = connection.transact(&envelope("ann@example.com"), wire, full).await;
     assert!(
         matches!(
             end,

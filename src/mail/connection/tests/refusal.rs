@@ -103,7 +103,7 @@ async fn a_utf8_recipient_needs_a_server_that_offers_it() {
     let (address, server) = serve(after_hello(PIPELINING, &[Silence])).await;
     let mut connection = connect(settings(address)).await.unwrap();
     let wire = wire_form(MESSAGE).unwrap();
-    let end = connection.transact(&envelope("émile@example.com"), &wire, || Ok(())).await;
+    let end = connection.transact(&envelope("émile@example.com"), wire.clone(), || Ok(())).await;
     assert!(matches!(end, Transaction::NeedsSmtputf8));
     assert!(connection.is_usable());
     drop(connection);
@@ -118,7 +118,7 @@ async fn a_utf8_recipient_needs_a_server_that_offers_it() {
     ];
     let (address, server) = serve(after_hello(ehlo, &script)).await;
     let mut connection = connect(settings(address)).await.unwrap();
-    let end = connection.transact(&envelope("émile@example.com"), &wire, || Ok(())).await;
+    let end = connection.transact(&envelope("émile@example.com"), wire, || Ok(())).await;
     assert!(matches!(end, Transaction::Refused { phase: Phase::Mail, .. }), "{end:?}");
     server.await.unwrap();
 }

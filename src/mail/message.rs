@@ -4,16 +4,13 @@
 //! quoted-printable, so that what a relay offers never changes the bytes
 //! (`docs/protocol.md`, Same bytes).
 
-use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
-use mail_builder::MessageBuilder;
 use mail_builder::headers::{
-    HeaderType, address::Address, content_type::ContentType, date::Date, message_id::MessageId,
+    Header, address::Address, content_type::ContentType, date::Date, message_id::MessageId,
     raw::Raw, text::Text,
 };
-use mail_builder::mime::{BodyPart, MimePart};
 
 use super::address::Mailbox;
 use super::quoted_printable;
@@ -110,19 +107,19 @@ impl Draft<'_> {
     /// The message's bytes: ASCII, CRLF, no line over 998 octets, body lines within 76.
     pub fn build(&self) -> Result<Vec<u8>, BuildFault> {
         self.check()?;
-        let mut builder = MessageBuilder::new()
-            .header("Date", Date::new(self.date.as_second()))
-            .header("From", sender(self.from));
+        let content = self.text.len() + self.html.map_or(0, Body::len);
+        let mut bytes = Vec::with_capacity(content + content / 8 + 2048);
+        put(&mut bytes, "Date", &Date::new(self.date.as_second()));
+        put(&mut bytes, "From", &sender(self.from));
         if let Some(reply_to) = self.reply_to {
-            builder = builder.header("Reply-To", sender(reply_to));
+            put(&mut bytes, "Reply-To", &sender(reply_to));
         }
-        builder = builder
-            .header("To", recipient(self.to))
-            .header("Subject", Text::new(one_line(self.subject)))
-            .header("Message-ID", MessageId::new(self.message_id))
-            .header("MIME-Version", Raw::new("1.0"))
-            .header("Auto-Submitted", Raw::new("auto-generated"))
-            .header("X-Auto-Response-Suppress", Raw::new("All"));
+        put(&mut bytes, "To", &recipient(self.to));
+        put(&mut bytes, "Subject", &Text::new(one_line(self.subject)));
+        put(&mut bytes, "Message-ID", &MessageId::new(self.message_id));
+        put(&mut bytes, "MIME-Version", &Raw::new("1.0"));
+        put(&mut bytes, "Auto-Submitted", &Raw::new("auto-generated"));
+        put(&mut bytes, "X-Auto-Response-Suppress", &Raw::new("All"));
         for (name, value) in [
             ("Content-Language", self.language),
             ("Feedback-ID", self.feedback_id),
@@ -130,12 +127,10 @@ impl Draft<'_> {
             ("X-Forthwith-Test", self.is_test.then_some("yes")),
         ] {
             if let Some(value) = value {
-                builder = builder.header(name, Raw::new(value));
+                put(&mut bytes, name, &Raw::new(value));
             }
         }
-        let content = self.text.len() + self.html.map_or(0, Body::len);
-        let mut bytes = Vec::with_capacity(content + content / 8 + 2048);
-        builder.body(self.body()).serialize(&mut bytes);
+        self.put_content(&mut bytes);
         Ok(bytes)
     }
 
@@ -173,46 +168,54 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// The text alone, or text and HTML as alternatives.
-    fn body(&self) -> MimePart<'_> {
-        let text = part("text/plain", self.text);
-        match self.html {
-            None => text,
-            // `=_` can stand in no quoted-printable line, so no part can hold the boundary.
-            Some(html) => MimePart::new(
-                ContentType::new("multipart/alternative")
-                    .attribute("boundary", format!("=_{}", self.boundary)),
-                vec![text, part("text/html", html)],
-            ),
+    /// The text alone, or text and HTML as alternatives (RFC 2046 §5.1.4).
+    fn put_content(&self, bytes: &mut Vec<u8>) {
+        let Some(html) = self.html else { return put_part(bytes, "text/plain", self.text) };
+        // `=_` can stand in no quoted-printable line, so no part can hold the boundary.
+        let boundary = format!("=_{}", self.boundary);
+        let kind = ContentType::new("multipart/alternative").attribute("boundary", &*boundary);
+        put(bytes, "Content-Type", &kind);
+        for (kind, content) in [("text/plain", self.text), ("text/html", html)] {
+            for piece in ["\r\n--", &boundary, "\r\n"] {
+                bytes.extend_from_slice(piece.as_bytes());
+            }
+            put_part(bytes, kind, content);
+        }
+        for piece in ["\r\n--", &boundary, "--\r\n"] {
+            bytes.extend_from_slice(piece.as_bytes());
         }
     }
 }
 
+/// One header, written and folded by the mail library. Each by itself: its builder collects them first, which
+/// took as long as all the writing.
+fn put(bytes: &mut Vec<u8>, name: &str, value: &impl Header) {
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(b": ");
+    value.write_header(bytes, name.len() + 2);
+}
+
 /// One part, always quoted-printable.
-fn part<'a>(kind: &'static str, content: Body<'a>) -> MimePart<'a> {
-    let bytes = match content {
-        Body::Text(text) => {
-            let mut encoded = Vec::with_capacity(text.len() + text.len() / 4 + 16);
-            encode_body(text, &mut encoded);
-            Cow::Owned(encoded)
-        }
-        Body::Encoded(bytes) => Cow::Borrowed(bytes),
-    };
-    MimePart::new(ContentType::new(kind).attribute("charset", "utf-8"), BodyPart::Binary(bytes))
-        .transfer_encoding("quoted-printable")
+fn put_part(bytes: &mut Vec<u8>, kind: &'static str, content: Body<'_>) {
+    put(bytes, "Content-Type", &ContentType::new(kind).attribute("charset", "utf-8"));
+    bytes.extend_from_slice(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n");
+    match content {
+        Body::Text(text) => encode_body(text, bytes),
+        Body::Encoded(encoded) => bytes.extend_from_slice(encoded),
+    }
 }
 
 /// From or Reply-To.
-fn sender(party: Party<'_>) -> HeaderType<'_> {
-    Address::new_address(shown_name(party), party.address.as_str()).into()
+fn sender(party: Party<'_>) -> Address<'_> {
+    Address::new_address(shown_name(party), party.address.as_str())
 }
 
 /// To. An address with a non-ASCII local part cannot stand in a plain header: an empty group with
 /// the person's name does (the way of RFC 6857), so that the bytes need no 8-bit relay.
-fn recipient(party: Party<'_>) -> HeaderType<'_> {
+fn recipient(party: Party<'_>) -> Address<'_> {
     if party.address.needs_smtputf8() {
         let name = shown_name(party).unwrap_or_else(|| UNSHOWN_RECIPIENT.into());
-        return Address::new_group(Some(name), Vec::new()).into();
+        return Address::new_group(Some(name), Vec::new());
     }
     sender(party)
 }
@@ -241,6 +244,8 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mail_builder::MessageBuilder;
+    use mail_builder::mime::{BodyPart, MimePart};
     use mail_parser::{Message, MessageParser, MimeHeaders};
 
     const NASTY: &str = "Eve\r\nBcc: x@example.com";
@@ -252,7 +257,7 @@ mod tests {
     /// Builds with `change` applied to a plain draft to `to`.
     fn built(
         to: &str,
-        change: impl for<'a> Fn(Draft<'a>) -> Draft<'a>,
+        change: impl for<'a> FnOnce(Draft<'a>) -> Draft<'a>,
     ) -> Result<Vec<u8>, BuildFault> {
         let (from, to) = (mailbox("notice@brand.example"), mailbox(to));
         change(Draft {
@@ -332,6 +337,56 @@ mod tests {
                 "Content-Type",
             ]
         );
+    }
+
+    /// The same message by the mail library's own builder.
+    fn by_the_library(draft: &Draft<'_>) -> Vec<u8> {
+        let part = |kind, content| {
+            let Body::Text(text) = content else { panic!("a text") };
+            let mut encoded = Vec::new();
+            encode_body(text, &mut encoded);
+            let kind = ContentType::new(kind).attribute("charset", "utf-8");
+            MimePart::new(kind, BodyPart::Binary(encoded.into()))
+                .transfer_encoding("quoted-printable")
+        };
+        let boundary = format!("=_{}", draft.boundary);
+        let kind = ContentType::new("multipart/alternative").attribute("boundary", boundary);
+        let parts = vec![part("text/plain", draft.text), part("text/html", draft.html.unwrap())];
+        MessageBuilder::new()
+            .header("Date", Date::new(draft.date.as_second()))
+            .header("From", sender(draft.from))
+            .header("Reply-To", sender(draft.reply_to.unwrap()))
+            .header("To", recipient(draft.to))
+            .header("Subject", Text::new(draft.subject))
+            .header("Message-ID", MessageId::new(draft.message_id))
+            .header("MIME-Version", Raw::new("1.0"))
+            .header("Auto-Submitted", Raw::new("auto-generated"))
+            .header("X-Auto-Response-Suppress", Raw::new("All"))
+            .header("Content-Language", Raw::new(draft.language.unwrap()))
+            .header("X-Notice-Reference", Raw::new(draft.reference.unwrap()))
+            .body(MimePart::new(kind, parts))
+            .write_to_vec()
+            .unwrap()
+    }
+
+    #[test]
+    fn it_is_byte_for_byte_what_the_mail_library_builds() {
+        for (name, subject) in
+            [("Ann", "About your account"), ("Zoë Müller", "Über Ihr Konto 漢字")]
+        {
+            let mut expected = Vec::new();
+            let bytes = built("ann@example.com", |draft| {
+                let draft = Draft {
+                    subject,
+                    to: Party { name: Some(name), ..draft.to },
+                    feedback_id: None,
+                    ..draft
+                };
+                expected = by_the_library(&draft);
+                draft
+            });
+            assert_eq!(bytes.unwrap(), expected);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memrchr;
 
 use super::envelope::Offer;
 
@@ -62,54 +62,46 @@ impl fmt::Debug for Wire {
     }
 }
 
-/// Brings a message into its wire form. A bare CR or LF becomes CRLF. Nearly every message has neither, and is
-/// kept as it is but for its dots.
+/// Brings a message into its wire form. A bare CR or LF becomes CRLF. Ours have neither, nor a line that begins
+/// with a dot, and are kept as they are.
 pub fn wire_form(message: impl Into<Vec<u8>>) -> Result<Wire, WireFault> {
-    let message = message.into();
-    let Some(dotted) = dotted_lines(&message) else { return stuffed(&message) };
-    let message_size = message.len();
-    let mut bytes = message;
-    if !dotted.is_empty() {
-        bytes = with_dots(&bytes, &dotted);
+    let mut bytes = message.into();
+    if !stands(&bytes) {
+        return stuffed(&bytes);
     }
+    let message_size = bytes.len();
     bytes.extend_from_slice(b".\r\n");
     let text =
         String::from_utf8(bytes).map_err(|_| WireFault::NotSevenBit { offset: 0, byte: 0 })?;
     Ok(Wire { text, message_size })
 }
 
-/// Where lines begin with a dot, if every line is 7-bit text without NUL, short enough, and ended by CRLF.
-fn dotted_lines(message: &[u8]) -> Option<Vec<usize>> {
-    if !message.is_ascii() || memchr(0, message).is_some() || !message.ends_with(b"\r\n") {
-        return None;
-    }
-    let (mut start, mut lines, mut dotted) = (0, 0, Vec::new());
-    for end in memchr_iter(b'\n', message) {
-        let line = message[start..end].strip_suffix(b"\r")?;
-        if line.len() > MAX_LINE {
-            return None;
-        }
-        if line.first() == Some(&b'.') {
-            dotted.push(start);
-        }
-        start = end + 1;
-        lines += 1;
-    }
-    // as many CR as LF, and one before each LF: none stands alone
-    (memchr_iter(b'\r', message).count() == lines).then_some(dotted)
+/// Whether a message is its own wire form: 7-bit text without NUL, of lines that are short enough, are ended by
+/// CRLF and do not begin with a dot. Looks at pairs of bytes without a branch, so that many are judged at once.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator would be the branch")]
+fn stands(message: &[u8]) -> bool {
+    let Some((first, rest)) = message.split_first() else { return false };
+    let is_odd = |byte: u8| (byte == 0) | (byte >= 0x80);
+    let has_odd_pair = message.iter().zip(rest).fold(false, |odd, (&before, &byte)| {
+        odd | is_odd(byte)
+            | ((before == b'\r') != (byte == b'\n'))
+            | ((before == b'\n') & (byte == b'.'))
+    });
+    !has_odd_pair
+        && !is_odd(*first)
+        && !matches!(first, b'\n' | b'.')
+        && message.ends_with(b"\r\n")
+        && has_short_lines(message)
 }
 
-/// With one dot more before each of these places, and room for the final one.
-fn with_dots(message: &[u8], places: &[usize]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(message.len() + places.len() + 3);
-    let mut from = 0;
-    for place in places {
-        out.extend_from_slice(&message[from..*place]);
-        out.push(b'.');
-        from = *place;
+/// Whether no line is too long, found in strides of a longest line.
+fn has_short_lines(message: &[u8]) -> bool {
+    let mut rest = message;
+    while let Some(stride) = rest.get(..MAX_LINE + 2) {
+        let Some(end) = memrchr(b'\n', stride) else { return false };
+        rest = &rest[end + 1..];
     }
-    out.extend_from_slice(&message[from..]);
-    out
+    true
 }
 
 fn stuffed(message: &[u8]) -> Result<Wire, WireFault> {
@@ -159,13 +151,31 @@ mod tests {
 
     #[test]
     fn a_message_that_needs_only_its_final_dot_is_the_same_either_way() {
-        for message in [&b"a\r\nb c\r\n\r\nd.\r\n"[..], b"\r\n", b"=2E\r\n", b".\r\na\r\n..b\r\n"] {
-            assert!(dotted_lines(message).is_some());
+        let full = [&[b'x'; 998][..], b"\r\n"].concat().repeat(3);
+        for message in [&b"a\r\nb c\r\n\r\nd.\r\n"[..], b"\r\n", b"=2E\r\n", b"a\r\n .\r\n", &full]
+        {
+            assert!(stands(message));
             assert_eq!(wire_form(message), stuffed(message));
         }
-        let long = [&[b'x'; 999][..], b"\r\n"].concat();
-        let others = [&b"a\n"[..], b"a\rb\r\n", b"a", b"", b"a\0\r\n", b"\n\r\n", &long];
-        assert!(others.into_iter().all(|message| dotted_lines(message).is_none()));
+        let long = [&full, &[b'x'; 999][..], b"\r\n"].concat();
+        let others = [
+            &b"a\n"[..],
+            b"a\rb\r\n",
+            b"a",
+            b"",
+            b"a\0\r\n",
+            b"\0\r\n",
+            b"\n\r\n",
+            b"a\r\n\n",
+            b".\r\n",
+            b"a\r\n.\r\n",
+            b"\x80\r\n",
+            b"a\r\r\n",
+            b"\r\r\n",
+            b"\r",
+            &long,
+        ];
+        assert!(others.into_iter().all(|message| !stands(message)));
     }
 
     #[test]

@@ -70,6 +70,20 @@ async fn the_pace_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_intents_are_open_than_the_window_has() {
+    let mut house = House::ready(Plan { customers: 400, ..Plan::default() }).await;
+    house.engine.worker.window = 5;
+    let (run, _soft) = begun(&house, 1).await;
+    let mut most = 0;
+    while !run.is_finished() {
+        let status = house.engine.status(CAMPAIGN).await.unwrap();
+        most = most.max(status.deliveries.in_flight);
+    }
+    assert!(finished(run).await.is_finished);
+    assert!((1..=5).contains(&most), "{most} at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_worker_on_the_database_is_refused_and_names_the_first() {
     let house = House::ready(Plan::default()).await;
     let _held = WorkerLock::acquire(&house.engine.workspace.worker_lock()).unwrap();

@@ -27,9 +27,9 @@ use crate::mail::transaction::Transaction;
 /// How long an intent waits for a connection before it goes back.
 const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(30);
 /// How much work a connection asks for ahead, in time.
-const AHEAD: Duration = Duration::from_millis(40);
+const AHEAD: Duration = Duration::from_millis(80);
 /// The most work one connection asks for ahead.
-const MOST_AHEAD: u32 = 16;
+const MOST_AHEAD: u32 = 32;
 
 /// What all connection tasks share.
 #[derive(Clone)]
@@ -75,12 +75,13 @@ impl Line {
     /// Runs until no jobs come any more.
     pub async fn run(self) {
         let mut connection = self.connect_first().await;
-        let mut asked = 0;
+        let (mut asked, mut served) = (0, 0_u32);
         let mut next = None;
         let mut pace = Duration::from_millis(20);
         loop {
             let ahead = u32::try_from(AHEAD.as_micros() / pace.as_micros().max(1)).unwrap_or(1);
-            let depth = 1 + ahead.min(MOST_AHEAD - 1) as usize;
+            // No more than it has done: a relay that refuses all is met by few.
+            let depth = 1 + ahead.min(MOST_AHEAD - 1).min(served) as usize;
             // Several at once: each asking may wake the dispatcher.
             if asked <= depth / 2 {
                 self.demand.add_permits(depth - asked);
@@ -96,6 +97,7 @@ impl Line {
             asked = asked.saturating_sub(1);
             let began = Instant::now();
             let done = self.serve(&mut connection, job, &mut next).await;
+            served = served.saturating_add(1);
             pace = (pace * 7 + began.elapsed()) / 8;
             if self.records.send(Record::End(Box::new(done))).await.is_err() {
                 break;

@@ -44,8 +44,8 @@ pub struct Dispatcher {
     pub chunks: Arc<Chunks>,
     /// Woken by the recorder.
     pub wake: Arc<Notify>,
-    /// The worker's window.
-    pub window: Arc<Semaphore>,
+    /// Room for those who are out.
+    pub out: Arc<Semaphore>,
     /// Work the connections ask for.
     pub demand: Arc<Semaphore>,
     /// The permit.
@@ -225,7 +225,7 @@ impl Dispatcher {
         Ok(is_held_up.then_some(Ended::AtGate))
     }
 
-    /// One attempt, when a connection asks for one, the window has room and the pace allows it.
+    /// One attempt, when a connection asks for one, there is room for it and the pace allows it.
     async fn dispatch_one(&self) -> Result<(), EngineError> {
         // In this order: what is there already is taken without setting a timer or asking the others, and
         // a stop is seen before the next one.
@@ -238,7 +238,7 @@ impl Dispatcher {
         let Ok(demand) = demand else { return Ok(()) };
         let room = tokio::select! {
             biased;
-            permit = self.window.acquire() => permit,
+            permit = self.out.acquire() => permit,
             () = tokio::time::sleep(TICK) => return Ok(()),
         };
         let Ok(room) = room else { return Ok(()) };

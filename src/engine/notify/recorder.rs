@@ -3,7 +3,7 @@
 //! It commits whenever it is idle and anything waits, so a quiet worker records at once; a busy one, whose
 //! connections have work left, gathers for a few milliseconds, because a commit costs the same for many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,9 +29,11 @@ use crate::store::deliveries::{Claimant, Flush, Lane, Slowing};
 /// Commits at most this many records at once.
 const GROUP: usize = 512;
 /// So many are not waited for any longer.
-const ENOUGH: usize = 192;
+const ENOUGH: usize = 400;
 /// The longest an outcome waits for others while the connections have work.
-const GATHER_FOR: Duration = Duration::from_millis(6);
+const GATHER_FOR: Duration = Duration::from_millis(16);
+/// Nothing is waited for once less than this part of the window is left to begin with.
+const LEFT: usize = 3;
 
 /// What the recorder needs.
 pub struct Recorder {
@@ -53,8 +55,10 @@ pub struct Recorder {
     pub breaker: Breaker,
     /// Woken when a chunk may be finished or a lane was suspended.
     pub wake: Arc<Notify>,
-    /// The worker's window: a permit comes back with each committed outcome.
-    pub window: Arc<Semaphore>,
+    /// Who is out: a permit comes back with each committed outcome.
+    pub out: Arc<Semaphore>,
+    /// The most intents without a committed outcome.
+    pub window: usize,
     /// Work the connections ask for: what was refused is still asked for.
     pub demand: Arc<Semaphore>,
     /// Who commits.
@@ -73,30 +77,41 @@ impl Recorder {
     /// Runs until every sender is gone and everything is committed.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Record>) -> Result<(), EngineError> {
         let mut waiting = Vec::with_capacity(GROUP);
+        // Rendered, and waiting for their intents to be committed.
+        let mut rendered = VecDeque::new();
+        // Intents without a committed outcome.
+        let mut open = 0;
         while inbox.recv_many(&mut waiting, GROUP).await > 0 {
             self.gather(&mut inbox, &mut waiting).await;
-            let (mut starts, mut ends) = (Vec::new(), Vec::new());
+            let mut ends = Vec::new();
             for record in waiting.drain(..) {
                 match record {
-                    Record::Start(job) => starts.push(*job),
+                    Record::Start(job) => rendered.push_back(*job),
                     Record::End(done) => ends.push(*done),
                 }
             }
-            if let Err(error) = self.commit(starts, ends).await {
-                // What was in flight stays without outcome: the next worker settles it from the journal.
-                self.failed.cancel();
-                self.wake.notify_one();
-                return Err(error);
+            open -= ends.len();
+            let room = self.window.saturating_sub(open).min(rendered.len());
+            let starts: Vec<Job> = rendered.drain(..room).collect();
+            match self.commit(starts, ends).await {
+                Ok(started) => open += started,
+                Err(error) => {
+                    // What was in flight stays without outcome: the next worker settles it from the journal.
+                    self.failed.cancel();
+                    self.wake.notify_one();
+                    return Err(error);
+                }
             }
         }
         Ok(())
     }
 
-    /// Waits for more, as long as every connection has a committed job left to begin with.
+    /// Waits for more, as long as the connections have committed jobs left for the time a commit takes.
     async fn gather(&self, inbox: &mut mpsc::Receiver<Record>, waiting: &mut Vec<Record>) {
         let until = Instant::now() + GATHER_FOR;
+        let left = self.jobs.receiver_count().max(self.window / LEFT);
         while waiting.len() + inbox.len() < ENOUGH
-            && self.jobs.len() > self.jobs.receiver_count()
+            && self.jobs.len() > left
             && Instant::now() < until
         {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -108,7 +123,8 @@ impl Recorder {
         }
     }
 
-    async fn commit(&mut self, starts: Vec<Job>, ends: Vec<Done>) -> Result<(), EngineError> {
+    /// Commits and hands over what may start; gives back how many that are.
+    async fn commit(&mut self, starts: Vec<Job>, ends: Vec<Done>) -> Result<usize, EngineError> {
         let ended = ends.iter().map(|done| self.ended(done)).collect::<Vec<_>>();
         let due: Vec<_> = ended
             .iter()
@@ -134,22 +150,26 @@ impl Recorder {
             self.react(done).await?;
         }
         self.break_off().await;
-        self.window.add_permits(ends.len());
+        self.out.add_permits(ends.len());
+        let mut started = 0;
         for job in starts {
             if flushed.refused.contains(&job.intent.key) {
                 // Fenced off, already tried or amended: the database knows the row better. It is loaded
                 // anew with its chunk; the connection that asked for work gets other work.
                 self.settle(&job, true);
                 self.chunks.ended(job.intent.key.number, None, false);
-                self.window.add_permits(1);
+                self.out.add_permits(1);
                 self.demand.add_permits(1);
-            } else if let Err(unsent) = self.jobs.send_async(job).await {
+                continue;
+            }
+            started += 1;
+            if let Err(unsent) = self.jobs.send_async(job).await {
                 // No connection is left: the intent goes unpaired and is settled as not started.
                 drop(unsent);
             }
         }
         self.wake.notify_one();
-        Ok(())
+        Ok(started)
     }
 
     /// Pauses the campaign where the breaker trips: first nothing more starts, then the database says so.

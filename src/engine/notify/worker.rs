@@ -61,7 +61,8 @@ struct Shared {
     control: Arc<Control>,
     chunks: Arc<Chunks>,
     wake: Arc<Notify>,
-    window: Arc<Semaphore>,
+    /// Room for those who are out: rendered, committed, or on the wire.
+    out: Arc<Semaphore>,
     demand: Arc<Semaphore>,
     pace: Arc<Pace>,
     limits: Arc<ArcSwap<PaceTable>>,
@@ -101,7 +102,8 @@ impl Worker<'_> {
             pace: Arc::clone(&shared.pace),
             reactions: Reactions::new(rules.clone(), Arc::clone(&shared.limits)),
             wake: Arc::clone(&shared.wake),
-            window: Arc::clone(&shared.window),
+            out: Arc::clone(&shared.out),
+            window: self.engine.worker.window,
             demand: Arc::clone(&shared.demand),
             claimant: Arc::clone(&shared.claimant),
             concurrency: Arc::clone(&shared.concurrency),
@@ -191,7 +193,7 @@ impl Worker<'_> {
             control: Arc::new(Control::new()),
             chunks: Arc::new(Chunks::default()),
             wake: Arc::new(Notify::new()),
-            window: Arc::new(Semaphore::new(self.engine.worker.window)),
+            out: Arc::new(Semaphore::new(self.most_out())),
             demand: Arc::new(Semaphore::new(0)),
             pace: Arc::new(Pace::new(&limits, self.engine.relay.connections)),
             limits: Arc::new(ArcSwap::from_pointee(limits)),
@@ -249,7 +251,7 @@ impl Worker<'_> {
             writer: self.writer.clone(),
             chunks: Arc::clone(&shared.chunks),
             wake: Arc::clone(&shared.wake),
-            window: Arc::clone(&shared.window),
+            out: Arc::clone(&shared.out),
             demand: Arc::clone(&shared.demand),
             control: Arc::clone(&shared.control),
             pace: Arc::clone(&shared.pace),
@@ -305,6 +307,11 @@ impl Worker<'_> {
         ended
     }
 
+    /// Twice the window: while its outcomes are gathered, the next ones are rendered.
+    fn most_out(&self) -> usize {
+        self.engine.worker.window * 2
+    }
+
     /// Lets open transactions end, records them, gives all chunks back.
     async fn wind_down(
         &self,
@@ -315,10 +322,9 @@ impl Worker<'_> {
     ) -> Result<(), EngineError> {
         // The dispatcher holds a sender of the recorder, as each connection does.
         drop(dispatcher);
-        // By the window and not by the open chunks: a dispatcher that ended in an error may have taken a
+        // By who is out and not by the open chunks: a dispatcher that ended in an error may have taken a
         // row that no connection ever gets.
-        let window = self.engine.worker.window;
-        while shared.window.available_permits() < window && !shared.failed.is_cancelled() {
+        while shared.out.available_permits() < self.most_out() && !shared.failed.is_cancelled() {
             tokio::select! {
                 () = shared.wake.notified() => {}
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}

@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn text_survives_the_way_there_and_back() {
         for width in 70..82 {
-            for tail in ["", " ", "=", "é", "x", "\t", "=é ", "😀", ".", "..", " ..é", ".........."] {
+            for tail in ["", " ", "=", "é", "x", "\t", "=é ", "😀", ".", "..", " ..é", ".........."]
+            {
                 let text =
                     format!("{}{tail}\r\n.\r\n\r\nnext {}\r\n", "a".repeat(width), "é=".repeat(40));
                 let encoded = encoded(&text);

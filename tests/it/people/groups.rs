@@ -61,6 +61,31 @@ async fn a_carriers_doubt_is_everybodys_and_ends_for_everybody_at_once() {
     assert_eq!((reason(&status, "told/carrier"), mails_to(&house, "group@")), (6, 2));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settled_as_not_sent_a_group_waits_for_every_credential_its_notice_names() {
+    let file = campaign_file("[in_doubt]\nthen = \"hold\"");
+    let doubtful = vec!["drop-before-dot:to=nobody@*", "drop-after-dot:to=group@*:times=1"];
+    let (house, status) = group_after(&file, doubtful).await;
+    assert_eq!(reason(&status, "in-doubt/held"), 7);
+    // a restored database has it so: in doubt, and one of those who are carried is not secured
+    let numbers = house.engine.doubts(CAMPAIGN).await.unwrap();
+    let one_of_them = format!(
+        "UPDATE credential SET class = 'failed' WHERE number = {} AND kind = 'password'",
+        numbers[5]
+    );
+    assert_eq!(execute(&house.database(), &one_of_them).await, 1);
+    let signer = house.engine.signer(person(ANN)).await.unwrap();
+    let settled = house
+        .engine
+        .resolve(CAMPAIGN, &numbers[3..4], Verdict::NotSent, "relay log", &signer)
+        .await;
+    assert_eq!(settled.unwrap().moved, 7);
+    let status = sums(&house).await;
+    assert_eq!(reason(&status, "held/credential"), 7, "{status:?}");
+    house.run().await.unwrap();
+    assert_eq!(mails_to(&house, "group@"), 1, "the one of the doubt, and none since");
+}
+
 fn claimant(now: Timestamp) -> Claimant {
     let until = now + SignedDuration::from_mins(1);
     Claimant { worker: "00000000-0000-7000-8000-000000000001".into(), incarnation: 1, now, until }

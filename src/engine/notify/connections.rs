@@ -80,8 +80,8 @@ impl Line {
         let mut pace = Duration::from_millis(20);
         loop {
             let ahead = u32::try_from(AHEAD.as_micros() / pace.as_micros().max(1)).unwrap_or(1);
-            // No more than it has done: a relay that refuses all is met by few.
-            let depth = 1 + ahead.min(MOST_AHEAD - 1).min(served) as usize;
+            // No more than it has done, but for one: a relay that refuses all is met by few.
+            let depth = 1 + ahead.min(MOST_AHEAD - 1).min(served + 1) as usize;
             // Several at once: each asking may wake the dispatcher.
             if asked <= depth / 2 {
                 self.demand.add_permits(depth - asked);
@@ -97,7 +97,7 @@ impl Line {
             asked = asked.saturating_sub(1);
             let began = Instant::now();
             let done = self.serve(&mut connection, job, &mut next).await;
-            served = served.saturating_add(1);
+            served = MOST_AHEAD.min(served + 1);
             pace = (pace * 7 + began.elapsed()) / 8;
             if self.records.send(Record::End(Box::new(done))).await.is_err() {
                 break;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::concurrency::Concurrency;
+use super::control::Control;
 use super::halt::{Cause, Halt};
 use super::job::{Done, Job, Record};
 use super::lane::Chunks;
@@ -61,6 +62,8 @@ pub struct Recorder {
     pub window: usize,
     /// Work the connections ask for: what was refused is still asked for.
     pub demand: Arc<Semaphore>,
+    /// The permit: where it is withheld, nobody's attempt is begun on record either.
+    pub control: Arc<Control>,
     /// Who commits.
     pub claimant: Arc<dyn Fn() -> Claimant + Send + Sync>,
     /// What is on its way, by provider.
@@ -91,6 +94,9 @@ impl Recorder {
                 }
             }
             open -= ends.len();
+            if !self.control.permits() {
+                rendered.drain(..).for_each(|job| self.give_back(&job, true));
+            }
             let room = self.window.saturating_sub(open).min(rendered.len());
             let starts: Vec<Job> = rendered.drain(..room).collect();
             match self.commit(starts, ends).await {
@@ -154,12 +160,8 @@ impl Recorder {
         let mut started = 0;
         for job in starts {
             if flushed.refused.contains(&job.intent.key) {
-                // Fenced off, already tried or amended: the database knows the row better. It is loaded
-                // anew with its chunk; the connection that asked for work gets other work.
-                self.settle(&job, true);
-                self.chunks.ended(job.intent.key.number, None, false);
-                self.out.add_permits(1);
-                self.demand.add_permits(1);
+                // Fenced off, already tried or amended: the database knows the row better.
+                self.give_back(&job, false);
                 continue;
             }
             started += 1;
@@ -182,6 +184,15 @@ impl Recorder {
         {
             tracing::warn!(%error, "the breaker tripped, and the track moved meanwhile: {error}");
         }
+    }
+
+    /// A job without an intent: its row is loaded anew with its chunk, at once where it may go `again`; the
+    /// connection that asked for work gets other work.
+    fn give_back(&self, job: &Job, again: bool) {
+        self.settle(job, true);
+        self.chunks.ended(job.intent.key.number, None, again);
+        self.out.add_permits(1);
+        self.demand.add_permits(1);
     }
 
     /// Makes room at the provider, and gives back to the day what did not start.

@@ -105,6 +105,7 @@ impl Worker<'_> {
             out: Arc::clone(&shared.out),
             window: self.engine.worker.window,
             demand: Arc::clone(&shared.demand),
+            control: Arc::clone(&shared.control),
             claimant: Arc::clone(&shared.claimant),
             concurrency: Arc::clone(&shared.concurrency),
             quota: Arc::clone(&shared.quota),

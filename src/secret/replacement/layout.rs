@@ -109,7 +109,8 @@ impl<'a> Part<'a> {
     }
 
     fn is_of(self, alphabet: &[u8]) -> bool {
-        self.text.bytes().all(|byte| alphabet.contains(&byte))
+        let allowed = alphabet.iter().fold(0_u128, |set, byte| set | 1 << byte);
+        self.text.bytes().all(|byte| byte < 128 && allowed >> byte & 1 == 1)
     }
 
     /// Salt or digest in base64; padding stays. The alphabet is the one the value uses.

@@ -25,15 +25,11 @@ macro_rules! in_doubt {
             $of,
             ".campaign_id AND o.number = ",
             $of,
-            ".number
-                       AND o.result = 'in-doubt' AND ",
+            ".number AND ",
             $condition,
-            "
-                       AND NOT EXISTS (
-                               SELECT 1 FROM resolution AS s
-                               WHERE s.campaign_id = o.campaign_id AND s.number = o.number
-                                 AND s.generation = o.generation AND s.n = o.n
-                                 AND s.result = 'not-sent'))"
+            " AND ",
+            $crate::store::sqlite::reached::is_doubt!(),
+            ")"
         )
     };
 }

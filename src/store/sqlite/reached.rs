@@ -41,6 +41,17 @@ macro_rules! spoken {
     };
 }
 
+/// Whether an outcome `o` left its attempt's fate unknown, and nobody settled it as not sent since.
+macro_rules! is_doubt {
+    () => {
+        "(o.result = 'in-doubt'
+          AND NOT EXISTS (SELECT 1 FROM resolution AS s
+                          WHERE s.campaign_id = o.campaign_id AND s.number = o.number
+                            AND s.generation = o.generation AND s.n = o.n
+                            AND s.result = 'not-sent'))"
+    };
+}
+
 /// `accepted` where a relay took a notice for a person, `in-doubt` where one may have, else null.
 macro_rules! reached {
     ($campaign:literal, $number:literal) => {
@@ -48,18 +59,14 @@ macro_rules! reached {
             "(SELECT MIN(o.result)
               FROM ",
             $crate::store::sqlite::reached::spoken!($campaign, $number),
-            " WHERE o.result = 'accepted'
-                 OR (o.result = 'in-doubt'
-                     AND NOT EXISTS (
-                             SELECT 1 FROM resolution AS s
-                             WHERE s.campaign_id = o.campaign_id AND s.number = o.number
-                               AND s.generation = o.generation AND s.n = o.n
-                               AND s.result = 'not-sent')))"
+            " WHERE o.result = 'accepted' OR ",
+            $crate::store::sqlite::reached::is_doubt!(),
+            ")"
         )
     };
 }
 
-pub(super) use {reached, spoken};
+pub(super) use {is_doubt, reached, spoken};
 
 const DOUBTS: &str = concat!(
     "SELECT o.number, o.generation, o.n, i.dated_at, i.origin = 'journal'
@@ -68,12 +75,9 @@ const DOUBTS: &str = concat!(
     " JOIN intent AS i
         ON i.campaign_id = o.campaign_id AND i.number = o.number
        AND i.generation = o.generation AND i.n = o.n
-     WHERE o.result = 'in-doubt'
-       AND NOT EXISTS (SELECT 1 FROM resolution AS s
-                       WHERE s.campaign_id = o.campaign_id AND s.number = o.number
-                         AND s.generation = o.generation AND s.n = o.n
-                         AND s.result = 'not-sent')
-     ORDER BY o.number = $2 DESC, o.generation DESC, o.n DESC"
+     WHERE ",
+    is_doubt!(),
+    " ORDER BY o.number = $2 DESC, o.generation DESC, o.n DESC"
 );
 
 impl SqliteStore {

@@ -203,7 +203,7 @@ impl AccountColumns<'_> {
         Ok(SealedAccount {
             number: row::uint(number),
             salt: digits(salt, "recipient", "salt", number)?,
-            body: hex::decode(body.unwrap_or_default()).map_err(corrupt)?,
+            body: blob(body.unwrap_or_default()).map_err(corrupt)?,
             class,
             changed_at: changed_at.map(row::instant),
             planned: ours.planned,
@@ -226,6 +226,13 @@ fn columns<'a, T: Deserialize<'a>>(
         column: "(any)",
         row: format!("at {} of the answer", error.column()),
     })
+}
+
+/// A blob as it came in hex; `hex::decode` grows what it returns byte by byte, which took a tenth of a pass.
+fn blob(hex: &str) -> Result<Vec<u8>, hex::FromHexError> {
+    let mut bytes = vec![0; hex.len() / 2];
+    hex::decode_to_slice(hex, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// A blob of a fixed length, as it came in hex.

@@ -139,21 +139,21 @@ impl Delta {
     }
 }
 
-/// Changes rows guarded by the class they must have now, and inserts those that had no row. The source drives
+/// Changes rows guarded by the class they must have now, and inserts those that had no row. The JSON drives
 /// and each row is looked up by key: as `UPDATE … FROM json_each` the planner walked every delivery of the
 /// campaign for each flush.
 macro_rules! change_rows_sql {
-    ($source:expr, $campaign:literal, $now:literal) => {
+    ($rows:literal, $campaign:literal, $now:literal) => {
         concat!(
             "INSERT INTO delivery (campaign_id, number, class, reason, generation, doubts, attempts,
                                    first_attempt_at, due_at, changed_at)
-             SELECT ", $campaign, ", j.column1, j.column4, j.column5, j.column6, j.column7, j.column8,
-                    j.column9, j.column10, ", $now, "
-             FROM ", $source, " AS j
+             SELECT ", $campaign, ", j.value ->> 0, j.value ->> 3, j.value ->> 4, j.value ->> 5,
+                    j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9, ", $now, "
+             FROM jsonb_each(", $rows, ") AS j
              LEFT JOIN delivery AS d
-               ON d.campaign_id = ", $campaign, " AND d.number = CAST(j.column1 AS INTEGER)
-             WHERE COALESCE(d.class, 'queued') = j.column2
-               AND COALESCE(d.reason, '') = j.column3
+               ON d.campaign_id = ", $campaign, " AND d.number = CAST(j.value ->> 0 AS INTEGER)
+             WHERE COALESCE(d.class, 'queued') = j.value ->> 1
+               AND COALESCE(d.reason, '') = j.value ->> 2
              ON CONFLICT (campaign_id, number) DO UPDATE
              SET class = excluded.class,
                  reason = excluded.reason,
@@ -169,23 +169,7 @@ macro_rules! change_rows_sql {
 }
 pub(super) use change_rows_sql;
 
-/// The source of [`wire`]'s rows.
-macro_rules! moves_in {
-    ($rows:literal) => {
-        concat!(
-            "(SELECT value ->> 0 AS column1, value ->> 1 AS column2, value ->> 2 AS column3,
-                     value ->> 3 AS column4, value ->> 4 AS column5, value ->> 5 AS column6,
-                     value ->> 6 AS column7, value ->> 7 AS column8, value ->> 8 AS column9,
-                     value ->> 9 AS column10
-              FROM jsonb_each(",
-            $rows,
-            "))"
-        )
-    };
-}
-
-const CHANGE_ROWS: &str =
-    concat!(change_rows_sql!(moves_in!("$1"), "$2", "$3"), " RETURNING number");
+const CHANGE_ROWS: &str = concat!(change_rows_sql!("$1", "$2", "$3"), " RETURNING number");
 
 /// Changes the guarded rows of `moves` and those that follow them, notes what really changed, and gives
 /// back its ledger lines. What is asked of a carried row and means its group is done to its carrier.
@@ -250,8 +234,8 @@ async fn change_wave(
     Ok(changed.into_iter().map(row::uint).collect())
 }
 
-/// Moves as [`moves_in`] reads them.
-fn wire<'m>(moves: impl Iterator<Item = &'m Move>) -> String {
+/// Moves as [`change_rows_sql`] reads them.
+pub(super) fn wire<'m>(moves: impl Iterator<Item = &'m Move>) -> String {
     let rows = moves.map(|change| {
         let state = &change.state;
         (

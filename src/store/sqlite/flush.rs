@@ -1,6 +1,5 @@
 //! Outcomes and intents, committed together: the recorder's transaction and the rescue's.
 
-mod bound;
 mod quick;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -141,39 +140,25 @@ async fn held(
     Ok(rows.into_iter().map(|(chunk, epoch)| (row::uint(chunk), row::uint(epoch))).collect())
 }
 
-/// An outcome a row of `source`; one whose attempt has one already is passed over.
+/// An outcome a row; one whose attempt has one already is passed over.
 macro_rules! insert_outcomes_sql {
-    ($source:expr, $campaign:literal) => {
+    ($rows:literal, $campaign:literal) => {
         concat!(
             "INSERT INTO outcome (campaign_id, number, generation, n, result, phase, code, enhanced,
                                   reply_class, queue_id, reply, ended_at)
-             SELECT ", $campaign, ", j.column1, j.column2, j.column3, j.column4, j.column5, j.column6,
-                    j.column7, j.column8, j.column9, j.column10, j.column11
-             FROM ", $source, " AS j
-             WHERE j.column1 IS NOT NULL
+             SELECT ", $campaign, ", j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 4,
+                    j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8, j.value ->> 9,
+                    unhex(j.value ->> 10), j.value ->> 11
+             FROM jsonb_each(", $rows, ") AS j
+             WHERE true
              ON CONFLICT DO NOTHING"
         )
     };
 }
 pub(super) use insert_outcomes_sql;
 
-/// The source of [`wire`]'s rows.
-macro_rules! outcomes_in {
-    ($rows:literal) => {
-        concat!(
-            "(SELECT value ->> 0 AS column1, value ->> 1 AS column2, value ->> 2 AS column3,
-                     value ->> 4 AS column4, value ->> 5 AS column5, value ->> 6 AS column6,
-                     value ->> 7 AS column7, value ->> 8 AS column8, value ->> 9 AS column9,
-                     unhex(value ->> 10) AS column10, value ->> 11 AS column11
-              FROM jsonb_each(",
-            $rows,
-            "))"
-        )
-    };
-}
-
 const INSERT_OUTCOMES: &str =
-    concat!(insert_outcomes_sql!(outcomes_in!("$1"), "$2"), " RETURNING number, generation, n");
+    concat!(insert_outcomes_sql!("$1", "$2"), " RETURNING number, generation, n");
 
 /// Inserts outcomes, changes the rows they move; returns ledger lines of what changed, and the outcomes
 /// whose attempt had one already.
@@ -208,7 +193,7 @@ fn key((number, generation, n): (i64, i64, i64)) -> AttemptKey {
     AttemptKey { number: row::uint(number), generation: row::small(generation), n: row::small(n) }
 }
 
-/// Outcomes as [`outcomes_in`] reads them, each with the epoch of its lease.
+/// Outcomes as [`insert_outcomes_sql`] reads them, each with the epoch of its lease.
 fn wire<'e>(ended: impl Iterator<Item = &'e Ended>) -> String {
     row::array(ended.map(|ended| {
         let outcome = &ended.outcome;
@@ -259,75 +244,58 @@ async fn keep_late(
     Ok(())
 }
 
-/// An intent a row of `source` that may start; guards by key, and by leader: left to itself SQLite would walk
-/// all the followers of the campaign for each intent.
+/// An intent a row that may start; guards by key, and by leader: left to itself SQLite would walk all the
+/// followers of the campaign for each intent. The digests of their messages lie in one blob, in order.
 macro_rules! insert_intents_sql {
-    ($source:expr, $campaign:literal, $incarnation:literal, $worker:literal) => {
+    ($rows:literal, $campaign:literal, $incarnation:literal, $worker:literal, $contents:literal) => {
         concat!(
             "INSERT INTO intent (campaign_id, number, generation, n, dated_at, content, from_class,
                                  chunk, epoch, incarnation, worker, segment, relay)
              SELECT ",
             $campaign,
-            ", j.column1, j.column2, j.column3, j.column4, j.column5, j.column6, j.column7,
-                    j.column8, ",
+            ", j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3,
+                    substr(",
+            $contents,
+            ", j.key * 32 + 1, 32), j.value ->> 4, j.value ->> 5,
+                    j.value ->> 6, ",
             $incarnation,
             ", ",
             $worker,
-            ", j.column9, j.column10
-             FROM ",
-            $source,
-            " AS j
+            ", j.value ->> 7, j.value ->> 8
+             FROM jsonb_each(",
+            $rows,
+            ") AS j
              LEFT JOIN delivery AS d
                ON d.campaign_id = ",
             $campaign,
-            " AND d.number = CAST(j.column1 AS INTEGER)
-             WHERE COALESCE(d.class, 'queued') = j.column6
-               AND COALESCE(d.generation, 1) = j.column2
-               AND j.column11 = COALESCE((
+            " AND d.number = CAST(j.value ->> 0 AS INTEGER)
+             WHERE COALESCE(d.class, 'queued') = j.value ->> 4
+               AND COALESCE(d.generation, 1) = j.value ->> 1
+               AND j.value ->> 9 = COALESCE((
                        SELECT MAX(a.n) FROM amendment AS a
                        WHERE a.campaign_id = ",
             $campaign,
             "
-                         AND a.number = CAST(j.column1 AS INTEGER)), 0)
-               AND j.column12 = (
+                         AND a.number = CAST(j.value ->> 0 AS INTEGER)), 0)
+               AND j.value ->> 10 = (
                        SELECT COUNT(*) FROM follower AS f INDEXED BY follower_by_leader
                        WHERE f.campaign_id = ",
             $campaign,
             " AND f.kind = 'carried'
-                         AND f.leader = CAST(j.column1 AS INTEGER))
+                         AND f.leader = CAST(j.value ->> 0 AS INTEGER))
                AND NOT EXISTS (SELECT 1 FROM follower AS f
                                WHERE f.campaign_id = ",
             $campaign,
             " AND f.kind = 'carried'
-                                 AND f.number = CAST(j.column1 AS INTEGER))
+                                 AND f.number = CAST(j.value ->> 0 AS INTEGER))
              ON CONFLICT DO NOTHING"
         )
     };
 }
 pub(super) use insert_intents_sql;
 
-/// The source of [`intent_rows`]; the digests of their messages lie in one blob, in order.
-macro_rules! intents_in {
-    ($rows:literal, $contents:literal) => {
-        concat!(
-            "(SELECT value ->> 0 AS column1, value ->> 1 AS column2, value ->> 2 AS column3,
-                     value ->> 3 AS column4, substr(",
-            $contents,
-            ", key * 32 + 1, 32) AS column5,
-                     value ->> 4 AS column6, value ->> 5 AS column7, value ->> 6 AS column8,
-                     value ->> 7 AS column9, value ->> 8 AS column10, value ->> 9 AS column11,
-                     value ->> 10 AS column12
-              FROM jsonb_each(",
-            $rows,
-            "))"
-        )
-    };
-}
-
-const INSERT_INTENTS: &str = concat!(
-    insert_intents_sql!(intents_in!("$1", "$5"), "$2", "$3", "$4"),
-    " RETURNING number, generation, n"
-);
+const INSERT_INTENTS: &str =
+    concat!(insert_intents_sql!("$1", "$2", "$3", "$4", "$5"), " RETURNING number, generation, n");
 
 /// Inserts intents with their tokens; the key is the gate against double sends, and a row that is no
 /// longer in the class and generation it was loaded in, that another carries, or that was amended since
@@ -361,7 +329,7 @@ async fn insert_intents(
     Ok(started)
 }
 
-/// Intents as [`intents_in`] reads them: their rows, and the digests of their messages.
+/// Intents as [`insert_intents_sql`] reads them: their rows, and the digests of their messages.
 fn intent_rows<'i>(intents: impl Iterator<Item = &'i NewIntent>) -> (String, Vec<u8>) {
     let mut contents = Vec::new();
     let rows = row::array(intents.map(|intent| {

@@ -5,18 +5,20 @@
 //! (a fence, an amendment, a group, an outcome that was there), nothing is kept and the careful way decides.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
 use serde_json::json;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::bound::{self, ForSize, sized};
-use super::{chunks_of, insert_intents_sql, insert_outcomes_sql};
+use super::{
+    chunks_of, insert_intents_sql, insert_outcomes_sql, intent_rows, wire as outcome_rows,
+};
 use crate::domain::chunk::chunk_of;
 use crate::domain::pace::day_of;
 use crate::store::deliveries::{Claimant, Flush, Move};
-use crate::store::sqlite::classes::{Counters, Moved, change_rows_sql, set_counters_sql};
+use crate::store::sqlite::classes::{
+    Counters, Moved, change_rows_sql, set_counters_sql, wire as move_rows,
+};
 use crate::store::sqlite::pace::{begun_rows, count_begun_sql};
 use crate::store::sqlite::tokens::{issue_sql, token_rows};
 use crate::store::sqlite::waves::moved::{keep_breaker_sql, note_permits_sql, permits};
@@ -39,37 +41,26 @@ const STANDING: &str = "SELECT c.seal_id, k.epoch, k.owner IS $3 AND k.incarnati
      CROSS JOIN chunk AS k ON k.seal_id = c.seal_id AND k.number = j.value
      WHERE c.id = $1";
 
-/// All that a flush writes, for the rows that [`bound`] puts in; each of the first four statements tells how
-/// many rows it wrote.
+/// All that a flush writes; each of the first four tells how many rows it wrote.
 const WRITE: &str = concat!(
-    insert_outcomes_sql!("{outcomes}", "$1"),
+    insert_outcomes_sql!("$2", "$1"),
     "; SELECT changes(); ",
-    change_rows_sql!("{moves}", "$1", "$2"),
+    change_rows_sql!("$3", "$1", "$4"),
     "; SELECT changes(); ",
-    insert_intents_sql!("{intents}", "$1", "$3", "$4"),
+    insert_intents_sql!("$5", "$1", "$7", "$8", "$6"),
     "; SELECT changes(); ",
-    issue_sql!("$5", "$1"),
+    issue_sql!("$9", "$1"),
     "; SELECT changes(); ",
-    set_counters_sql!("$6", "$7"),
+    set_counters_sql!("$10", "$11"),
     "; ",
-    count_begun_sql!("$8", "$9"),
+    count_begun_sql!("$12", "$13"),
     "; ",
-    note_permits_sql!("$1", "$7", "$10", "$11"),
+    note_permits_sql!("$1", "$11", "$14", "$15"),
     "; ",
-    keep_breaker_sql!("$1", "$12"),
+    keep_breaker_sql!("$1", "$16"),
     "; ",
-    append_batch_sql!("$13", "$14", "$15", "$16", "$17"),
+    append_batch_sql!("$17", "$18", "$19", "$20", "$21"),
 );
-
-/// The same for so many rows.
-static WRITES: [ForSize; 6] = [
-    (16, LazyLock::new(|| sized(WRITE, 16))),
-    (48, LazyLock::new(|| sized(WRITE, 48))),
-    (96, LazyLock::new(|| sized(WRITE, 96))),
-    (160, LazyLock::new(|| sized(WRITE, 160))),
-    (224, LazyLock::new(|| sized(WRITE, 224))),
-    (512, LazyLock::new(|| sized(WRITE, 512))),
-];
 
 #[derive(sqlx::FromRow)]
 struct Standing {
@@ -154,14 +145,16 @@ impl SqliteStore {
         let moved = moved(flush, moves());
         let lines: Vec<&str> = moves().map(|change| change.line.as_str()).collect();
         let (entries, sha256) = entries(&lines);
+        let (intents, contents) = intent_rows(flush.intents.iter());
         let (tokens, issued) = token_rows(flush.intents.iter());
         let (first_permit, begun) = permits(flush.ended.iter());
-        let Some((size, sql)) = bound::fitting(&WRITES, flush) else { return Ok(false) };
-        let rows = bound::rows(flush, size)
-            .map_err(|error| StoreError::on("bind a flush")(sqlx::Error::Encode(error)))?;
-        let told: Vec<SqliteRow> = sqlx::query_with(sql, rows)
+        let told: Vec<SqliteRow> = sqlx::query(WRITE)
             .bind(campaign)
+            .bind(outcome_rows(flush.ended.iter()))
+            .bind(move_rows(moves()))
             .bind(now)
+            .bind(intents)
+            .bind(contents)
             .bind(row::int(claimant.incarnation))
             .bind(&claimant.worker)
             .bind(tokens)
@@ -206,29 +199,4 @@ fn moved<'m>(flush: &Flush, moves: impl Iterator<Item = &'m Move>) -> Moved {
         moved.flight(intent.key.number, &intent.from, 1);
     }
     moved
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use jiff::Timestamp;
-
-    use super::*;
-    use crate::domain::clock::SystemClock;
-
-    /// The careful way would hide a statement that is always refused.
-    #[tokio::test]
-    async fn the_statement_is_accepted_and_rows_over_are_passed_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("flush.db");
-        let clock = Arc::new(SystemClock);
-        let store = SqliteStore::open(&path, true, clock, Arc::new(|_| {}), "test").await.unwrap();
-        let now = Timestamp::UNIX_EPOCH;
-        let claimant = Claimant { worker: "w".into(), incarnation: 1, now, until: now };
-        let mut write = store.write().await.unwrap();
-        let flush = Flush::default();
-        let written = store.write_all(&mut write, 1, &claimant, &flush, 1, &[]).await;
-        assert!(written.unwrap(), "no row wanted, none written");
-    }
 }

@@ -280,7 +280,7 @@ impl DirectoryError {
             Self::Marker { .. } => {
                 Some("one row, whose database_id is text; see `forthwith status`")
             }
-            Self::BatchSize { .. } => Some("leave it out for 500"),
+            Self::BatchSize { .. } => Some("leave it out for 1000"),
             Self::NegativeLapse => Some("write how long a session lives at most, as in \"24h\""),
             Self::Open { .. } => Some("is it a SQLite file, and may forthwith read and write it?"),
             Self::ColumnMissing { .. } => {

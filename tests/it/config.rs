@@ -173,7 +173,7 @@ fn wrong_types_missing_keys_and_misspelt_words_are_told_in_plain_words() {
     desk.campaign(&[
         ("environment = \"rehearsal\"", "environment = \"rehersal\""),
         ("account = \"customer_id\"", "acount = \"customer_id\""),
-        ("batch = 500", "batch = -1"),
+        ("batch = 1000", "batch = -1"),
         ("from = { name = \"Northwind Outfitters\", address", "from = { adress"),
         ("mode = \"site\"", "mode = \"links\""),
         ("[directory.sql]", "[directory.sqlx]"),

@@ -95,7 +95,7 @@ fn thirty_seconds() -> HumanDuration {
 }
 
 fn default_batch() -> usize {
-    500
+    1_000
 }
 
 /// The statements of one kind of credential that has a value.
@@ -169,7 +169,7 @@ mod tests {
              [sessions]\nlapse_within = '12h'",
         )
         .unwrap();
-        assert_eq!(settings.batch, 500);
+        assert_eq!(settings.batch, 1_000);
         let scheme = |kind| settings.statements(kind).map(|statements| statements.scheme);
         assert_eq!(scheme(CredentialKind::Password), Some(Scheme::Detect));
         assert_eq!(scheme(CredentialKind::RefreshToken), Some(Scheme::LastSegment));

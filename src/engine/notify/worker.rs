@@ -308,9 +308,9 @@ impl Worker<'_> {
         ended
     }
 
-    /// Twice the window: while its outcomes are gathered, the next ones are rendered.
+    /// Half as many again as the window: while its outcomes are gathered, the next ones are rendered.
     fn most_out(&self) -> usize {
-        self.engine.worker.window * 2
+        self.engine.worker.window * 3 / 2
     }
 
     /// Lets open transactions end, records them, gives all chunks back.

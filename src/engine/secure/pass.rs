@@ -214,7 +214,7 @@ impl<'a> Pass<'a> {
         Ok(None)
     }
 
-    /// The first batch is small: a wrong statement shows on 20 accounts, not on 500.
+    /// The first batch is small: a wrong statement shows on 20 accounts, not on 1,000.
     pub(super) fn smallest(&self) -> usize {
         let section = &self.containment.section;
         section.first_batch.min(section.sql.batch)

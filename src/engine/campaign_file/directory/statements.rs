@@ -16,7 +16,7 @@ pub(super) fn check(sql: &SqlDirectorySettings, problems: &mut Problems<'_>) {
         problems.at(
             "directory.sql.batch",
             format!(
-                "`directory.sql.batch` must be between 1 and {LARGEST_BATCH}; hint: batch = 500"
+                "`directory.sql.batch` must be between 1 and {LARGEST_BATCH}; hint: batch = 1000"
             ),
         );
     }

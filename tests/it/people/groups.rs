@@ -42,19 +42,30 @@ async fn whatever_becomes_of_a_carriers_notice_becomes_of_all_it_names() {
     assert_eq!(mails_to(&house, "group@"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_carriers_doubt_is_everybodys_and_ends_for_everybody_at_once() {
+/// The group after a relay hung up on its notice, and all seven in doubt.
+async fn group_in_doubt() -> (House, Vec<u64>) {
     let file = campaign_file("[in_doubt]\nthen = \"hold\"");
     let doubtful = vec!["drop-before-dot:to=nobody@*", "drop-after-dot:to=group@*:times=1"];
     let (house, status) = group_after(&file, doubtful).await;
     assert_eq!(reason(&status, "in-doubt/held"), 7);
-    // asked for a carried account and for all of them: it is one doubt
     let numbers = house.engine.doubts(CAMPAIGN).await.unwrap();
     assert_eq!(numbers.len(), 7);
+    (house, numbers)
+}
+
+/// Settles the doubts of these people as not sent; how many moved.
+async fn not_sent(house: &House, numbers: &[u64]) -> u64 {
     let signer = house.engine.signer(person(ANN)).await.unwrap();
     let settled =
-        house.engine.resolve(CAMPAIGN, &numbers[3..], Verdict::NotSent, "relay log", &signer).await;
-    assert_eq!(settled.unwrap().moved, 7);
+        house.engine.resolve(CAMPAIGN, numbers, Verdict::NotSent, "relay log", &signer).await;
+    settled.unwrap().moved
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_carriers_doubt_is_everybodys_and_ends_for_everybody_at_once() {
+    let (house, numbers) = group_in_doubt().await;
+    // asked for a carried account and for all of them: it is one doubt
+    assert_eq!(not_sent(&house, &numbers[3..]).await, 7);
     assert_eq!(sums(&house).await.deliveries.queued, 7);
     assert!(house.run().await.unwrap().is_finished);
     let status = sums(&house).await;
@@ -63,23 +74,14 @@ async fn a_carriers_doubt_is_everybodys_and_ends_for_everybody_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settled_as_not_sent_a_group_waits_for_every_credential_its_notice_names() {
-    let file = campaign_file("[in_doubt]\nthen = \"hold\"");
-    let doubtful = vec!["drop-before-dot:to=nobody@*", "drop-after-dot:to=group@*:times=1"];
-    let (house, status) = group_after(&file, doubtful).await;
-    assert_eq!(reason(&status, "in-doubt/held"), 7);
+    let (house, numbers) = group_in_doubt().await;
     // a restored database has it so: in doubt, and one of those who are carried is not secured
-    let numbers = house.engine.doubts(CAMPAIGN).await.unwrap();
     let one_of_them = format!(
         "UPDATE credential SET class = 'failed' WHERE number = {} AND kind = 'password'",
         numbers[5]
     );
     assert_eq!(execute(&house.database(), &one_of_them).await, 1);
-    let signer = house.engine.signer(person(ANN)).await.unwrap();
-    let settled = house
-        .engine
-        .resolve(CAMPAIGN, &numbers[3..4], Verdict::NotSent, "relay log", &signer)
-        .await;
-    assert_eq!(settled.unwrap().moved, 7);
+    assert_eq!(not_sent(&house, &numbers[3..4]).await, 7);
     let status = sums(&house).await;
     assert_eq!(reason(&status, "held/credential"), 7, "{status:?}");
     house.run().await.unwrap();

@@ -2,7 +2,7 @@
 
 macro_rules! shipped {
     ($($name:literal),+ $(,)?) => {
-        /// Every shipped file under `templates/mail`.
+        /// Every shipped file under `templates/mail`, and every page and text under `templates/portal`.
         pub const SHIPPED: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../../templates/", $name)))),+];
     };
@@ -103,6 +103,17 @@ shipped![
     "mail/partials/pt/subject.hbs",
     "mail/partials/pt/text-contact.hbs",
     "mail/partials/pt/the-secret.hbs",
+    "portal/mail/answer.hbs",
+    "portal/mail/code.hbs",
+    "portal/mail/confirmation.hbs",
+    "portal/page/code.hbs",
+    "portal/page/done.hbs",
+    "portal/page/layout.hbs",
+    "portal/page/message.hbs",
+    "portal/page/password.hbs",
+    "portal/page/start.hbs",
+    "portal/page/wait.hbs",
+    "portal/texts/en.toml",
 ];
 
 #[cfg(test)]
@@ -126,7 +137,10 @@ mod tests {
     #[test]
     fn no_template_is_forgotten() {
         let mut there = Vec::new();
-        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/mail"), &mut there);
+        for folder in ["mail", "portal/mail", "portal/page", "portal/texts"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates").join(folder);
+            files(&folder, &mut there);
+        }
         there.sort();
         let shipped: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
         assert_eq!(shipped, there);

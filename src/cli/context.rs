@@ -51,7 +51,7 @@ impl<'a> Context<'a> {
         work: impl FnOnce(Engine) -> F,
     ) -> Result<T, CliError> {
         let in_trouble = |error: CliError| error.in_workspace(&self.workspace);
-        let opened = App::open(self.workspace.clone(), self.config()?, "cli").await;
+        let opened = Box::pin(App::open(self.workspace.clone(), self.config()?, "cli")).await;
         let app = opened.map_err(|error| in_trouble(error.into()))?;
         let done = match self.check_rewound(&app) {
             Ok(()) => work(app.engine.clone()).await,

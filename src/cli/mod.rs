@@ -25,6 +25,7 @@ mod notice;
 mod operator;
 pub mod output;
 mod pace;
+mod portal;
 pub mod problem;
 mod provider;
 mod reading;
@@ -121,6 +122,9 @@ enum Noun {
     /// Mailbox providers: let one rest, or go on
     #[command(subcommand)]
     Provider(provider::Verb),
+    /// The public pages: the way back in
+    #[command(subcommand)]
+    Portal(portal::Verb),
     /// What became of each notice
     #[command(subcommand)]
     Delivery(delivery::Verb),
@@ -197,6 +201,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Notice(verb) => notice::run(verb, &context).await,
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
+        Noun::Portal(verb) => Box::pin(portal::run(verb, &context)).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
         Noun::Amendment(verb) => amendment::run(verb, &context).await,
         Noun::Journal(verb) => journal::run(verb, &context).await,
@@ -204,7 +209,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Sink(args) => sink::run(*args, &context).await,
         Noun::Demo(args) => {
             context.log_without_workspace()?;
-            demo::run(args, printer).await
+            Box::pin(demo::run(args, printer)).await
         }
     }
 }

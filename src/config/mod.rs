@@ -4,13 +4,15 @@
 pub mod check;
 pub mod env;
 mod layers;
+mod portal;
 pub mod replies;
 mod settings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use env::Variables;
 pub use layers::{Leaf, Origin};
+pub use portal::WebSettings;
 pub use settings::{LogFormat, LogLevel, LogSettings};
 
 use layers::{Layers, put};
@@ -21,6 +23,7 @@ use crate::domain::problem::{Problem, ProblemList};
 use crate::domain::provider::ProviderTable;
 use crate::domain::reply::ReplyRules;
 use crate::domain::toml_file::Problems;
+use crate::engine::portal::PortalSettings;
 use crate::engine::{WorkerSettings, Workspace};
 use crate::mail::settings::RelaySettings;
 use crate::secret::relay::RelaySecret;
@@ -42,6 +45,10 @@ const PROVIDERS: &str = include_str!("../../config/providers.toml");
 pub struct Config {
     /// The relay notices are handed to.
     pub relay: RelaySettings,
+    /// What the portal may use, and where its mail goes.
+    pub portal: PortalSettings,
+    /// Where its pages are served.
+    pub web: WebSettings,
     /// What a worker may use of its machine.
     pub worker: WorkerSettings,
     /// How long a write waits for another process that holds the lock of the database.
@@ -94,29 +101,28 @@ impl Config {
         };
         let (own, providers, replies) = (read(FILE), read(PROVIDERS_FILE), read(replies::FILE));
         let tables = Tables { providers: providers.as_deref(), replies: replies.as_deref() };
-        let laid = Self::lay(own.as_deref(), &tables, variables);
-        let mut config = match laid {
-            Ok(config) if problems.is_empty() => config,
+        let laid = Self::lay(own.as_deref(), &tables, variables, workspace.root());
+        match laid {
+            Ok(config) if problems.is_empty() => Ok(config),
             Err(ConfigError::Problems(more)) => {
                 problems.take(more);
-                return Err(problems.sorted().into());
+                Err(problems.sorted().into())
             }
-            Ok(_) => return Err(problems.into()),
-            Err(other) => return Err(other),
-        };
-        config.relay = config.relay.under(workspace.root());
-        Ok(config)
+            Ok(_) => Err(problems.into()),
+            Err(other) => Err(other),
+        }
     }
 
     /// The configuration of commands that need no workspace.
     pub fn without_workspace(variables: &Variables) -> Result<Self, ConfigError> {
-        Self::lay(None, &Tables::default(), variables)
+        Self::lay(None, &Tables::default(), variables, Path::new(""))
     }
 
     fn lay(
         own: Option<&str>,
         tables: &Tables<'_>,
         variables: &Variables,
+        root: &Path,
     ) -> Result<Self, ConfigError> {
         let broken = |error: toml::de::Error| ConfigError::Defaults(error.to_string());
         let defaults: toml::Table = DEFAULTS.parse().map_err(broken)?;
@@ -137,8 +143,11 @@ impl Config {
             Written::read(layers.table(|_, _| true)).map_err(ConfigError::Defaults)?;
         let secret = variables.get(env::RELAY_SECRET).map(str::to_owned).map(RelaySecret::new);
         written.relay.auth.secret = secret;
+        let relay = written.relay.under(root);
         Ok(Self {
-            relay: written.relay,
+            portal: written.portal.portal(&relay, root),
+            web: written.portal.web(root),
+            relay,
             worker: written.worker.into(),
             database_wait: written.worker.database_wait.unsigned(),
             test_addresses: written.test.addresses,

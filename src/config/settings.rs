@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::portal::PortalSection;
 use crate::domain::address::EmailAddress;
 use crate::domain::duration::HumanDuration;
 use crate::engine::WorkerSettings;
@@ -15,6 +16,7 @@ const SHORTEST_LEASE: HumanDuration = HumanDuration::from_secs(15);
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
     pub(super) relay: RelaySettings,
+    pub(super) portal: PortalSection,
     pub(super) worker: WorkerSection,
     pub(super) test: TestSection,
     pub(super) log: LogSettings,
@@ -85,11 +87,15 @@ impl Written {
             ("relay.connections", u64::from(relay.connections)),
             ("relay.messages_per_connection", u64::from(relay.messages_per_connection)),
             ("worker.window", written.worker.window as u64),
+            ("portal.connections", written.portal.connections as u64),
+            ("portal.anonymous_per_minute", u64::from(written.portal.anonymous_per_minute)),
+            ("portal.relay.connections", written.portal.relay.connections as u64),
         ] {
             if value == 0 {
                 return Err(format!("`{key}` must be more than zero"));
             }
         }
+        written.portal.check()?;
         if written.worker.lease_for < SHORTEST_LEASE {
             return Err(format!("`worker.lease_for` must be {SHORTEST_LEASE} or longer"));
         }

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
@@ -5,7 +7,7 @@ fn variables(pairs: &[(&str, &str)]) -> Variables {
 }
 
 fn with(own: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::lay(Some(own), &Tables::default(), &variables(pairs))
+    Config::lay(Some(own), &Tables::default(), &variables(pairs), Path::new(""))
 }
 
 fn providers(own: &str) -> Tables<'_> {
@@ -119,10 +121,15 @@ fn a_file_that_is_no_toml_is_refused_with_its_line() {
 #[test]
 fn a_workspaces_own_providers_replace_the_shipped_ones() {
     let own = "[provider.example]\ndomains = [\"example.org\"]\n";
-    let config = Config::lay(None, &providers(own), &variables(&[])).unwrap();
+    let config = Config::lay(None, &providers(own), &variables(&[]), Path::new("")).unwrap();
     assert_eq!(config.providers.lookup("example.org").as_str(), "example");
     assert_eq!(config.providers.lookup("gmail.com").as_str(), "other");
-    let wrong = Config::lay(None, &providers("\n[provider.a]\nburts = 1\n"), &variables(&[]));
+    let wrong = Config::lay(
+        None,
+        &providers("\n[provider.a]\nburts = 1\n"),
+        &variables(&[]),
+        Path::new(""),
+    );
     let told = wrong.unwrap_err().to_string();
     assert!(told.starts_with("providers.toml:") && told.contains("burts"), "{told}");
 }
@@ -131,7 +138,7 @@ fn a_workspaces_own_providers_replace_the_shipped_ones() {
 fn a_workspaces_own_reply_rules_come_first_and_a_fault_names_file_line_and_key() {
     let with = |own: &str| {
         let tables = Tables { replies: Some(own), ..Tables::default() };
-        Config::lay(None, &tables, &variables(&[]))
+        Config::lay(None, &tables, &variables(&[]), Path::new(""))
     };
     let head = "[[rule]]\nname = \"mine\"\nsource = \"test\"\n";
     let good = format!("{head}class = \"rate\"\ntext = \"[TSS04]\"\n");

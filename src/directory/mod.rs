@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::credential::CredentialKind;
+use crate::secret::password::PasswordForm;
 use crate::secret::replacement::{Scheme, SecretValue, UnknownScheme};
 
 pub use control::{ControlFault, Controls};
@@ -139,6 +140,15 @@ pub trait Directory: Send + Sync {
         controls: &Controls,
     ) -> Result<u64, DirectoryError>;
 
+    /// As [`Self::replace`], for a value that its owner chose: where the directory wants more done then
+    /// than when one is expired, it is done here.
+    async fn set(
+        &self,
+        kind: CredentialKind,
+        rows: &[Replacement],
+        controls: &Controls,
+    ) -> Result<u64, DirectoryError>;
+
     /// Ends the sessions of accounts whose value of this kind stays, in one transaction; returns
     /// how many.
     async fn end_sessions(
@@ -171,6 +181,9 @@ pub trait Directory: Send + Sync {
 
     /// How stored values of a kind are understood when replacements are forged.
     fn scheme(&self, kind: CredentialKind) -> Scheme;
+
+    /// The form in which the directory's own log-in reads a password that we hash.
+    fn password_form(&self) -> PasswordForm;
 
     /// The name this adapter logs in to the directory by, where it has one: it must never be one of
     /// the accounts to be expired.

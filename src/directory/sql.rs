@@ -29,6 +29,7 @@ use self::statement::{JsonRow, Statement, json_rows};
 use super::{Controls, Current, DirectoryError, Replacement, SessionEnd};
 use crate::database::{Database, Table};
 use crate::domain::credential::CredentialKind;
+use crate::secret::password::PasswordForm;
 use crate::secret::replacement::Scheme;
 
 pub use settings::{KindStatements, SessionStatements, SqlDirectorySettings};
@@ -45,12 +46,24 @@ pub struct SqlDirectory {
     ends_sessions: SessionEnd,
 }
 
+/// What a compare-and-set is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To make the value worthless.
+    Expire,
+    /// To give its owner a new one.
+    Set,
+}
+
 /// The statements of one kind, ready to run.
 #[derive(Debug)]
 struct Kind {
     of: CredentialKind,
     read: Statement,
     expire: Statement,
+    /// Where it is another one.
+    set: Option<Statement>,
+    form: PasswordForm,
     scheme: Scheme,
     reads_change_time: bool,
 }
@@ -105,10 +118,16 @@ impl SqlDirectory {
             let (mut read, expire) = (parse("read", &texts.read)?, parse("expire", &texts.expire)?);
             let columns = read.prepare_read(conn, &answer::HELD).await?;
             expire.prepare_write(conn).await?;
+            let set = texts.set.as_ref().map(|sql| parse("set", sql)).transpose()?;
+            if let Some(set) = &set {
+                set.prepare_write(conn).await?;
+            }
             self.kinds.push(Kind {
                 of: *kind,
                 read,
                 expire,
+                set,
+                form: texts.form,
                 scheme: texts.scheme,
                 reads_change_time: columns.iter().any(|column| column == "changed_at"),
             });
@@ -241,23 +260,37 @@ impl SqlDirectory {
         kind: CredentialKind,
         rows: &[Replacement],
     ) -> Result<u64, DirectoryError> {
+        self.compare_and_set(conn, kind, rows, Purpose::Expire).await
+    }
+
+    async fn compare_and_set(
+        &self,
+        conn: &mut Conn,
+        kind: CredentialKind,
+        rows: &[Replacement],
+        purpose: Purpose,
+    ) -> Result<u64, DirectoryError> {
         if rows.is_empty() {
             return Ok(0);
         }
         if kind == CredentialKind::Session {
             return Err(DirectoryError::NoValue { kind });
         }
-        let expire = &self.of(kind, "expire")?.expire;
+        let known = self.of(kind, "expire")?;
+        let statement = match (&known.set, purpose) {
+            (Some(set), Purpose::Set) => set,
+            _ => &known.expire,
+        };
         let json = json_rows(rows.iter().map(|row| JsonRow {
             account: &row.account,
             current: Some(row.current.expose()),
             replacement: Some(row.replacement.expose()),
         }));
-        let changed = expire.execute(conn, &json).await?;
+        let changed = statement.execute(conn, &json).await?;
         let asked = rows.len() as u64;
         if changed > asked {
             return Err(DirectoryError::TooManyRows {
-                key: expire.key().to_owned(),
+                key: statement.key().to_owned(),
                 changed,
                 asked,
             });

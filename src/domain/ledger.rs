@@ -97,6 +97,23 @@ pub enum Entry {
         /// Class now.
         to: &'static str,
     },
+    /// Somebody proved that an account is theirs and set a new password; beside the credential's change of
+    /// class.
+    Reset {
+        /// The campaign.
+        campaign: String,
+        /// The person.
+        person: String,
+        /// What proved them: `code` or `link`.
+        by: &'static str,
+    },
+    /// Every link and code of a campaign was taken back at once.
+    Revoked {
+        /// The campaign.
+        campaign: String,
+        /// The signer's public key, hex.
+        key: String,
+    },
     /// A credential was taken out of the pass by name; beside its change of class.
     Exempted {
         /// The campaign.

@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod loopback;
 pub mod operator;
 pub mod pace;
+pub mod password_rule;
 pub mod problem;
 pub mod provider;
 pub mod recipient;

@@ -25,6 +25,7 @@ pub mod operators;
 pub mod pace;
 pub mod people;
 pub mod plan;
+pub mod portal;
 pub mod preview;
 pub mod progress;
 pub mod relay;

@@ -69,10 +69,8 @@ pub struct Built {
 impl NoticeWriter {
     /// Compiles the approved parts.
     pub fn new(engine: &Engine, people: &People, parts: &Parts) -> Result<Self, EngineError> {
-        let file = approved_file(engine, people, parts)?;
+        let (file, incident) = approved_words(engine, people, parts)?;
         let (_, incident_name) = engine.workspace.incident_file(&file.incident);
-        let incident_text = String::from_utf8_lossy(part(parts, &incident_name)?).into_owned();
-        let incident = Incident::parse(&incident_text, &incident_name)?;
         let templates: Parts = parts
             .iter()
             .filter_map(|(name, bytes)| {
@@ -334,6 +332,19 @@ pub(super) fn approved_file(
     CampaignFile::parse_canonical(part(parts, &name)?, &name)
 }
 
+/// The campaign's and the incident's own words, out of an approved notice.
+pub(super) fn approved_words(
+    engine: &Engine,
+    people: &People,
+    parts: &Parts,
+) -> Result<(CampaignFile, Incident), EngineError> {
+    let file = approved_file(engine, people, parts)?;
+    let (_, name) = engine.workspace.incident_file(&file.incident);
+    let text = String::from_utf8_lossy(part(parts, &name)?).into_owned();
+    let incident = Incident::parse(&text, &name)?;
+    Ok((file, incident))
+}
+
 fn part<'a>(parts: &'a Parts, name: &str) -> Result<&'a [u8], EngineError> {
     parts.get(name).map(Vec::as_slice).ok_or_else(|| {
         EngineError::refused(format!(
@@ -342,6 +353,6 @@ fn part<'a>(parts: &'a Parts, name: &str) -> Result<&'a [u8], EngineError> {
     })
 }
 
-fn mailbox(address: &str, key: &str) -> Result<Mailbox, EngineError> {
+pub(super) fn mailbox(address: &str, key: &str) -> Result<Mailbox, EngineError> {
     address.parse().map_err(|error| EngineError::refused(format!("`{key}`: {error}")))
 }

@@ -266,6 +266,22 @@ pub fn template_files(
     template: &str,
 ) -> Result<Parts, EngineError> {
     let wanted = [format!("mail/{template}/"), "mail/partials/".to_owned()];
+    let files = files_below(workspace, shipped, &wanted)?;
+    if !files.keys().any(|name| name.starts_with(&wanted[0])) {
+        return Err(EngineError::refused(format!(
+            "there is no template `{template}`; hint: `notice.template` names a folder under \
+             `templates/mail/`, and `account-breach` ships with the program"
+        )));
+    }
+    Ok(files)
+}
+
+/// The files in these folders of `templates/`: the shipped ones, and the workspace's own in their stead.
+pub(super) fn files_below(
+    workspace: &Workspace,
+    shipped: &[(&str, &str)],
+    wanted: &[String],
+) -> Result<Parts, EngineError> {
     let is_wanted = |name: &str| wanted.iter().any(|prefix| name.starts_with(prefix.as_str()));
     let mut files: Parts = shipped
         .iter()
@@ -273,14 +289,8 @@ pub fn template_files(
         .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
         .collect();
     let root = workspace.templates();
-    for prefix in &wanted {
+    for prefix in wanted {
         collect(&root, &root.join(prefix), &mut files)?;
-    }
-    if !files.keys().any(|name| name.starts_with(&wanted[0])) {
-        return Err(EngineError::refused(format!(
-            "there is no template `{template}`; hint: `notice.template` names a folder under \
-             `templates/mail/`, and `account-breach` ships with the program"
-        )));
     }
     Ok(files)
 }
@@ -346,8 +356,11 @@ fn collect(root: &Path, folder: &Path, files: &mut Parts) -> Result<(), EngineEr
         let path = entry.map_err(EngineError::file(folder))?.path();
         if path.is_dir() {
             collect(root, &path, files)?;
-        } else if path.extension().is_some_and(|ending| ending == "hbs") {
-            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            continue;
+        }
+        let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        let is_text = name.starts_with("portal/texts/");
+        if is_text || path.extension().is_some_and(|ending| ending == "hbs") {
             files.insert(name, std::fs::read(&path).map_err(EngineError::file(&path))?);
         }
     }

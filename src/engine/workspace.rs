@@ -52,6 +52,11 @@ impl Workspace {
         self.root.join("data").join("forthwith.recheck")
     }
 
+    /// The lock of the portal that serves this database.
+    pub fn portal_lock(&self) -> PathBuf {
+        self.root.join("data").join("forthwith.portal")
+    }
+
     /// Wire journals, a folder a worker.
     pub fn journals(&self) -> PathBuf {
         self.root.join("journal")

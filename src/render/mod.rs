@@ -9,6 +9,7 @@ mod faults;
 mod language;
 mod link;
 mod lint;
+mod pages;
 mod parsed;
 mod prepared;
 mod samples;
@@ -27,6 +28,7 @@ pub use context::{
 };
 pub use error::{Place, RenderError};
 pub use faults::faults;
+pub use pages::{PageError, Pages, PortalMail};
 pub use prepared::Prepared;
 pub use spliced::{Encode, Encoded};
 pub use templates::{NoticeSpec, Rendered, Templates};

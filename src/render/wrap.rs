@@ -10,7 +10,7 @@ const WIDTH: usize = 72;
 const BLANK: [char; 2] = [' ', '\t'];
 
 /// Fills long lines, keeps short ones, and lets at most one blank line stand between two others.
-pub(super) fn fill(text: &str) -> String {
+pub(in crate::render) fn fill(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 32);
     let mut blank_due = false;
     for line in text.lines().map(str::trim_end) {

@@ -24,6 +24,13 @@ pub fn message_id(mail_key: &Key, campaign: &Uuid, number: u64, generation: u32)
     hex::encode(notice(mail_key, "message-id", campaign, number, generation).truncated())
 }
 
+/// The local part of the Message-ID of an errand: the same however often it is sent, 32 hexadecimal digits.
+pub fn errand_id(mail_key: &Key, campaign: &Uuid, errand: i64) -> String {
+    let message =
+        LpBuilder::new().lp(b"errand").lp(campaign.as_bytes()).lp(&errand.to_be_bytes()).finish();
+    hex::encode(mail_key.mac(KeyPurpose::Mail, &[&message]).truncated())
+}
+
 /// What the MIME boundary of one notice is made from: letters and digits only; the message builder
 /// puts `=_` before it, which no quoted-printable body can hold (RFC 2045 §6.7).
 pub fn boundary_seed(mail_key: &Key, campaign: &Uuid, number: u64, generation: u32) -> String {

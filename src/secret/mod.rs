@@ -5,6 +5,7 @@
 
 pub mod base32;
 pub mod campaign_key;
+pub mod code;
 pub mod database;
 pub mod digest;
 pub mod key_file;
@@ -19,6 +20,7 @@ pub mod replacement;
 pub mod secret_file;
 pub mod signing;
 pub mod token;
+pub mod visit;
 mod xchacha;
 
 pub use campaign_key::{Aad, CampaignKey, CampaignKeyError};

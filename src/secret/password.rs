@@ -3,6 +3,8 @@
 //! Owns the hash's form and the bounds on its parameters. Everything here computes for tens of
 //! milliseconds and blocks: callers put it on a bounded pool. It must not know password policy.
 
+mod form;
+
 use std::fmt;
 
 use argon2::password_hash::phc::{Ident, Output, ParamsString, PasswordHash, Salt};
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::digest::equal_in_constant_time;
+
+pub use form::PasswordForm;
 
 const SALT: usize = 16;
 const OUTPUT: usize = 32;
@@ -40,6 +44,12 @@ pub enum PasswordError {
     /// The stored text is no Argon2id hash.
     #[error("the stored password hash is not Argon2id version 19 in PHC form")]
     StoredForm,
+    /// More than the form of the stored hash reads.
+    #[error("a password of more than {most} bytes does not fit the form it is stored in")]
+    TooLong {
+        /// The most bytes.
+        most: usize,
+    },
     /// Argon2 could not run, mostly for want of memory.
     #[error("Argon2id could not run: {0}")]
     Compute(argon2::Error),

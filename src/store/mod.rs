@@ -8,6 +8,7 @@ pub mod acts;
 pub mod amendments;
 pub mod audiences;
 pub mod campaigns;
+pub mod codes;
 pub mod containments;
 pub mod credentials;
 pub mod deliveries;
@@ -17,6 +18,7 @@ pub mod pace;
 pub mod plans;
 pub mod rechecks;
 pub mod reports;
+pub mod resets;
 pub mod rewinds;
 mod row;
 pub mod seals;
@@ -30,6 +32,7 @@ pub use acts::Acts;
 pub use amendments::Amendments;
 pub use audiences::Audiences;
 pub use campaigns::Campaigns;
+pub use codes::Codes;
 pub use containments::Containments;
 pub use credentials::Credentials;
 pub use deliveries::Deliveries;
@@ -39,6 +42,7 @@ pub use pace::Paces;
 pub use plans::Plans;
 pub use rechecks::Rechecks;
 pub use reports::Reports;
+pub use resets::Resets;
 pub use rewinds::Rewinds;
 pub use seals::Seals;
 pub use tokens::Tokens;
@@ -54,6 +58,8 @@ pub trait Store:
     + Credentials
     + Deliveries
     + Tokens
+    + Codes
+    + Resets
     + Paces
     + Waves
     + Acts

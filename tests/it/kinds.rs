@@ -4,8 +4,6 @@
 use forthwith::domain::credential::CredentialKind;
 use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
-use forthwith::secret::password::{self, Params, Password};
-use forthwith::secret::replacement::SecretValue;
 use forthwith::store::credentials::Pick;
 
 use crate::harness::tampering::{execute, hours, query, standing_clock};
@@ -192,15 +190,15 @@ async fn a_value_that_was_spared_outlives_every_re_check() {
 async fn a_person_resets_through_us_and_the_class_says_so() {
     let house = House::ready(Plan::default()).await;
     house.secure(Pick::Pending, &Silent).await.unwrap();
-    let number = house.engine.find(CAMPAIGN, "C0000010").await.unwrap()[0];
-    let word = Password::new("a new long password".into());
-    let hash = password::hash(&word, Params::new(8, 1, 1).unwrap(), &mut rand::rng()).unwrap();
-    house.engine.reset_password(CAMPAIGN, number, SecretValue::new(hash.clone())).await.unwrap();
+    let before = house.hash_of("C0000010").await;
+    assert_eq!(house.reset(10, "harbour lantern fig").await.path, "/reset/done");
     assert_eq!(house.credential_of("C0000010").await.0, "reset");
-    assert_eq!(house.hash_of("C0000010").await, Some(hash.clone()));
-    let again = house.engine.reset_password(CAMPAIGN, number, SecretValue::new(hash)).await;
-    let again = again.unwrap_err().to_string();
-    assert!(again.contains("it is reset, not expired") && again.contains("hint:"), "{again}");
+    let first = house.hash_of("C0000010").await;
+    assert_ne!(first, before);
+    // whoever was not the one who did it does it again
+    assert_eq!(house.reset(10, "violet umbrella gravel").await.path, "/reset/done");
+    assert_eq!(house.credential_of("C0000010").await.0, "reset");
+    assert_ne!(house.hash_of("C0000010").await, first);
     assert!(house.run().await.unwrap().is_finished);
 }
 

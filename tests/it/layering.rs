@@ -40,10 +40,14 @@ const FORBIDDEN: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates that belong to certain modules: (crate, modules that may use it).
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("miette", &["cli"]),
     ("sqlx", &["store", "database", "directory", "source"]),
     ("argon2", &["secret"]),
+    ("bcrypt", &["secret"]),
+    ("axum", &["web"]),
+    ("hyper", &["web"]),
+    ("zxcvbn", &["domain"]),
     ("chacha20", &["secret"]),
     ("chacha20poly1305", &["secret"]),
     ("ed25519_dalek", &["secret"]),

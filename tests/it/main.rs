@@ -33,6 +33,7 @@ mod pace;
 mod peers;
 mod people;
 mod phases;
+mod portal;
 mod recheck;
 mod relays;
 mod replies;

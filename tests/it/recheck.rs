@@ -12,7 +12,6 @@ use forthwith::engine::EngineError;
 use forthwith::engine::progress::Silent;
 use forthwith::engine::secure::RecheckReport;
 use forthwith::secret::password::{self, Params, Password};
-use forthwith::secret::replacement::SecretValue;
 use forthwith::store::credentials::Pick;
 use tokio_util::sync::CancellationToken;
 
@@ -126,10 +125,7 @@ async fn an_unexplained_value_is_expired_again_and_one_with_evidence_is_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_through_us_is_fine_and_its_stolen_value_is_not() {
     let house = secured(Plan { campaign: dated(""), ..Plan::default() }).await;
-    let number = house.engine.find(CAMPAIGN, "C0000010").await.unwrap()[0];
-    let word = Password::new("a new long password".into());
-    let hash = password::hash(&word, Params::new(8, 1, 1).unwrap(), &mut rand::rng()).unwrap();
-    house.engine.reset_password(CAMPAIGN, number, SecretValue::new(hash)).await.unwrap();
+    assert_eq!(house.reset(10, "harbour lantern fig").await.path, "/reset/done");
     let sql = "INSERT INTO session (customer_id) VALUES ('C0000010')";
     execute(&house.shop, sql).await;
     let counts = recheck(&house).await.unwrap().counts;

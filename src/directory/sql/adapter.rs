@@ -6,11 +6,12 @@ use async_trait::async_trait;
 
 use super::cell::Cell;
 use super::connection::{Access, Conn};
-use super::{SqlDirectory, accounts_of, refuse_unchanged};
+use super::{Purpose, SqlDirectory, accounts_of, refuse_unchanged};
 use crate::directory::{
     Capabilities, CheckReport, Controls, Current, Directory, DirectoryError, Forge, Replacement,
 };
 use crate::domain::credential::CredentialKind;
+use crate::secret::password::PasswordForm;
 use crate::secret::replacement::Scheme;
 
 /// How often a transaction is made that somebody else's got into the way of.
@@ -28,6 +29,7 @@ struct Work<'a> {
     rows: &'a [Replacement],
     accounts: &'a [String],
     controls: &'a Controls,
+    purpose: Purpose,
 }
 
 impl SqlDirectory {
@@ -70,15 +72,31 @@ impl SqlDirectory {
 
     /// Returns the rows changed, or where only sessions were to end, how many ended.
     async fn write_on(&self, conn: &mut Conn, work: Work<'_>) -> Result<u64, DirectoryError> {
-        let Work { kind, rows, accounts, controls } = work;
+        let Work { kind, rows, accounts, controls, purpose } = work;
         let before = self.read_controls(conn, kind, controls).await?;
         controls.check_values(&before)?;
-        let changed = self.expire(conn, kind, rows).await?;
+        let changed = self.compare_and_set(conn, kind, rows, purpose).await?;
         let ended = self.end_on(conn, accounts).await?;
         let after = self.read_controls(conn, kind, controls).await?;
         controls.check_values(&after)?;
         controls.check_sessions(&before, &after)?;
         Ok(if rows.is_empty() { ended } else { changed })
+    }
+
+    async fn write(
+        &self,
+        kind: CredentialKind,
+        rows: &[Replacement],
+        controls: &Controls,
+        purpose: Purpose,
+    ) -> Result<u64, DirectoryError> {
+        let accounts = accounts_of(kind, rows);
+        self.admit(accounts.iter().map(String::as_str))?;
+        refuse_unchanged(rows)?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        self.transact(Work { kind, rows, accounts: &accounts, controls, purpose }).await
     }
 
     async fn marker(&self, conn: &mut Conn) -> Result<Option<String>, DirectoryError> {
@@ -125,13 +143,16 @@ impl Directory for SqlDirectory {
         rows: &[Replacement],
         controls: &Controls,
     ) -> Result<u64, DirectoryError> {
-        let accounts = accounts_of(kind, rows);
-        self.admit(accounts.iter().map(String::as_str))?;
-        refuse_unchanged(rows)?;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        self.transact(Work { kind, rows, accounts: &accounts, controls }).await
+        self.write(kind, rows, controls, Purpose::Expire).await
+    }
+
+    async fn set(
+        &self,
+        kind: CredentialKind,
+        rows: &[Replacement],
+        controls: &Controls,
+    ) -> Result<u64, DirectoryError> {
+        self.write(kind, rows, controls, Purpose::Set).await
     }
 
     async fn end_sessions(
@@ -147,7 +168,8 @@ impl Directory for SqlDirectory {
         if accounts.is_empty() {
             return Ok(0);
         }
-        self.transact(Work { kind, rows: &[], accounts, controls }).await
+        let purpose = Purpose::Expire;
+        self.transact(Work { kind, rows: &[], accounts, controls, purpose }).await
     }
 
     async fn confirm(
@@ -191,6 +213,11 @@ impl Directory for SqlDirectory {
 
     fn logs_in_as(&self) -> Option<String> {
         self.database.user().map(str::to_owned)
+    }
+
+    fn password_form(&self) -> PasswordForm {
+        let known = self.kinds.iter().find(|known| known.of == CredentialKind::Password);
+        known.map_or(PasswordForm::default(), |known| known.form)
     }
 
     fn scheme(&self, kind: CredentialKind) -> Scheme {

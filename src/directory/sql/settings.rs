@@ -10,6 +10,7 @@ use crate::database::DatabaseSettings;
 use crate::domain::credential::CredentialKind;
 use crate::domain::database::DatabaseTls;
 use crate::domain::duration::HumanDuration;
+use crate::secret::password::PasswordForm;
 use crate::secret::replacement::Scheme;
 
 /// `[directory.sql]`.
@@ -109,6 +110,13 @@ pub struct KindStatements {
     /// Sets `replacement` where the account's value still is `current`; gets a row a value. Of such a
     /// kind it may also take the value away.
     pub expire: String,
+    /// As `expire`, for a value its owner chose: what more is to be written then, such as the time of the
+    /// change; `expire` itself where absent.
+    #[serde(default)]
+    pub set: Option<String>,
+    /// The form in which a new password is written; for passwords alone.
+    #[serde(default)]
+    pub form: PasswordForm,
     /// How stored values are understood.
     #[serde(default)]
     pub scheme: Scheme,

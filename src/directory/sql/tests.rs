@@ -13,6 +13,7 @@ use super::*;
 use crate::directory::{AnswerFault, Capabilities, CheckReport, Directory};
 use crate::domain::database::DatabaseTls;
 use crate::domain::duration::HumanDuration;
+use crate::secret::password::PasswordForm;
 use crate::secret::replacement::{SecretValue, forge};
 
 const READ: &str = "SELECT c.id AS account, c.password_hash AS current \
@@ -103,6 +104,8 @@ fn settings() -> SqlDirectorySettings {
         timeout: HumanDuration::from_secs(30),
         batch: 500,
         password: Some(KindStatements {
+            set: None,
+            form: PasswordForm::default(),
             read: READ.to_owned(),
             expire: EXPIRE.to_owned(),
             scheme: Scheme::Detect,

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use dry_run::DryRun;
 pub use recheck::{OVERDUE_AFTER, RecheckReport};
+pub use reset::ResetEnd;
+pub(super) use reset::{Company, Sealed, Wanted};
 
 use self::pass::{Pass, Stop};
 use super::campaign_file::DirectorySection;

@@ -1,78 +1,238 @@
-//! A new stored value set by us for a person who proved who they are: what the reset pages call, and
-//! the one way to class `reset`.
+//! A new stored value set by us for a person who proved who they are: the one way to class `reset`.
+//!
+//! The directory is another system, so this is a saga that may die at any step: claimed and noted in our
+//! database, set and read back in the company's, finished in ours. Whoever finds a claim that nobody ended
+//! asks the directory what became of it ([`unended`]).
 
-use super::Containment;
-use super::reading::Reader;
+mod unended;
+
+use super::safety::Safety;
 use super::settle::Settling;
-use crate::directory::{Directory as _, Replacement};
+use super::{Containment, replacement};
+use crate::directory::{Directory, DirectoryError, Replacement, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind};
+use crate::domain::ledger::Entry;
+use crate::domain::recipient::Recipient;
 use crate::domain::track::Track;
+use crate::engine::people::People;
 use crate::engine::{Engine, EngineError};
 use crate::secret::replacement::SecretValue;
-use crate::store::credentials::OwnWrite;
+use crate::store::campaigns::CampaignRow;
+use crate::store::credentials::{OwnWrite, SealedAccount, Settlement};
+use crate::store::resets::{Claimed, Finish, NewClaim, Proof};
+
+const PASSWORD: CredentialKind = CredentialKind::Password;
+
+/// A company's directory, opened under an approved containment.
+pub(in crate::engine) struct Company {
+    pub directory: Box<dyn Directory>,
+    safety: Safety,
+}
+
+/// A person in one campaign.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Sealed<'a> {
+    pub people: &'a People,
+    pub number: u64,
+}
+
+/// What is asked for: a value for an account, by somebody who proved that it is theirs.
+pub(in crate::engine) struct Wanted<'a> {
+    /// The account in the campaign whose proof it is, then in every other that sealed it.
+    pub persons: &'a [Sealed<'a>],
+    pub proof: Proof,
+    /// The life of the portal.
+    pub life: &'a str,
+    /// The language of the page.
+    pub locale: &'a str,
+}
+
+/// How a reset ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetEnd {
+    /// The new value is in the directory and nothing else opens the account.
+    Done,
+    /// Another reset of the same account is under way.
+    Busy,
+    /// The proof is spent, taken back or over.
+    Void,
+    /// The account is not one whose value we replaced: whoever looks after it must help.
+    NotOurs,
+    /// The directory could not be asked or did not answer; nothing is lost by it.
+    Unreachable,
+}
+
+/// The account as one campaign knows it.
+struct Known<'a> {
+    sealed: Sealed<'a>,
+    account: SealedAccount,
+    recipient: Recipient,
+}
+
+impl Known<'_> {
+    fn mark(&self, value: &SecretValue) -> [u8; 32] {
+        *self.sealed.people.key.seen(value.expose().as_bytes()).as_bytes()
+    }
+}
 
 impl Engine {
-    /// Sets the stored form of a new password for one expired account, ends its sessions, and proves it
-    /// by read-back. Its HMAC is committed as a further own write before, so that a crash between the
-    /// two never takes it for a stranger's.
-    pub async fn reset_password(
+    /// Opens a campaign's directory for resets.
+    pub(in crate::engine) async fn company(
         &self,
-        name: &str,
-        number: u64,
-        new: SecretValue,
-    ) -> Result<(), EngineError> {
-        let kind = CredentialKind::Password;
-        let (row, people) = self.people(name).await?;
-        let approved = self.approved(&row, &people, Track::Containment).await?;
+        row: &CampaignRow,
+        people: &People,
+    ) -> Result<Company, EngineError> {
+        let approved = self.approved(row, people, Track::Containment).await?;
         let containment = Containment::read(&approved.parts)?;
         let directory = self.open_directory(&containment.section, row.environment).await?;
-        let kinds = &containment.kinds;
-        let safety = self.safety(&people, &containment.section, &directory, kinds).await?;
-        let not_reset = |why: &str| {
-            EngineError::refused(format!(
-                "the password of recipient {number} was not reset: {why}; hint: `forthwith delivery \
-                 show {name} {number}`"
-            ))
-        };
-        let found = self.store.accounts_of(row.id, kind, &[number]).await?;
-        let account =
-            found.into_iter().next().ok_or_else(|| not_reset("there is nobody like that"))?;
-        if account.class != CredentialClass::Expired {
-            return Err(not_reset(&format!("it is {}, not expired", account.class)));
-        }
-        let recipient = people.open(number, &account.body)?;
-        let reference = recipient.account.as_str().to_owned();
-        let reader = Reader {
-            people: &people,
-            directory: &directory,
-            containment: &containment,
-            kind,
-            may_spare: false,
-        };
-        let asked = std::slice::from_ref(&reference);
-        let now = directory.read(kind, asked).await?.into_iter().next().and_then(|now| now.value);
-        let now = now.ok_or_else(|| not_reset("the directory has no password for it"))?;
-        let seen = reader.mark(now.expose());
-        if !account.planned.contains(&seen) {
-            return Err(not_reset("the directory holds a value that is not ours; re-check first"));
-        }
-        let planned = reader.mark(new.expose());
-        let write = OwnWrite { number, planned, seen };
-        self.store.record_writes(row.id, kind, vec![write]).await?;
-        let change = Replacement { account: reference.clone(), current: now, replacement: new };
-        directory.replace(kind, &[change], safety.controls(kind)).await?;
-        let after = directory.confirm(kind, asked).await?.into_iter().next();
-        let is_set = after
-            .and_then(|now| now.value)
-            .is_some_and(|value| reader.mark(value.expose()) == planned);
-        if !is_set {
-            return Err(not_reset("the read-back shows another value"));
-        }
-        let settling = Settling { engine: self, people: &people, kind, gave_up: false };
-        let person = people.person(account.salt, &recipient);
-        let to = CredentialClass::Reset;
-        let settlement = settling.of(&account, &person, to, String::new());
-        self.store.settle(row.id, kind, settlement.into_iter().collect()).await?;
-        Ok(())
+        let kinds = [PASSWORD];
+        let safety = self.safety(people, &containment.section, &directory, &kinds).await?;
+        Ok(Company { directory: Box::new(directory), safety })
     }
+
+    /// Sets the stored form of a new password, ends the account's sessions, and proves it by read-back. Its
+    /// HMAC is committed as a further own write before, so that a crash between the two never takes it for
+    /// a stranger's.
+    pub(in crate::engine) async fn reset(
+        &self,
+        company: &Company,
+        wanted: &Wanted<'_>,
+        new: SecretValue,
+    ) -> Result<ResetEnd, EngineError> {
+        let known = self.known(wanted.persons).await?;
+        let Some(first) = known.first().filter(|known| may_be_reset(known.account.class)) else {
+            return Ok(ResetEnd::NotOurs);
+        };
+        let reference = first.recipient.account.as_str().to_owned();
+        let asked = std::slice::from_ref(&reference);
+        let Ok(read) = told(company.directory.read(PASSWORD, asked).await) else {
+            return Ok(ResetEnd::Unreachable);
+        };
+        let Some(current) = read.into_iter().next().and_then(|now| now.value) else {
+            return Ok(ResetEnd::NotOurs);
+        };
+        if !first.account.planned.contains(&first.mark(&current)) {
+            return Ok(ResetEnd::NotOurs);
+        }
+        let writes = known.iter().map(|one| {
+            let (planned, seen) = (one.mark(&new), one.mark(&current));
+            (one.sealed.people.campaign, OwnWrite { number: one.sealed.number, planned, seen })
+        });
+        let claim = NewClaim {
+            campaign: first.sealed.people.campaign,
+            number: first.sealed.number,
+            proof: wanted.proof,
+            life: wanted.life.to_owned(),
+            writes: writes.collect(),
+        };
+        let claim = match self.store.claim_reset(claim).await? {
+            Claimed::Yes(claim) => claim,
+            Claimed::Busy => return Ok(ResetEnd::Busy),
+            Claimed::Void => return Ok(ResetEnd::Void),
+        };
+        let planned = first.mark(&new);
+        let change = Replacement { account: reference.clone(), current, replacement: new };
+        let written = told(
+            company.directory.set(PASSWORD, &[change], company.safety.controls(PASSWORD)).await,
+        );
+        match self.stands(company, &reference, first, planned).await {
+            // whether the write was kept is not known; who asks again later finds out
+            Err(()) => Ok(ResetEnd::Unreachable),
+            Ok(true) => {
+                self.end_well(claim, wanted, &known).await?;
+                Ok(ResetEnd::Done)
+            }
+            Ok(false) => {
+                self.store.release_claim(claim).await?;
+                Ok(if written.is_err() { ResetEnd::Unreachable } else { ResetEnd::NotOurs })
+            }
+        }
+    }
+
+    /// The account in each campaign that has it.
+    async fn known<'a>(&self, persons: &[Sealed<'a>]) -> Result<Vec<Known<'a>>, EngineError> {
+        let mut known = Vec::with_capacity(persons.len());
+        for sealed in persons {
+            let (people, number) = (sealed.people, sealed.number);
+            let found = self.store.accounts_of(people.campaign, PASSWORD, &[number]).await?;
+            for account in found {
+                let recipient = people.open(number, &account.body)?;
+                known.push(Known { sealed: *sealed, account, recipient });
+            }
+        }
+        Ok(known)
+    }
+
+    /// Whether the planned value is in the directory and no old session is, read where writes go. The
+    /// error is that nobody knows.
+    async fn stands(
+        &self,
+        company: &Company,
+        reference: &str,
+        first: &Known<'_>,
+        planned: [u8; 32],
+    ) -> Result<bool, ()> {
+        let asked = [reference.to_owned()];
+        let after = told(company.directory.confirm(PASSWORD, &asked).await).map_err(drop)?;
+        let lapse = matches!(
+            company.directory.capabilities().ends_sessions,
+            SessionEnd::LapseWithin(_) | SessionEnd::Unknown
+        );
+        let is_planned = |value: &SecretValue| first.mark(value) == planned;
+        Ok(after
+            .iter()
+            .any(|now| now.value.as_ref().is_some_and(is_planned) && (lapse || now.sessions == 0)))
+    }
+
+    /// Ends a claim whose value stands.
+    async fn end_well(
+        &self,
+        claim: i64,
+        wanted: &Wanted<'_>,
+        known: &[Known<'_>],
+    ) -> Result<bool, EngineError> {
+        let Some(first) = known.first() else { return Ok(false) };
+        let mut settlements: Vec<(i64, Settlement)> = Vec::new();
+        for one in known.iter().filter(|one| may_be_reset(one.account.class)) {
+            let people = one.sealed.people;
+            let settling = Settling { engine: self, people, kind: PASSWORD, gave_up: false };
+            let person = people.person(one.account.salt, &one.recipient);
+            let to = CredentialClass::Reset;
+            let settled = settling.of(&one.account, &person, to, String::new());
+            settlements.extend(settled.map(|settled| (people.campaign, settled)));
+        }
+        let entry = Entry::Reset {
+            campaign: first.sealed.people.ledger_name(),
+            person: first.sealed.people.person(first.account.salt, &first.recipient),
+            by: match wanted.proof {
+                Proof::Code { .. } => "code",
+                Proof::Token { .. } => "link",
+            },
+        };
+        let persons = known.iter().map(|one| (one.sealed.people.campaign, one.sealed.number));
+        let finish = Finish {
+            claim,
+            persons: persons.collect(),
+            settlements,
+            line: entry.line(self.clock.now()),
+            confirm: true,
+            locale: wanted.locale.to_owned(),
+        };
+        Ok(self.store.finish_reset(finish).await?)
+    }
+}
+
+/// A stolen value was replaced by us, or its owner's own by theirs.
+fn may_be_reset(class: CredentialClass) -> bool {
+    matches!(class, CredentialClass::Expired | CredentialClass::Reset)
+}
+
+/// A directory's failure is told in the log and is no answer to whoever waits.
+fn told<T>(result: Result<T, DirectoryError>) -> Result<T, DirectoryError> {
+    result.inspect_err(|error| {
+        tracing::error!(
+            error = error.told(),
+            "the directory failed while a password was being set"
+        );
+    })
 }

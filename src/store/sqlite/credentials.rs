@@ -4,6 +4,8 @@ mod accounts;
 mod changes;
 mod holds;
 
+pub(super) use changes::record as record_writes;
+
 use async_trait::async_trait;
 
 use super::classes::{Lines, Moved, change_rows, move_counters};
@@ -143,7 +145,7 @@ impl Credentials for SqliteStore {
 impl SqliteStore {
     /// Settles classes inside a transaction, with holds, counters and ledger lines; returns how many
     /// really changed.
-    async fn settle_in(
+    pub(super) async fn settle_in(
         &self,
         write: &mut WriteTx,
         (campaign, seal): (i64, i64),

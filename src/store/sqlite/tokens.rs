@@ -110,13 +110,13 @@ pub(super) async fn revoke_older(
     Ok(())
 }
 
-/// Revokes every token of a campaign that still could be redeemed.
+/// Revokes every token of a campaign that still could be redeemed; how many.
 pub(super) async fn revoke_all(
     conn: &mut SqliteConnection,
     campaign: i64,
     now: i64,
-) -> Result<(), StoreError> {
-    sqlx::query(
+) -> Result<u64, StoreError> {
+    let revoked = sqlx::query(
         "UPDATE reset_token SET revoked_at = $2
          WHERE campaign_id = $1 AND revoked_at IS NULL AND consumed_at IS NULL",
     )
@@ -125,6 +125,28 @@ pub(super) async fn revoke_all(
     .execute(conn)
     .await
     .map_err(StoreError::on("revoke a campaign's tokens"))?;
+    Ok(revoked.rows_affected())
+}
+
+/// Marks a token as the one that set a password.
+pub(super) async fn consume(
+    conn: &mut SqliteConnection,
+    campaign: i64,
+    number: i64,
+    generation: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE reset_token SET consumed_at = $4
+         WHERE campaign_id = $1 AND number = $2 AND generation = $3 AND consumed_at IS NULL",
+    )
+    .bind(campaign)
+    .bind(number)
+    .bind(generation)
+    .bind(now)
+    .execute(conn)
+    .await
+    .map_err(StoreError::on("consume a token"))?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ pub mod stage;
 pub mod table;
 pub mod tampering;
 pub mod tiny_disk;
+pub mod visitor;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

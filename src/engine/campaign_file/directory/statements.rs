@@ -49,7 +49,9 @@ fn statements(sql: &SqlDirectorySettings) -> Vec<(String, &str)> {
     let of_kind = |kind: &CredentialKind| {
         let texts = sql.statements(*kind)?;
         let key = |verb| format!("directory.sql.{kind}.{verb}");
-        Some([(key("read"), texts.read.as_str()), (key("expire"), texts.expire.as_str())])
+        let set = texts.set.as_deref().map(|sql| (key("set"), sql));
+        let own = [(key("read"), texts.read.as_str()), (key("expire"), texts.expire.as_str())];
+        Some(own.into_iter().chain(set))
     };
     let key = |verb| format!("directory.sql.sessions.{verb}");
     let sessions = &sql.sessions;

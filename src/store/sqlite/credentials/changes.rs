@@ -36,7 +36,7 @@ const CHANGE: &str = "INSERT INTO credential (campaign_id, number, kind, class, 
      SET class = excluded.class, reason = excluded.reason, changed_at = excluded.changed_at";
 
 /// Notes what is about to be written; a write noted before stays as it is.
-pub(super) async fn record(
+pub(in crate::store::sqlite) async fn record(
     conn: &mut SqliteConnection,
     campaign: i64,
     kind: CredentialKind,

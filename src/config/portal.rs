@@ -1,0 +1,120 @@
+//! `[portal]`: where the public pages are served, and what they may use.
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use url::Url;
+
+use crate::engine::portal::PortalSettings;
+use crate::mail::auth::AuthSettings;
+use crate::mail::settings::RelaySettings;
+use crate::mail::tls::TlsMode;
+
+/// As written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PortalSection {
+    listen: SocketAddr,
+    address: String,
+    certificate: String,
+    certificate_key: String,
+    trusted_proxies: Vec<IpNet>,
+    pub(super) connections: usize,
+    hashes_at_once: usize,
+    pub(super) anonymous_per_minute: u32,
+    pub(super) relay: PortalRelay,
+}
+
+/// `[portal.relay]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PortalRelay {
+    host: String,
+    port: u16,
+    tls: TlsMode,
+    user: String,
+    secret_file: String,
+    pub(super) connections: usize,
+}
+
+/// Where and how pages are served.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// The address listened at.
+    pub listen: SocketAddr,
+    /// Proxies whose word on who is behind them is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Certificate chain and key as PEM files, where no proxy does TLS.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Connections open at the same time.
+    pub connections: usize,
+    /// Requests for codes without a reference number taken in a minute, over all networks.
+    pub anonymous_per_minute: u32,
+}
+
+impl PortalSection {
+    /// What types cannot say.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.certificate.is_empty() != self.certificate_key.is_empty() {
+            return Err("`portal.certificate` and `portal.certificate_key` go together".into());
+        }
+        self.address().map(drop)
+    }
+
+    fn address(&self) -> Result<Option<Url>, String> {
+        if self.address.is_empty() {
+            return Ok(None);
+        }
+        let url: Url =
+            self.address.parse().map_err(|error| format!("`portal.address`: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https")
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            return Err("`portal.address` must be a plain http or https address".into());
+        }
+        Ok(Some(url))
+    }
+
+    /// Where pages are served; relative paths start at `root`.
+    pub(super) fn web(&self, root: &Path) -> WebSettings {
+        let certificate = (!self.certificate.is_empty())
+            .then(|| (root.join(&self.certificate), root.join(&self.certificate_key)));
+        WebSettings {
+            listen: self.listen,
+            trusted_proxies: self.trusted_proxies.clone(),
+            certificate,
+            connections: self.connections,
+            anonymous_per_minute: self.anonymous_per_minute,
+        }
+    }
+
+    /// What the portal may use; its relay is that of the notices where it has none of its own.
+    pub(super) fn portal(&self, notices: &RelaySettings, root: &Path) -> PortalSettings {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let own = &self.relay;
+        let relay = if own.host.is_empty() {
+            notices.clone()
+        } else {
+            let secret_file = (!own.secret_file.is_empty()).then(|| root.join(&own.secret_file));
+            let auth =
+                AuthSettings { user: own.user.clone(), secret_file, ..AuthSettings::default() };
+            RelaySettings {
+                host: own.host.clone(),
+                port: own.port,
+                tls: own.tls,
+                auth,
+                ..notices.clone()
+            }
+        };
+        PortalSettings {
+            address: self.address().ok().flatten(),
+            hashes_at_once: if self.hashes_at_once == 0 { cores } else { self.hashes_at_once },
+            relay,
+            connections: own.connections,
+        }
+    }
+}

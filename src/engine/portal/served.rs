@@ -1,0 +1,124 @@
+//! A campaign as a portal serves it: its people, its brand, its directory while that can be reached.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::no_campaign;
+use crate::domain::credential::CredentialKind;
+use crate::domain::incident::Brand;
+use crate::domain::password_rule::{PasswordRule, SHORTEST};
+use crate::domain::track::{NoticeState, Track};
+use crate::engine::campaign_file::{CampaignFile, Mode};
+use crate::engine::people::People;
+use crate::engine::secure::Company;
+use crate::engine::{Engine, EngineError};
+use crate::store::campaigns::CampaignRow;
+
+/// One campaign.
+pub(super) struct Served {
+    pub row: CampaignRow,
+    pub people: People,
+    pub brand: Brand,
+    pub file: CampaignFile,
+    /// The campaign's own language.
+    pub locale: String,
+    pub rule: PasswordRule,
+    /// From here on a changed address may be a thief's.
+    pub window_from: jiff::Timestamp,
+    /// The incident's own zone.
+    pub zone: jiff::tz::TimeZone,
+    /// Passwords were exposed and are expired here.
+    pub secures_passwords: bool,
+    company: Mutex<Option<Arc<Company>>>,
+}
+
+impl Served {
+    /// Whether its notice carries links.
+    pub(super) fn has_links(&self) -> bool {
+        self.file.notice.mode == Mode::Link
+    }
+
+    /// Whether a new password is set here.
+    pub(super) fn resets(&self) -> bool {
+        self.secures_passwords && self.file.notice.mode != Mode::None
+    }
+
+    /// The company's directory, opened when first asked for and kept.
+    pub(super) async fn company(&self, engine: &Engine) -> Result<Arc<Company>, EngineError> {
+        let mut held = self.company.lock().await;
+        if let Some(company) = held.as_ref() {
+            return Ok(Arc::clone(company));
+        }
+        let company = Arc::new(engine.company(&self.row, &self.people).await?);
+        *held = Some(Arc::clone(&company));
+        Ok(company)
+    }
+
+    /// Forgets the opened directory: the next one who asks opens it anew.
+    pub(super) async fn forget_company(&self) {
+        *self.company.lock().await = None;
+    }
+}
+
+impl Engine {
+    pub(super) async fn served(&self, names: &[String]) -> Result<Vec<Served>, EngineError> {
+        let all = self.store.campaigns().await?;
+        let rows: Vec<CampaignRow> = if names.is_empty() {
+            let is_open = |row: &CampaignRow| {
+                row.containment_digest.is_some()
+                    && row.wrapped_key.is_some()
+                    && row.control.notice != NoticeState::Closed
+            };
+            all.into_iter().filter(is_open).collect()
+        } else {
+            let mut rows = Vec::with_capacity(names.len());
+            for name in names {
+                rows.push(self.campaign(name).await?);
+            }
+            rows
+        };
+        let mut served = Vec::with_capacity(rows.len());
+        for row in rows {
+            served.push(self.serve(row).await?);
+        }
+        if served.is_empty() { Err(no_campaign()) } else { Ok(served) }
+    }
+
+    async fn serve(&self, row: CampaignRow) -> Result<Served, EngineError> {
+        let (row, people) = self.people(&row.name).await?;
+        let kinds = self.secured_kinds(&row, &people).await?;
+        let (file, incident) = self.own_words(&row, &people).await?;
+        let brand = incident.brand().clone();
+        let form = file.directory.as_ref().and_then(|section| section.sql.password.as_ref());
+        let longest_bytes = form.and_then(|password| password.form.longest());
+        let words = vec![brand.name.as_str().to_owned(), brand.site.typed()];
+        Ok(Served {
+            rule: PasswordRule { shortest: SHORTEST, longest_bytes, brand: words },
+            secures_passwords: kinds.contains(&CredentialKind::Password),
+            locale: file.notice.locale.clone(),
+            zone: incident.window().from.zoned().time_zone().clone(),
+            window_from: incident.window().from.timestamp(),
+            company: Mutex::new(None),
+            row,
+            people,
+            brand,
+            file,
+        })
+    }
+
+    /// The campaign's and the incident's words: those approved for the notice, else as the files are now;
+    /// credentials are secured, and people come, before counsel has approved a notice.
+    async fn own_words(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+    ) -> Result<(CampaignFile, crate::domain::incident::Incident), EngineError> {
+        if row.notice_digest.is_some() {
+            let approved = self.approved(row, people, Track::Notice).await?;
+            return crate::engine::notice::approved_words(self, people, &approved.parts);
+        }
+        let files = self.files(&row.name)?;
+        Ok((files.campaign, files.incident))
+    }
+}

@@ -1,0 +1,279 @@
+//! `Codes` on SQLite.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use super::{SqliteStore, StoreError, row};
+use crate::store::codes::{
+    Answered, AskedLately, Codes, NewRequest, OpenRequest, ProvedAccount, TriedRequest, TryLimits,
+};
+
+const HOUR: i64 = 3_600_000_000;
+
+const UNANSWERED: &str = "SELECT id, visit, address, network, reference, locale, requested_at
+     FROM code_request
+     WHERE answer = ''
+     ORDER BY id
+     LIMIT $1";
+
+const ASKED: &str =
+    "SELECT COALESCE(SUM(reference IS NULL), 0), COALESCE(SUM(reference IS NOT NULL), 0)
+     FROM code_request
+     WHERE address = $1 AND requested_at > $2 AND answer NOT IN ('', 'unknown', 'limited')";
+
+const TRY: &str = "UPDATE code_request SET tries = tries + 1
+     WHERE id IN (SELECT id FROM code_request
+                  WHERE visit = $1 AND requested_at > $2 AND tries < $3 AND proved_at IS NULL
+                  ORDER BY id DESC LIMIT $4)
+     RETURNING id, CASE WHEN expires_at > $5 THEN code END";
+
+const COUNT_WRONG: &str = "INSERT INTO portal_count (campaign_id, event, hour, count)
+     SELECT DISTINCT COALESCE(a.campaign_id, 0), 'wrong-code', $2, 1
+     FROM json_each($1) AS j
+     LEFT JOIN code_account AS a ON a.request_id = j.value
+     WHERE true
+     ON CONFLICT (campaign_id, event, hour) DO UPDATE SET count = count + 1";
+
+const PROVED: &str = "SELECT a.campaign_id, a.number, MAX(a.request_id)
+     FROM code_request AS r
+     JOIN code_account AS a ON a.request_id = r.id
+     WHERE r.visit = $1 AND r.proved_at > $2
+     GROUP BY a.campaign_id, a.number
+     ORDER BY a.campaign_id, a.number";
+
+type RequestColumns = (i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>, String, i64);
+
+fn read(columns: RequestColumns) -> Result<OpenRequest, StoreError> {
+    let (id, visit, address, network, reference, locale, requested_at) = columns;
+    let digest = |blob: &[u8], column| row::bytes(blob, "code_request", column, id);
+    Ok(OpenRequest {
+        id,
+        request: NewRequest {
+            visit: digest(&visit, "visit")?,
+            address: digest(&address, "address")?,
+            network: digest(&network, "network")?,
+            reference: reference.map(|blob| digest(&blob, "reference")).transpose()?,
+            locale,
+        },
+        requested_at: row::instant(requested_at),
+    })
+}
+
+#[async_trait]
+impl Codes for SqliteStore {
+    async fn request_code(&self, request: NewRequest) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query(
+            "INSERT INTO code_request (visit, address, network, reference, locale, requested_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(&request.visit[..])
+        .bind(&request.address[..])
+        .bind(&request.network[..])
+        .bind(request.reference.as_ref().map(|digest| &digest[..]))
+        .bind(&request.locale)
+        .bind(row::micros(self.now()))
+        .execute(write.conn())
+        .await
+        .map_err(StoreError::on("keep a request for a code"))?;
+        self.commit(write).await
+    }
+
+    async fn unanswered(&self, limit: u32) -> Result<Vec<OpenRequest>, StoreError> {
+        let rows: Vec<RequestColumns> = sqlx::query_as(UNANSWERED)
+            .bind(i64::from(limit))
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("find requests for a code"))?;
+        rows.into_iter().map(read).collect()
+    }
+
+    async fn asked_lately(
+        &self,
+        address: &[u8; 16],
+        since: Timestamp,
+    ) -> Result<AskedLately, StoreError> {
+        let (without, with): (i64, i64) = sqlx::query_as(ASKED)
+            .bind(&address[..])
+            .bind(row::micros(since))
+            .fetch_one(&self.reader)
+            .await
+            .map_err(StoreError::on("count requests for an address"))?;
+        Ok(AskedLately { without_reference: row::uint(without), with_reference: row::uint(with) })
+    }
+
+    async fn answer_requests(&self, answered: Vec<Answered>) -> Result<(), StoreError> {
+        if answered.is_empty() {
+            return Ok(());
+        }
+        let now = row::micros(self.now());
+        let mut write = self.write().await?;
+        for one in &answered {
+            if note_answer(write.conn(), one, now).await? {
+                add_accounts(write.conn(), one).await?;
+                queue_mail(write.conn(), one, now).await?;
+            }
+        }
+        self.commit(write).await
+    }
+
+    async fn count_try(
+        &self,
+        visit: &[u8; 16],
+        limits: TryLimits,
+    ) -> Result<Vec<TriedRequest>, StoreError> {
+        let mut write = self.write().await?;
+        let rows: Vec<(i64, Option<Vec<u8>>)> = sqlx::query_as(TRY)
+            .bind(&visit[..])
+            .bind(row::micros(limits.asked_after))
+            .bind(i64::from(limits.tries))
+            .bind(i64::from(limits.requests))
+            .bind(row::micros(self.now()))
+            .fetch_all(write.conn())
+            .await
+            .map_err(StoreError::on("count a try at a code"))?;
+        self.commit(write).await?;
+        rows.into_iter()
+            .map(|(id, code)| {
+                let digest = |blob: Vec<u8>| row::bytes(&blob, "code_request", "code", id);
+                Ok(TriedRequest { id, code: code.map(digest).transpose()? })
+            })
+            .collect()
+    }
+
+    async fn prove_mailbox(&self, request: i64) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query("UPDATE code_request SET proved_at = $2 WHERE id = $1 AND answer = 'code'")
+            .bind(request)
+            .bind(row::micros(self.now()))
+            .execute(write.conn())
+            .await
+            .map_err(StoreError::on("remember a proved mailbox"))?;
+        self.commit(write).await
+    }
+
+    async fn count_wrong(&self, requests: &[i64]) -> Result<u64, StoreError> {
+        let hour = row::micros(self.now()) / HOUR;
+        let mut write = self.write().await?;
+        sqlx::query(COUNT_WRONG)
+            .bind(json!(requests).to_string())
+            .bind(hour)
+            .execute(write.conn())
+            .await
+            .map_err(StoreError::on("count a wrong code"))?;
+        let most: Option<i64> = sqlx::query_scalar(
+            "SELECT MAX(wrong) FROM (SELECT SUM(count) AS wrong FROM portal_count
+                                     WHERE event = 'wrong-code' AND hour >= $1 - 1 AND campaign_id > 0
+                                     GROUP BY campaign_id)",
+        )
+        .bind(hour)
+        .fetch_one(write.conn())
+        .await
+        .map_err(StoreError::on("sum wrong codes"))?;
+        self.commit(write).await?;
+        Ok(row::uint(most.unwrap_or(0)))
+    }
+
+    async fn proved_accounts(
+        &self,
+        visit: &[u8; 16],
+        since: Timestamp,
+    ) -> Result<Vec<ProvedAccount>, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(PROVED)
+            .bind(&visit[..])
+            .bind(row::micros(since))
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("find what a visit proved"))?;
+        Ok(rows
+            .into_iter()
+            .map(|(campaign, number, request)| ProvedAccount {
+                campaign,
+                number: row::uint(number),
+                request,
+            })
+            .collect())
+    }
+}
+
+/// Tells whether this call answered it.
+async fn note_answer(
+    conn: &mut SqliteConnection,
+    one: &Answered,
+    now: i64,
+) -> Result<bool, StoreError> {
+    let code = one.code.as_ref();
+    let noted = sqlx::query(
+        "UPDATE code_request
+         SET answer = $2, answered_at = $3, salt = $4, code = $5, expires_at = $6
+         WHERE id = $1 AND answer = ''",
+    )
+    .bind(one.request)
+    .bind(one.answer.word())
+    .bind(now)
+    .bind(code.map(|code| &code.salt[..]))
+    .bind(code.map(|code| &code.digest[..]))
+    .bind(code.map(|code| row::micros(code.expires_at)))
+    .execute(conn)
+    .await
+    .map_err(StoreError::on("answer a request for a code"))?;
+    Ok(noted.rows_affected() == 1)
+}
+
+async fn add_accounts(conn: &mut SqliteConnection, one: &Answered) -> Result<(), StoreError> {
+    let Some(code) = &one.code else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO code_account (request_id, campaign_id, number)
+         SELECT $1, j.value ->> 0, j.value ->> 1
+         FROM json_each($2) AS j",
+    )
+    .bind(one.request)
+    .bind(json!(code.accounts).to_string())
+    .execute(conn)
+    .await
+    .map_err(StoreError::on("keep the accounts of a code"))?;
+    Ok(())
+}
+
+async fn queue_mail(
+    conn: &mut SqliteConnection,
+    one: &Answered,
+    now: i64,
+) -> Result<(), StoreError> {
+    let Some((campaign, number)) = one.mailed else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO errand (campaign_id, kind, number, state, due_at, request_id, locale, expires_at)
+         SELECT $2, 'code', $3, 'queued', $4, $1, locale, $5
+         FROM code_request
+         WHERE id = $1",
+    )
+    .bind(one.request)
+    .bind(campaign)
+    .bind(row::int(number))
+    .bind(now)
+    .bind(row::micros(one.expires_at))
+    .execute(conn)
+    .await
+    .map_err(StoreError::on("queue the mail with a code"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn requests_are_found_by_index_and_never_walked() {
+        for sql in [UNANSWERED, ASKED, TRY, PROVED] {
+            let steps = steps(sql).await;
+            let walks = |step: &&String| {
+                step.starts_with("SCAN code_request") && !step.contains("code_request_unanswered")
+            };
+            assert!(!steps.iter().any(|step| walks(&step)), "{steps:?}");
+            assert!(!steps.iter().any(|step| step.starts_with("SCAN a")), "{steps:?}");
+        }
+    }
+}

@@ -61,6 +61,7 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
     let Verb::Check { campaign, form } = verb else { return marker(context).await };
     let reports =
         context.with_engine(async |engine| Ok(engine.check_directory(&campaign).await?)).await?;
+    let was_tried = reports.iter().all(|(_, report)| report.was_tried);
     let rows: Vec<CheckView> = reports.into_iter().map(CheckView::from).collect();
     let columns = [
         "kind",
@@ -77,7 +78,11 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
     ];
     let nothing = "the incident exposed no credentials, so there was nothing to try";
     Listing::print(context.printer, &columns, form.json, &rows, nothing)?;
-    context.printer.say("Everything was rolled back: the directory is as before.");
+    context.printer.say(if was_tried {
+        "Everything was rolled back: the directory is as before."
+    } else {
+        "This directory takes nothing back, so nothing was written: the first batch of a pass is the trial."
+    });
     Ok(())
 }
 

@@ -52,6 +52,9 @@ pub type Forge<'a> = &'a (dyn Fn(&str) -> Result<SecretValue, UnknownScheme> + S
 /// What a check found. Nothing of it was kept: the directory is as before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CheckReport {
+    /// Replacements were tried and taken back. `false` where a directory has no way to take them back: then
+    /// nothing was written, and what follows from `changed` on is 0.
+    pub was_tried: bool,
     /// Accounts asked for.
     pub asked: u64,
     /// Accounts the directory knows.

@@ -17,7 +17,7 @@ pub use addresses::AddressesSection;
 pub use breaker::BreakerRule;
 pub use canary::{CanaryGo, CanarySection};
 pub use cohort::CohortSection;
-pub use directory::{DirectorySection, Protection};
+pub use directory::{Adapter, DirectorySection, Protection};
 pub use gate::GateSection;
 pub use notice::{Mode, NoticeSection, Sender};
 pub use staff::StaffSection;

@@ -5,7 +5,7 @@ use crate::directory::Directory;
 use crate::directory::sql::SqlDirectory;
 use crate::domain::loopback::{is_loopback_host, leads_elsewhere};
 use crate::domain::track::Environment;
-use crate::engine::campaign_file::{DirectorySection, elsewhere};
+use crate::engine::campaign_file::{Adapter, DirectorySection, elsewhere};
 use crate::mail::settings::is_this_machine;
 
 impl Engine {
@@ -14,14 +14,22 @@ impl Engine {
         &self,
         section: &DirectorySection,
         environment: Environment,
-    ) -> Result<SqlDirectory, EngineError> {
+    ) -> Result<Box<dyn Directory>, EngineError> {
+        let adapter = section.adapter().ok_or_else(|| {
+            EngineError::refused(format!(
+                "directory `{}` does not say what it is; hint: add [directory.sql]",
+                section.name
+            ))
+        })?;
         if environment == Environment::Rehearsal
-            && let Some(place) = leads_elsewhere(&section.sql.url)
+            && let Some(place) = leads_elsewhere(adapter.url())
         {
-            return Err(EngineError::refused(elsewhere("directory.sql.url", &place)));
+            return Err(EngineError::refused(elsewhere(&format!("{}.url", adapter.key()), &place)));
         }
-        let directory = SqlDirectory::open(&section.sql, self.workspace.root()).await?;
-        self.check_marker(&directory, &section.name, environment).await?;
+        let directory: Box<dyn Directory> = match adapter {
+            Adapter::Sql(sql) => Box::new(SqlDirectory::open(sql, self.workspace.root()).await?),
+        };
+        self.check_marker(directory.as_ref(), &section.name, environment).await?;
         Ok(directory)
     }
 

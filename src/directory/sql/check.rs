@@ -42,6 +42,7 @@ impl SqlDirectory {
         controls.check_values(&watched)?;
         let before = self.read_on(conn, kind, accounts).await?;
         let mut report = CheckReport {
+            was_tried: true,
             asked: accounts.len() as u64,
             read: before.len() as u64,
             sessions: sessions_of(&before),

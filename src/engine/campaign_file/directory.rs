@@ -50,7 +50,30 @@ pub struct DirectorySection {
     #[serde(default = "yes")]
     pub recheck_sessions: bool,
     /// A SQL user table.
-    pub sql: SqlDirectorySettings,
+    pub sql: Option<SqlDirectorySettings>,
+}
+
+/// The one adapter that a section sets up.
+#[derive(Debug, Clone, Copy)]
+pub enum Adapter<'a> {
+    /// `[directory.sql]`.
+    Sql(&'a SqlDirectorySettings),
+}
+
+impl<'a> Adapter<'a> {
+    /// Its table in the file, for messages.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Sql(_) => "directory.sql",
+        }
+    }
+
+    /// Where it leads.
+    pub fn url(self) -> &'a str {
+        match self {
+            Self::Sql(settings) => &settings.url,
+        }
+    }
 }
 
 /// What happens to protected accounts that are sealed.
@@ -75,6 +98,23 @@ fn yes() -> bool {
 }
 
 impl DirectorySection {
+    /// Every adapter that is set up; a section that was checked has one.
+    fn adapters(&self) -> impl Iterator<Item = Adapter<'_>> {
+        self.sql.iter().map(Adapter::Sql)
+    }
+
+    /// The one adapter; none where the section was never checked.
+    pub fn adapter(&self) -> Option<Adapter<'_>> {
+        self.adapters().next()
+    }
+
+    /// The most bytes of a password that the directory takes, where there is such a bound.
+    pub fn longest_password(&self) -> Option<usize> {
+        match self.adapter()? {
+            Adapter::Sql(sql) => sql.password.as_ref()?.form.longest(),
+        }
+    }
+
     /// Whether a pass stops after its first batch.
     pub fn pauses(&self, environment: Environment) -> bool {
         self.pause_after_first_batch.unwrap_or(environment == Environment::Live)
@@ -113,7 +153,16 @@ impl DirectorySection {
         ] {
             check_accounts(key, accounts, problems);
         }
-        statements::check(&self.sql, problems);
+        if self.adapters().count() != 1 {
+            problems.at(
+                "directory",
+                "`[directory]` must have exactly one table that says what it is; hint: [directory.sql] \
+                 for a user table in SQL",
+            );
+        }
+        if let Some(sql) = &self.sql {
+            statements::check(sql, problems);
+        }
     }
 }
 

@@ -23,9 +23,10 @@ impl CampaignFile {
     /// The directory's URL where the file's text is not at hand.
     fn directory_url(&self, urls: &[(String, String)]) -> Option<(String, String)> {
         let section = self.directory.as_ref()?;
-        let key = "directory.sql.url".to_owned();
+        let adapter = section.adapter()?;
+        let key = format!("{}.url", adapter.key());
         let is_known = urls.iter().any(|(known, _)| *known == key);
-        (!is_known).then(|| (key, section.sql.url.clone()))
+        (!is_known).then(|| (key, adapter.url().to_owned()))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::credential::CredentialKind;
 use crate::domain::incident::Brand;
 use crate::domain::password_rule::{PasswordRule, SHORTEST};
 use crate::domain::track::{NoticeState, Track};
-use crate::engine::campaign_file::{CampaignFile, Mode};
+use crate::engine::campaign_file::{CampaignFile, DirectorySection, Mode};
 use crate::engine::people::People;
 use crate::engine::secure::Company;
 use crate::engine::{Engine, EngineError};
@@ -90,8 +90,7 @@ impl Engine {
         let kinds = self.secured_kinds(&row, &people).await?;
         let (file, incident) = self.own_words(&row, &people).await?;
         let brand = incident.brand().clone();
-        let form = file.directory.as_ref().and_then(|section| section.sql.password.as_ref());
-        let longest_bytes = form.and_then(|password| password.form.longest());
+        let longest_bytes = file.directory.as_ref().and_then(DirectorySection::longest_password);
         let words = vec![brand.name.as_str().to_owned(), brand.site.typed()];
         Ok(Served {
             rule: PasswordRule { shortest: SHORTEST, longest_bytes, brand: words },

@@ -48,10 +48,10 @@ impl Engine {
         };
         let section = &containment.section;
         let directory = self.open_directory(section, row.environment).await?;
-        Self::check_kinds(&directory, section, &containment.kinds)?;
+        Self::check_kinds(directory.as_ref(), section, &containment.kinds)?;
         let mut run = DryRun { is_approved, ..DryRun::default() };
         let mut protected = Vec::new();
-        match self.safety(&people, section, &directory, &containment.kinds).await {
+        match self.safety(&people, section, directory.as_ref(), &containment.kinds).await {
             Ok(safety) if section.protected == Protection::Exempt => protected = safety.protected,
             Ok(_) => {}
             Err(EngineError::Refused(why)) => run.notes.push(why),
@@ -62,7 +62,7 @@ impl Engine {
                 engine: self,
                 reader: Reader {
                     people: &people,
-                    directory: &directory,
+                    directory: directory.as_ref(),
                     containment: &containment,
                     kind: *kind,
                     may_spare: true,
@@ -92,7 +92,7 @@ impl Look<'_> {
     ) -> Result<u64, EngineError> {
         let (store, kind) = (&self.engine.store, self.reader.kind);
         progress.begin(&format!("Reading each {kind}"), None, "accounts");
-        let most = self.reader.containment.section.sql.batch;
+        let most = self.reader.directory.capabilities().batch;
         let mut looked_at = 0;
         if let Some(count) = sample {
             let seal = row.seal_id.ok_or_else(|| crate::engine::plan::not_sealed(&row.name))?;

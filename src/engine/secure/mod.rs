@@ -181,16 +181,16 @@ impl Engine {
         self.warn_of_drift(&row, &people, Track::Containment, &approved, progress).await;
         let containment = Containment::read(&approved.parts)?;
         let directory = self.open_directory(&containment.section, row.environment).await?;
-        Self::check_kinds(&directory, &containment.section, &containment.kinds)?;
+        Self::check_kinds(directory.as_ref(), &containment.section, &containment.kinds)?;
         if row.control.containment == ContainmentState::Paused {
             return Err(paused(name, &row.control));
         }
         let (section, kinds) = (&containment.section, &containment.kinds);
-        let safety = self.safety(&people, section, &directory, kinds).await?;
+        let safety = self.safety(&people, section, directory.as_ref(), kinds).await?;
         self.enter(&row, &people, ContainmentState::Running).await?;
         self.store.begin_pass(row.id).await?;
         let gave_up = self.gave_up(row.id, section).await?;
-        let (engine, people, directory) = (self, &people, &directory as &dyn Directory);
+        let (engine, people, directory) = (self, &people, directory.as_ref());
         let (containment, safety) = (&containment, &safety);
         let pass = Pass { engine, people, directory, containment, safety, progress, stop, gave_up };
         let mut settled = 0;

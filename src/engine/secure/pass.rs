@@ -202,7 +202,7 @@ impl<'a> Pass<'a> {
                 return Ok(Some(Stop::unproved(kind, &tally)));
             }
             self.progress.at(done);
-            size = (size * 2).min(self.containment.section.sql.batch);
+            size = (size * 2).min(self.directory.capabilities().batch);
         }
         let mut on_settled = |changed: u64| {
             done += changed;
@@ -217,7 +217,7 @@ impl<'a> Pass<'a> {
     /// The first batch is small: a wrong statement shows on 20 accounts, not on 1,000.
     pub(super) fn smallest(&self) -> usize {
         let section = &self.containment.section;
-        section.first_batch.min(section.sql.batch)
+        section.first_batch.min(self.directory.capabilities().batch)
     }
 
     /// Whether the pass has to stop: asked to, paused, or approved anew.

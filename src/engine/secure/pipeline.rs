@@ -113,7 +113,7 @@ impl<'a> Pipeline<'a> {
         match next? {
             Some((prepared, last)) => {
                 (self.read, self.after) = (Some(prepared), last);
-                self.size = (self.size * 2).min(self.pass.containment.section.sql.batch);
+                self.size = (self.size * 2).min(self.pass.directory.capabilities().batch);
             }
             None => self.is_over = true,
         }

@@ -86,8 +86,8 @@ impl Engine {
         let containment = Containment::read(&approved.parts)?;
         let directory = self.open_directory(&containment.section, row.environment).await?;
         let kinds = [PASSWORD];
-        let safety = self.safety(people, &containment.section, &directory, &kinds).await?;
-        Ok(Company { directory: Box::new(directory), safety })
+        let safety = self.safety(people, &containment.section, directory.as_ref(), &kinds).await?;
+        Ok(Company { directory, safety })
     }
 
     /// Sets the stored form of a new password, ends the account's sessions, and proves it by read-back. Its

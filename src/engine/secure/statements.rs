@@ -4,7 +4,7 @@
 use super::replacement;
 use crate::directory::{CheckReport, Directory, SessionEnd};
 use crate::domain::credential::{CredentialKind, ExpiryPolicy};
-use crate::engine::campaign_file::DirectorySection;
+use crate::engine::campaign_file::{Adapter, DirectorySection};
 use crate::engine::people::People;
 use crate::engine::plan::Files;
 use crate::engine::{Engine, EngineError};
@@ -21,8 +21,8 @@ impl Engine {
         let section = files.campaign.directory.as_ref().ok_or_else(super::no_directory)?;
         let kinds = &files.incident.exposed().credentials;
         let directory = self.open_directory(section, row.environment).await?;
-        Self::check_kinds(&directory, section, kinds)?;
-        let safety = self.safety(people, section, &directory, kinds).await?;
+        Self::check_kinds(directory.as_ref(), section, kinds)?;
+        let safety = self.safety(people, section, directory.as_ref(), kinds).await?;
         let mut accounts = Vec::new();
         let few = directory.capabilities().batch.min(3);
         let few = u32::try_from(few).unwrap_or(3);
@@ -31,8 +31,9 @@ impl Engine {
         }
         let mut reports = Vec::new();
         for kind in kinds {
-            let forge =
-                |current: &str| replacement(&people.key, &directory, *kind, "check", current);
+            let forge = |current: &str| {
+                replacement(&people.key, directory.as_ref(), *kind, "check", current)
+            };
             reports.push(directory.check(*kind, &accounts, &forge, safety.controls(*kind)).await?);
         }
         Ok(reports)
@@ -44,9 +45,13 @@ impl Engine {
         section: Option<&DirectorySection>,
         reports: &[CheckReport],
     ) -> Result<(), EngineError> {
-        let ends = section.is_some_and(|section| section.sql.sessions.end.is_some());
+        let adapter = section.and_then(DirectorySection::adapter);
+        let ends = matches!(adapter, Some(Adapter::Sql(sql)) if sql.sessions.end.is_some());
         for (kind, report) in kinds.iter().zip(reports) {
             let asked = report.read - report.without_value - report.unknown_scheme;
+            if !report.was_tried {
+                continue;
+            }
             if *kind != CredentialKind::Session && report.read_back < asked {
                 return Err(EngineError::refused(format!(
                     "of {asked} replacements tried with directory.sql.{kind}.expire, the directory \
@@ -119,12 +124,15 @@ impl Engine {
         section: &DirectorySection,
         files: &Files,
     ) -> Vec<String> {
-        let sql = &section.sql;
         let kinds = files.incident.exposed().credentials.iter();
-        let silent: Vec<&str> = kinds
-            .filter(|kind| sql.statements(**kind).is_some_and(|of| !of.read.contains("changed_at")))
-            .map(|kind| kind.word())
-            .collect();
+        let is_silent = |kind: &CredentialKind| match section.adapter() {
+            Some(Adapter::Sql(sql)) => {
+                sql.statements(*kind).is_some_and(|of| !of.read.contains("changed_at"))
+            }
+            None => false,
+        };
+        let silent: Vec<&str> =
+            kinds.filter(|kind| is_silent(kind)).map(|kind| kind.word()).collect();
         let mut notes = Vec::new();
         if !silent.is_empty() {
             notes.push(format!(

@@ -13,6 +13,7 @@ async fn check_runs_everything_and_leaves_nothing() {
         .await
         .unwrap();
     let wanted = CheckReport {
+        was_tried: true,
         asked: 5,
         read: 4,
         without_value: 1,

@@ -466,8 +466,8 @@ async fn a_rehearsal_with_the_directory_of_the_living_opens_no_connection_and_se
     .directory
     .unwrap();
     let environment = forthwith::domain::track::Environment::Rehearsal;
-    let opened = house.engine.open_directory(&section, environment).await.unwrap_err();
-    told.error("past the file, when it is opened", opened);
+    let opened = house.engine.open_directory(&section, environment).await;
+    told.error("past the file, when it is opened", opened.err().unwrap());
     told.same();
     assert_eq!(production.callers(), 0);
 }

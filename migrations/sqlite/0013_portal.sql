@@ -81,3 +81,31 @@ CREATE TABLE portal_count (
     count INTEGER NOT NULL,
     PRIMARY KEY (campaign_id, event, hour)
 ) STRICT, WITHOUT ROWID;
+
+-- Every link and code of a campaign taken back at once, with the operator's signature. Append-only.
+CREATE TABLE revocation (
+    id INTEGER PRIMARY KEY,
+    campaign_id INTEGER NOT NULL REFERENCES campaign (id),
+    operator_id INTEGER NOT NULL REFERENCES operator (id),
+    reason TEXT NOT NULL,
+    -- the exact bytes that were signed
+    statement BLOB NOT NULL,
+    signature BLOB NOT NULL CHECK (length(signature) = 64),
+    tokens INTEGER NOT NULL,
+    codes INTEGER NOT NULL,
+    revoked_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX revocation_by_campaign ON revocation (campaign_id);
+
+-- What support looked up: who, and whom. Append-only.
+CREATE TABLE support_look_up (
+    id INTEGER PRIMARY KEY,
+    looked_up_by TEXT NOT NULL,
+    -- what was typed: reference, account, address or number; never the text itself
+    meant TEXT NOT NULL,
+    campaign_id INTEGER,
+    number INTEGER,
+    what TEXT NOT NULL CHECK (what IN ('find', 'text')),
+    looked_up_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX support_look_up_by_whom ON support_look_up (looked_up_by, looked_up_at);

@@ -110,10 +110,17 @@ shipped![
     "portal/page/done.hbs",
     "portal/page/layout.hbs",
     "portal/page/message.hbs",
+    "portal/page/notice.hbs",
     "portal/page/password.hbs",
+    "portal/page/questions.hbs",
     "portal/page/start.hbs",
+    "portal/page/verify.hbs",
     "portal/page/wait.hbs",
+    "portal/texts/de.toml",
     "portal/texts/en.toml",
+    "portal/texts/es.toml",
+    "portal/texts/fr.toml",
+    "portal/texts/pt.toml",
 ];
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
     if let Verb::New { name, incident } = &verb {
         return new(name, incident, context);
     }
-    context.with_engine(async |engine| Box::pin(with_engine(verb, &engine, context)).await).await
+    context.with_engine(async |engine| with_engine(verb, &engine, context).await).await
 }
 
 async fn with_engine(verb: Verb, engine: &Engine, context: &Context<'_>) -> Result<(), CliError> {

@@ -54,7 +54,8 @@ impl<'a> Context<'a> {
         let opened = Box::pin(App::open(self.workspace.clone(), self.config()?, "cli")).await;
         let app = opened.map_err(|error| in_trouble(error.into()))?;
         let done = match self.check_rewound(&app) {
-            Ok(()) => work(app.engine.clone()).await,
+            // what a command keeps while it works is large, and would be in every future above it
+            Ok(()) => Box::pin(work(app.engine.clone())).await,
             Err(error) => Err(error),
         };
         app.close().await;

@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
+use super::ask::SignedAct;
 use super::context::Context;
+use super::listing::facts;
+use super::output::count;
 use crate::engine::EngineError;
 use crate::engine::portal::Portal;
 use crate::lifecycle;
@@ -23,6 +26,16 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 pub(super) enum Verb {
     /// Serve the public pages on which people choose a new password, until Ctrl-C
     Serve(ServeArgs),
+    /// Take back every link and code of a campaign at once
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RevokeArgs {
+    /// The campaign
+    campaign: String,
+    #[command(flatten)]
+    act: SignedAct,
 }
 
 #[derive(Debug, Args)]
@@ -32,7 +45,33 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
-    let Verb::Serve(args) = verb;
+    match verb {
+        Verb::Serve(args) => serve(args, context).await,
+        Verb::Revoke(args) => revoke(args, context).await,
+    }
+}
+
+async fn revoke(args: RevokeArgs, context: &Context<'_>) -> Result<(), CliError> {
+    let name = &args.campaign;
+    context.printer.say(&format!(
+        "No link and no code of `{name}` will work any more. People can ask for new codes at the portal; links \
+         come back with a re-notice only. This cannot be undone."
+    ));
+    context.confirm(&format!("Take back every link and code of `{name}`?"), args.act.yes)?;
+    let revoked = context
+        .with_engine(async |engine| {
+            let signer = context.signer(&engine, &args.act.signing.wanted()).await?;
+            Ok(engine.revoke_links(name, &args.act.reason, &signer).await?)
+        })
+        .await?;
+    context
+        .printer
+        .data(&facts(&[("Links", count(revoked.tokens)), ("Codes", count(revoked.codes))]))?;
+    context.printer.say("They are taken back.");
+    Ok(())
+}
+
+async fn serve(args: ServeArgs, context: &Context<'_>) -> Result<(), CliError> {
     let config = context.config()?;
     let connections = config.web.connections as u64 + 64;
     lifecycle::check_open_files(connections).map_err(CliError::refused)?;

@@ -81,6 +81,9 @@ pub enum DirectoryError {
         /// The driver's words.
         cause: String,
     },
+    /// The preset gives no statements.
+    #[error(transparent)]
+    Preset(#[from] super::sql::PresetFault),
     /// A statement's bind is not as agreed.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -287,6 +290,7 @@ impl DirectoryError {
                 Some("name the column so with AS; docs/directories.md has examples")
             }
             Self::Database(_)
+            | Self::Preset(_)
             | Self::Bind(_)
             | Self::BatchTooLarge { .. }
             | Self::NoValue { .. }

@@ -82,6 +82,8 @@ pub struct CheckReport {
 pub enum SessionEnd {
     /// They are ended in the transaction that replaces the value.
     Ended,
+    /// They end by themselves when the password's stored value is replaced: they carry a part or a MAC of it.
+    WithPassword,
     /// They can't be ended and live this long at the most.
     LapseWithin(SignedDuration),
     /// Nothing is known; a notice must not say that they ended.

@@ -13,6 +13,7 @@ mod check;
 mod connection;
 mod mariadb;
 mod postgres;
+mod preset;
 mod settings;
 mod sqlite;
 mod statement;
@@ -32,7 +33,8 @@ use crate::domain::credential::CredentialKind;
 use crate::secret::password::PasswordForm;
 use crate::secret::replacement::Scheme;
 
-pub use settings::{KindStatements, SessionStatements, SqlDirectorySettings};
+pub use preset::{Preset, PresetFault};
+pub use settings::{KindStatements, SessionStatements, SqlDirectorySettings, Statements};
 
 /// A user table in SQL.
 #[derive(Debug)]
@@ -42,7 +44,8 @@ pub struct SqlDirectory {
     batch: usize,
     kinds: Vec<Kind>,
     count: Option<Statement>,
-    end: Option<Statement>,
+    end: Vec<Statement>,
+    form: PasswordForm,
     ends_sessions: SessionEnd,
 }
 
@@ -63,7 +66,6 @@ struct Kind {
     expire: Statement,
     /// Where it is another one.
     set: Option<Statement>,
-    form: PasswordForm,
     scheme: Scheme,
     reads_change_time: bool,
 }
@@ -79,24 +81,29 @@ impl SqlDirectory {
         if !(1..=10_000).contains(&settings.batch) {
             return Err(DirectoryError::BatchSize { batch: settings.batch });
         }
-        let sessions = |verb: &str, sql: Option<&String>| {
-            sql.map(|sql| Statement::parse(format!("directory.sql.sessions.{verb}"), sql, engine))
-                .transpose()
+        let settings = &settings.filled(engine)?;
+        let parse = |verb: &str, sql: &String| {
+            Statement::parse(format!("directory.sql.sessions.{verb}"), sql, engine)
         };
-        let count = sessions("count", settings.sessions.count.as_ref())?;
-        let end = sessions("end", settings.sessions.end.as_ref())?;
-        if end.is_some() && count.is_none() {
+        let count = settings.sessions.count.as_ref().map(|sql| parse("count", sql)).transpose()?;
+        let all = settings.sessions.end.as_ref().map(Statements::all).unwrap_or_default();
+        let end: Vec<Statement> =
+            all.iter().map(|sql| parse("end", sql)).collect::<Result<_, _>>()?;
+        if !end.is_empty() && count.is_none() {
             return Err(DirectoryError::NotSet { key: "directory.sql.sessions.count".to_owned() });
         }
-        let ends_sessions = match (&end, settings.sessions.lapse_within) {
+        let ends_sessions = match (end.is_empty(), settings.sessions.lapse_within) {
             (_, Some(span)) if span.is_negative() => return Err(DirectoryError::NegativeLapse),
-            (Some(_), _) => SessionEnd::Ended,
-            (None, Some(span)) => SessionEnd::LapseWithin(span),
-            (None, None) => SessionEnd::Unknown,
+            (false, _) => SessionEnd::Ended,
+            (true, _) if settings.sessions.end_with_password => SessionEnd::WithPassword,
+            (true, Some(span)) => SessionEnd::LapseWithin(span),
+            (true, None) => SessionEnd::Unknown,
         };
         let patience = settings.timeout.unsigned();
         let (batch, kinds) = (settings.batch, Vec::new());
-        let mut directory = Self { database, patience, batch, kinds, count, end, ends_sessions };
+        let form = settings.password_form();
+        let mut directory =
+            Self { database, patience, batch, kinds, count, end, form, ends_sessions };
         let mut conn = directory.connect(Access::Read).await?;
         directory.prepare(settings, &mut conn).await?;
         conn.close().await;
@@ -127,7 +134,6 @@ impl SqlDirectory {
                 read,
                 expire,
                 set,
-                form: texts.form,
                 scheme: texts.scheme,
                 reads_change_time: columns.iter().any(|column| column == "changed_at"),
             });
@@ -135,7 +141,7 @@ impl SqlDirectory {
         if let Some(count) = &mut self.count {
             count.prepare_read(conn, &answer::SESSIONS).await?;
         }
-        if let Some(end) = &self.end {
+        for end in &self.end {
             end.prepare_write(conn).await?;
         }
         Ok(())
@@ -301,15 +307,18 @@ impl SqlDirectory {
     /// Ends sessions inside the caller's transaction, never more than it counted before; returns
     /// how many, 0 where they can't be ended.
     async fn end_on(&self, conn: &mut Conn, accounts: &[String]) -> Result<u64, DirectoryError> {
-        let (Some(count), Some(end)) = (&self.count, &self.end) else {
+        let (Some(count), Some(last)) = (&self.count, self.end.last()) else {
             return Ok(0);
         };
         let answer = count.fetch(conn, accounts, &answer::SESSIONS, false).await?;
         let counted = answer::sessions(count.key(), accounts, answer)?.iter().sum();
         let rows = json_rows(accounts.iter().map(|account| JsonRow::of(account)));
-        let ended = end.execute(conn, &rows).await?;
+        let mut ended = 0;
+        for end in &self.end {
+            ended += end.execute(conn, &rows).await?;
+        }
         if ended > counted {
-            let key = end.key().to_owned();
+            let key = last.key().to_owned();
             return Err(DirectoryError::TooManySessions { key, ended, counted });
         }
         Ok(ended)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::campaign_file::{self, CampaignFile};
+use super::campaign_file::{self, CampaignFile, DirectorySection};
 use super::census::Census;
 use super::notice::NoticeWriter;
 use super::people::People;
@@ -23,6 +23,9 @@ use crate::store::plans::SnapshotRow;
 
 /// The bytes of a plan, by the name the operator knows them under.
 pub type Parts = BTreeMap<String, Vec<u8>>;
+
+/// The statements that a preset came to when it was planned.
+pub(super) const PRESET_PART: &str = "directory preset's statements";
 
 /// A plan, stored or not.
 #[derive(Debug, Clone)]
@@ -336,14 +339,19 @@ fn containment_parts(row: &CampaignRow, files: &Files) -> Result<Parts, EngineEr
         "credentials": files.incident.exposed().credentials,
         "window_until": files.incident.window().until.timestamp().to_string(),
     });
-    Ok(Parts::from([
-        (format!("{} [directory]", files.campaign_name), directory.to_string().into_bytes()),
-        (
-            format!("{} [exposed.credentials, window]", files.incident_name),
-            exposed.to_string().into_bytes(),
-        ),
-        ("environment".into(), row.environment.word().into()),
-    ]))
+    let preset = files.campaign.directory.as_ref().and_then(DirectorySection::preset_statements);
+    let preset = preset.map(|text| (PRESET_PART.to_owned(), text.into_bytes()));
+    Ok(preset
+        .into_iter()
+        .chain([
+            (format!("{} [directory]", files.campaign_name), directory.to_string().into_bytes()),
+            (
+                format!("{} [exposed.credentials, window]", files.incident_name),
+                exposed.to_string().into_bytes(),
+            ),
+            ("environment".into(), row.environment.word().into()),
+        ])
+        .collect())
 }
 
 /// Adds every file under `folder` by its path relative to `root`.

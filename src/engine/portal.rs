@@ -10,7 +10,9 @@ mod mail;
 mod pool;
 mod proof;
 mod redeem;
+mod revoke;
 mod served;
+mod verify;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -21,7 +23,9 @@ pub use self::pool::Place;
 pub use self::proof::{Choice, Typed};
 use self::redeem::Redeems;
 pub use self::redeem::{Progress, Reset, Way};
+pub use self::revoke::Revoked;
 use self::served::Served;
+pub use self::verify::Confirmed;
 use super::plan::files_below;
 use super::{Engine, EngineError};
 use crate::domain::address::EmailAddress;
@@ -87,6 +91,8 @@ struct Inner {
     life: String,
     pool: pool::Pool,
     redeems: Redeems,
+    /// What is asked about notices.
+    watch: verify::Watch,
     /// People whose password is being set by this process at this moment.
     in_flight: Mutex<HashSet<(i64, u64)>>,
     /// Held as long as the portal lives: whatever an earlier life left open is nobody's any more.
@@ -122,6 +128,7 @@ impl Engine {
             life: random_id(&mut rand::rng()),
             redeems: Redeems::default(),
             in_flight: Mutex::default(),
+            watch: verify::Watch::default(),
             settings,
             served,
             pages,

@@ -7,10 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use handlebars::{
-    Context, Handlebars, Helper, HelperDef, RenderContext, RenderError as HandlebarsError,
-    RenderErrorReason, ScopedJson, no_escape,
+    Context, Handlebars, Helper, HelperDef, PathAndJson, RenderContext,
+    RenderError as HandlebarsError, RenderErrorReason, ScopedJson, no_escape,
 };
+use jiff::Zoned;
+use jiff::civil::Date;
 use serde_json::Value;
+
+use super::language::Language;
+use super::words::date;
 
 /// Sentences by key.
 type Texts = BTreeMap<String, String>;
@@ -102,6 +107,7 @@ impl Pages {
         let languages = Arc::new(languages);
         for registry in [&mut pages, &mut mails] {
             registry.register_helper("t", Box::new(Sentence(Arc::clone(&languages))));
+            registry.register_helper("date", Box::new(Dated));
         }
         Ok(Self { screens: Arc::new(pages), mails: Arc::new(mails), languages })
     }
@@ -130,6 +136,16 @@ impl Pages {
     pub fn text(&self, language: &str, key: &str, values: &[(&str, &str)]) -> String {
         let found = self.languages.get(language).and_then(|texts| texts.get(key));
         fill(found.map_or(key, String::as_str), values.iter().copied())
+    }
+
+    /// An instant as a language writes it, with its clock and zone.
+    pub fn instant(&self, language: &str, zoned: &Zoned) -> String {
+        date::written(Language::of(language), zoned)
+    }
+
+    /// A day as a language writes it.
+    pub fn day(&self, language: &str, day: Date) -> String {
+        date::written_day(Language::of(language), day)
     }
 
     /// A page; `context.lang` names its language.
@@ -216,12 +232,35 @@ impl HelperDef for Sentence {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
+        // strict mode looks at what is printed, not at what a helper is given
+        if let Some((name, _)) = helper.hash().iter().find(|(_, value)| value.is_value_missing()) {
+            return Err(failed(format!("`{key}` is given no `{name}`")));
+        }
         let own: Vec<(&str, String)> =
             helper.hash().iter().map(|(name, value)| (*name, shown(value.value()))).collect();
         let own = own.iter().map(|(name, value)| (*name, value.as_str()));
         let always = [("brand", of_root("/brand/name")), ("site", of_root("/brand/site"))];
         // the brand's words first: what somebody typed is put in last and read no more
         Ok(Value::from(fill(text, always.into_iter().chain(own))).into())
+    }
+}
+
+/// The helper `date`: an instant as the page's language writes it.
+struct Dated;
+
+impl HelperDef for Dated {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, HandlebarsError> {
+        let language = context.data().pointer("/lang").and_then(Value::as_str);
+        let values: Vec<&Value> = helper.params().iter().map(PathAndJson::value).collect();
+        let made = date::date(Language::of(language.unwrap_or_default()), &values);
+        let text = made.map_err(|what| RenderErrorReason::Other(format!("`date` {what}")))?;
+        Ok(Value::from(text).into())
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::language::Language;
 
-mod date;
+pub(super) mod date;
 mod length;
 mod list;
 mod number;

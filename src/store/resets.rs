@@ -100,6 +100,21 @@ pub struct Finish {
     pub locale: String,
 }
 
+/// The signature under which a campaign's links and codes are taken back.
+#[derive(Debug, Clone)]
+pub struct Revocation {
+    /// Who signed.
+    pub operator_id: i64,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// The exact bytes signed.
+    pub statement: Vec<u8>,
+    /// Ed25519.
+    pub signature: [u8; 64],
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Sets of passwords by their owners.
 #[async_trait]
 pub trait Resets {
@@ -120,10 +135,12 @@ pub trait Resets {
     /// Claims that nobody ended, oldest first.
     async fn open_claims(&self) -> Result<Vec<OpenClaim>, StoreError>;
 
-    /// Takes back every token and code of a campaign; how many of each still worked.
+    /// Takes back every token and code of a campaign, with the signature for it; how many of each still
+    /// worked.
     async fn revoke_campaign(
         &self,
         campaign: i64,
+        revocation: Revocation,
         lines: Vec<String>,
     ) -> Result<(u64, u64), StoreError>;
 }

@@ -42,6 +42,7 @@ mod rewind;
 mod safety;
 mod seal;
 mod sink;
+mod sites;
 mod sources;
 mod tampering;
 mod trust;

@@ -3,6 +3,7 @@
 mod abuse;
 mod link;
 mod people;
+mod verify;
 
 use forthwith::directory::shop;
 use forthwith::engine::progress::Silent;
@@ -37,7 +38,7 @@ async fn whoever_reads_the_mailbox_sets_a_new_password_and_the_old_one_stays_dea
     assert!(form.html.contains("C0000010"), "{}", form.html);
     let weak = visitor.send(&form, &[("password", "northwindnorthwind")]).await;
     assert!(weak.problem().unwrap().contains("our name"), "{}", weak.html);
-    let done = visitor.send(&form, &[("password", NEW)]).await;
+    let done = visitor.send_and_wait(&form, &[("password", NEW)]).await;
     assert_eq!((done.path.as_str(), done.status), ("/reset/done", StatusCode::OK), "{}", done.html);
     assert!(shop::log_in(&house.shop, "C0000010", NEW).await.unwrap());
     assert!(!shop::log_in(&house.shop, "C0000010", "old-password-10").await.unwrap());

@@ -162,7 +162,7 @@ impl Directory for SqlDirectory {
         controls: &Controls,
     ) -> Result<u64, DirectoryError> {
         self.admit(accounts.iter().map(String::as_str))?;
-        if self.end.is_none() {
+        if self.end.is_empty() {
             return Err(DirectoryError::NotSet { key: "directory.sql.sessions.end".to_owned() });
         }
         if accounts.is_empty() {
@@ -201,7 +201,7 @@ impl Directory for SqlDirectory {
         let change_time = self.kinds.iter().filter(|known| known.reads_change_time);
         // Sessions have no value to replace: ending and counting them is the kill.
         let sessions =
-            (self.count.is_some() && self.end.is_some()).then_some(CredentialKind::Session);
+            (self.count.is_some() && !self.end.is_empty()).then_some(CredentialKind::Session);
         Capabilities {
             kinds: self.kinds.iter().map(|known| known.of).chain(sessions).collect(),
             change_time: change_time.map(|known| known.of).collect(),
@@ -216,8 +216,7 @@ impl Directory for SqlDirectory {
     }
 
     fn password_form(&self) -> PasswordForm {
-        let known = self.kinds.iter().find(|known| known.of == CredentialKind::Password);
-        known.map_or(PasswordForm::default(), |known| known.form)
+        self.form
     }
 
     fn scheme(&self, kind: CredentialKind) -> Scheme {

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
+use super::preset::{Preset, PresetFault};
 use crate::database::DatabaseSettings;
 use crate::domain::credential::CredentialKind;
-use crate::domain::database::DatabaseTls;
+use crate::domain::database::{DatabaseTls, Engine};
 use crate::domain::duration::HumanDuration;
 use crate::secret::password::PasswordForm;
 use crate::secret::replacement::Scheme;
@@ -68,6 +69,18 @@ pub struct SqlDirectorySettings {
     /// The most accounts in one call, hence in one transaction.
     #[serde(default = "default_batch")]
     pub batch: usize,
+    /// A system whose statements are known; what is set besides wins over them.
+    #[serde(default)]
+    pub preset: Option<Preset>,
+    /// The preset's table of users, where it has another name.
+    #[serde(default)]
+    pub users: Option<String>,
+    /// The column of it that names an account, where it is another one.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// The form in which a new password is written; the preset's own, else Argon2id.
+    #[serde(default)]
+    pub form: Option<PasswordForm>,
     /// Statements for passwords.
     #[serde(default)]
     pub password: Option<KindStatements>,
@@ -114,9 +127,6 @@ pub struct KindStatements {
     /// change; `expire` itself where absent.
     #[serde(default)]
     pub set: Option<String>,
-    /// The form in which a new password is written; for passwords alone.
-    #[serde(default)]
-    pub form: PasswordForm,
     /// How stored values are understood.
     #[serde(default)]
     pub scheme: Scheme,
@@ -132,13 +142,53 @@ pub struct SessionStatements {
     /// Ends every session of the accounts; needs `count`, by which it is proved. It may touch
     /// only what `count` counts, so one that marks sessions leaves those marked before alone.
     #[serde(default)]
-    pub end: Option<String>,
+    pub end: Option<Statements>,
+    /// They end by themselves when the password's stored value changes; there is nothing to count or to
+    /// end.
+    #[serde(default)]
+    pub end_with_password: bool,
     /// Where sessions can't be ended: how long one lives at the most, as `"12h"`.
     #[serde(default)]
     pub lapse_within: Option<SignedDuration>,
 }
 
+/// One statement, or several that are run one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Statements {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Statements {
+    /// Each of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(sql) => std::slice::from_ref(sql),
+            Self::Several(all) => all,
+        }
+    }
+}
+
 impl SqlDirectorySettings {
+    /// The settings with the preset's statements laid under them; as they are where there is no preset.
+    /// `engine` is what the URL names.
+    pub fn filled(&self, engine: Engine) -> Result<Self, PresetFault> {
+        let mut filled = self.clone();
+        if let Some(preset) = self.preset {
+            preset.fill(&mut filled, engine)?;
+        }
+        Ok(filled)
+    }
+
+    /// The form in which a new password is written.
+    pub fn password_form(&self) -> PasswordForm {
+        let of_preset = self.preset.map(Preset::form);
+        self.form.or(of_preset).unwrap_or_default()
+    }
+
     /// Where the database is and how it is entered.
     pub fn database(&self) -> DatabaseSettings<'_> {
         DatabaseSettings {

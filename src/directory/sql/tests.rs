@@ -13,7 +13,6 @@ use super::*;
 use crate::directory::{AnswerFault, Capabilities, CheckReport, Directory};
 use crate::domain::database::DatabaseTls;
 use crate::domain::duration::HumanDuration;
-use crate::secret::password::PasswordForm;
 use crate::secret::replacement::{SecretValue, forge};
 
 const READ: &str = "SELECT c.id AS account, c.password_hash AS current \
@@ -103,9 +102,12 @@ fn settings() -> SqlDirectorySettings {
         authorities: None,
         timeout: HumanDuration::from_secs(30),
         batch: 500,
+        preset: None,
+        users: None,
+        account: None,
+        form: None,
         password: Some(KindStatements {
             set: None,
-            form: PasswordForm::default(),
             read: READ.to_owned(),
             expire: EXPIRE.to_owned(),
             scheme: Scheme::Detect,
@@ -117,7 +119,8 @@ fn settings() -> SqlDirectorySettings {
         security_answer: None,
         sessions: SessionStatements {
             count: Some(COUNT.to_owned()),
-            end: Some(END.to_owned()),
+            end: Some(Statements::One(END.to_owned())),
+            end_with_password: false,
             lapse_within: None,
         },
     }
@@ -213,7 +216,8 @@ async fn capabilities_follow_the_settings() {
     assert_eq!(shop.directory().await.capabilities(), wanted);
     let mut lapsing = settings();
     let hours = jiff::SignedDuration::from_hours(12);
-    lapsing.sessions = SessionStatements { count: None, end: None, lapse_within: Some(hours) };
+    lapsing.sessions =
+        SessionStatements { lapse_within: Some(hours), ..SessionStatements::default() };
     let capabilities = shop.open(&lapsing).await.unwrap().capabilities();
     assert_eq!(capabilities.ends_sessions, SessionEnd::LapseWithin(hours));
     assert!(!capabilities.counts_sessions);

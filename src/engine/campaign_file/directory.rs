@@ -108,10 +108,19 @@ impl DirectorySection {
         self.adapters().next()
     }
 
+    /// What a preset's statements come to, each after its key; nothing where there is no preset. Part of what
+    /// is approved: another version of this program may write others.
+    pub fn preset_statements(&self) -> Option<String> {
+        match self.adapter()? {
+            Adapter::Sql(sql) if sql.preset.is_some() => statements::text(sql),
+            Adapter::Sql(_) => None,
+        }
+    }
+
     /// The most bytes of a password that the directory takes, where there is such a bound.
     pub fn longest_password(&self) -> Option<usize> {
         match self.adapter()? {
-            Adapter::Sql(sql) => sql.password.as_ref()?.form.longest(),
+            Adapter::Sql(sql) => sql.password_form().longest(),
         }
     }
 

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::served::Served;
 use super::{Inner, Portal};
+use crate::domain::incident::OneLine;
 use crate::engine::EngineError;
 use crate::engine::notice::mailbox;
 use crate::mail::address::Mailbox;
 use crate::mail::message::{Body, Draft, Party};
-use crate::render::PortalMail;
+use crate::render::{CampaignContext, PortalMail};
 use crate::secret::code::ResetCode;
 use crate::secret::digest::sha256;
 use crate::secret::mail::errand_id;
@@ -69,10 +70,10 @@ impl Inner {
                 "answer"
             }
             (ErrandKind::Confirmation, _) => {
-                let zone = served.zone.clone();
-                let when =
-                    errand.asked_at.to_zoned(zone).strftime("%Y-%m-%d %H:%M %:z").to_string();
-                context["when"] = Value::from(when);
+                let when = errand.asked_at.to_zoned(served.zone.clone());
+                // people do not count seconds, and dates write them where there are some
+                let when = when.round(jiff::Unit::Minute).unwrap_or(when);
+                context["when"] = Value::from(self.pages.instant(language, &when));
                 "confirmation"
             }
             (ErrandKind::Code | ErrandKind::TestSend, _) => return Ok(None),
@@ -84,7 +85,7 @@ impl Inner {
     fn mail_context(&self, served: &Served, language: &str) -> Value {
         json!({
             "lang": language,
-            "brand": brand_context(&served.brand),
+            "brand": served.brand_words(language),
             "page": self.page.as_str().trim_end_matches('/'),
         })
     }
@@ -126,25 +127,42 @@ impl Inner {
     }
 }
 
-/// What templates may say of the brand.
-pub(super) fn brand_context(brand: &crate::domain::incident::Brand) -> Value {
-    let text = |line: &Option<crate::domain::incident::OneLine>| {
-        line.as_ref().map(|line| line.as_str().to_owned())
-    };
-    json!({
-        "name": brand.name.as_str(),
-        "site": brand.site.typed(),
-        "url": brand.site.as_str(),
-        "phone": text(&brand.phone),
-        "hours": text(&brand.hours),
-        "email": text(&brand.support_email),
-        "help": brand.support_url.as_ref().map(|url| url.as_str().to_owned()),
-    })
+impl Served {
+    /// What templates may say of the brand in a language.
+    pub(super) fn brand_words(&self, language: &str) -> Value {
+        let brand = &self.brand;
+        let text = |line: Option<&OneLine>| line.map(|line| line.as_str().to_owned());
+        let hours = match self.incident.texts(language) {
+            Some(texts) => texts.hours,
+            None => brand.hours.as_ref(),
+        };
+        json!({
+            "name": brand.name.as_str(),
+            "site": brand.site.typed(),
+            "url": brand.site.as_str(),
+            "phone": text(brand.phone.as_ref()),
+            "hours": text(hours),
+            "email": text(brand.support_email.as_ref()),
+            "help": brand.support_url.as_ref().map(|url| url.as_str().to_owned()),
+        })
+    }
 }
 
 impl Portal {
-    /// What templates may say of the brand.
-    pub fn brand_words(&self) -> Value {
-        brand_context(self.brand())
+    /// What templates may say of the brand in a language.
+    pub fn brand_words(&self, language: &str) -> Value {
+        self.0.served[0].brand_words(language)
+    }
+
+    /// The incident's facts for the published notice, with the language they are told in: the page's where
+    /// the incident is told in it, else its own. Whether passwords are reset is beside them.
+    pub fn published(&self, language: &str) -> Option<(String, Value, bool)> {
+        let served = &self.0.served[0];
+        let told = [language, served.incident.language()]
+            .into_iter()
+            .find(|tag| served.incident.texts(tag).is_some())?;
+        let facts = CampaignContext::new(&served.incident, told)?;
+        let facts = serde_json::to_value(facts).ok()?;
+        Some((told.to_owned(), facts, self.0.served.iter().any(Served::resets)))
     }
 }

@@ -6,10 +6,11 @@ use tokio::sync::Mutex;
 
 use super::no_campaign;
 use crate::domain::credential::CredentialKind;
-use crate::domain::incident::Brand;
+use crate::domain::incident::{Brand, Incident};
 use crate::domain::password_rule::{PasswordRule, SHORTEST};
 use crate::domain::track::{NoticeState, Track};
 use crate::engine::campaign_file::{CampaignFile, DirectorySection, Mode};
+use crate::engine::notice::{NoticeWriter, approved_words};
 use crate::engine::people::People;
 use crate::engine::secure::Company;
 use crate::engine::{Engine, EngineError};
@@ -26,6 +27,9 @@ pub(super) struct Served {
     pub rule: PasswordRule,
     /// From here on a changed address may be a thief's.
     pub window_from: jiff::Timestamp,
+    /// What writes its notices, once one is approved.
+    pub writer: Option<NoticeWriter>,
+    pub incident: Incident,
     /// The incident's own zone.
     pub zone: jiff::tz::TimeZone,
     /// Passwords were exposed and are expired here.
@@ -88,7 +92,7 @@ impl Engine {
     async fn serve(&self, row: CampaignRow) -> Result<Served, EngineError> {
         let (row, people) = self.people(&row.name).await?;
         let kinds = self.secured_kinds(&row, &people).await?;
-        let (file, incident) = self.own_words(&row, &people).await?;
+        let (file, incident, writer) = self.own_words(&row, &people).await?;
         let brand = incident.brand().clone();
         let longest_bytes = file.directory.as_ref().and_then(DirectorySection::longest_password);
         let words = vec![brand.name.as_str().to_owned(), brand.site.typed()];
@@ -99,6 +103,8 @@ impl Engine {
             zone: incident.window().from.zoned().time_zone().clone(),
             window_from: incident.window().from.timestamp(),
             company: Mutex::new(None),
+            writer,
+            incident,
             row,
             people,
             brand,
@@ -112,12 +118,14 @@ impl Engine {
         &self,
         row: &CampaignRow,
         people: &People,
-    ) -> Result<(CampaignFile, crate::domain::incident::Incident), EngineError> {
+    ) -> Result<(CampaignFile, Incident, Option<NoticeWriter>), EngineError> {
         if row.notice_digest.is_some() {
             let approved = self.approved(row, people, Track::Notice).await?;
-            return crate::engine::notice::approved_words(self, people, &approved.parts);
+            let (file, incident) = approved_words(self, people, &approved.parts)?;
+            let writer = NoticeWriter::new(self, people, &approved.parts)?;
+            return Ok((file, incident, Some(writer)));
         }
         let files = self.files(&row.name)?;
-        Ok((files.campaign, files.incident))
+        Ok((files.campaign, files.incident, None))
     }
 }

@@ -30,7 +30,7 @@ pub(super) use reset::{Company, Sealed, Wanted};
 use self::pass::{Pass, Stop};
 use super::campaign_file::DirectorySection;
 use super::people::People;
-use super::plan::{Files, Parts};
+use super::plan::{Files, PRESET_PART, Parts};
 use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::directory::Directory;
@@ -91,11 +91,16 @@ impl Containment {
         let exposed = part("window]").ok_or_else(|| broken("credentials"))?;
         let exposed: ExposedPart =
             serde_json::from_slice(exposed).map_err(|_| broken("credentials"))?;
-        Ok(Self {
-            section: serde_json::from_slice(section).map_err(|_| broken("directory"))?,
-            kinds: exposed.credentials,
-            window_until: exposed.window_until,
-        })
+        let section: DirectorySection =
+            serde_json::from_slice(section).map_err(|_| broken("directory"))?;
+        let planned = parts.get(PRESET_PART).map(Vec::as_slice);
+        if section.preset_statements().as_deref().map(str::as_bytes) != planned {
+            return Err(EngineError::refused(
+                "the directory's preset has other statements in this version than were approved; hint: \
+                 plan and approve containment anew, or use the version that planned it",
+            ));
+        }
+        Ok(Self { section, kinds: exposed.credentials, window_until: exposed.window_until })
     }
 }
 

@@ -176,7 +176,7 @@ impl Engine {
         let after = told(company.directory.confirm(PASSWORD, &asked).await).map_err(drop)?;
         let lapse = matches!(
             company.directory.capabilities().ends_sessions,
-            SessionEnd::LapseWithin(_) | SessionEnd::Unknown
+            SessionEnd::LapseWithin(_) | SessionEnd::WithPassword | SessionEnd::Unknown
         );
         let is_planned = |value: &SecretValue| first.mark(value) == planned;
         Ok(after

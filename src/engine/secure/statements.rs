@@ -83,6 +83,14 @@ impl Engine {
                 if can.ends_sessions == SessionEnd::Ended {
                     continue;
                 }
+                if can.ends_sessions == SessionEnd::WithPassword {
+                    return Err(EngineError::refused(format!(
+                        "the sessions of directory `{}` end with the password they were opened by, and \
+                         can't be counted or ended by themselves; hint: take `session` out of \
+                         exposed.credentials and leave `password` in",
+                        section.name
+                    )));
+                }
                 return Err(EngineError::refused(format!(
                     "the incident exposed sessions, but directory `{}` cannot end them; \
                      hint: add directory.sql.sessions.end and .count",

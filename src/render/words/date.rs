@@ -12,7 +12,7 @@ use crate::render::language::{Language, NO_BREAK};
 /// `{{date instant}}`: "21 August 2018, 22:58 (BST, UTC+01:00)", « 21 août 2018 à 22 h 58 (UTC+01:00) »;
 /// `{{date day}}`: "21 August 2018"; `{{date instant "iso"}}`:
 /// "2018-08-21 22:58 (Europe/London, UTC+01:00)", for every language.
-pub(super) fn date(language: Language, values: &[&Value]) -> Result<String, String> {
+pub(in crate::render) fn date(language: Language, values: &[&Value]) -> Result<String, String> {
     const USAGE: &str =
         "expects an instant or a day that is there, and \"iso\" after it for numbers only";
     let (text, numbers_only) = match values {
@@ -28,7 +28,11 @@ pub(super) fn date(language: Language, values: &[&Value]) -> Result<String, Stri
         return Ok(written_day(language, day));
     }
     let instant: ZonedInstant = text.parse().map_err(|error| format!("{USAGE}: {error}"))?;
-    let zoned = instant.zoned();
+    Ok(written(language, instant.zoned()))
+}
+
+/// An instant with its clock and zone.
+pub(in crate::render) fn written(language: Language, zoned: &Zoned) -> String {
     let day = written_day(language, zoned.date());
     let clock = written_clock(language, zoned);
     let joint = match language {
@@ -36,10 +40,11 @@ pub(super) fn date(language: Language, values: &[&Value]) -> Result<String, Stri
         Language::Other => " ",
         _ => ", ",
     };
-    Ok(format!("{day}{joint}{clock} ({})", written_zone(language, zoned)))
+    format!("{day}{joint}{clock} ({})", written_zone(language, zoned))
 }
 
-fn written_day(language: Language, day: Date) -> String {
+/// A day alone.
+pub(in crate::render) fn written_day(language: Language, day: Date) -> String {
     let Some(month) = language.month(day.month()) else {
         return day.to_string();
     };

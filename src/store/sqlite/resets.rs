@@ -7,7 +7,9 @@ use sqlx::SqliteConnection;
 use super::credentials::record_writes;
 use super::{SqliteStore, StoreError, row, tokens};
 use crate::domain::credential::CredentialKind;
-use crate::store::resets::{Claimed, Finish, FoundToken, NewClaim, OpenClaim, Proof, Resets};
+use crate::store::resets::{
+    Claimed, Finish, FoundToken, NewClaim, OpenClaim, Proof, Resets, Revocation,
+};
 
 const TOKEN_IS_LIVE: &str = "SELECT EXISTS (
          SELECT 1 FROM reset_token
@@ -169,6 +171,7 @@ impl Resets for SqliteStore {
     async fn revoke_campaign(
         &self,
         campaign: i64,
+        revocation: Revocation,
         lines: Vec<String>,
     ) -> Result<(u64, u64), StoreError> {
         let now = row::micros(self.now());
@@ -179,9 +182,26 @@ impl Resets for SqliteStore {
             .execute(write.conn())
             .await
             .map_err(StoreError::on("take back a campaign's codes"))?;
+        let codes = codes.rows_affected();
+        sqlx::query(
+            "INSERT INTO revocation (campaign_id, operator_id, reason, statement, signature, tokens,
+                                     codes, revoked_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(campaign)
+        .bind(revocation.operator_id)
+        .bind(&revocation.reason)
+        .bind(&revocation.statement)
+        .bind(&revocation.signature[..])
+        .bind(row::int(live))
+        .bind(row::int(codes))
+        .bind(row::micros(revocation.at))
+        .execute(write.conn())
+        .await
+        .map_err(StoreError::on("keep a revocation"))?;
         self.log(&mut write, &lines).await?;
         self.commit(write).await?;
-        Ok((live, codes.rows_affected()))
+        Ok((live, codes))
     }
 }
 

@@ -5,9 +5,11 @@ mod code;
 mod form;
 mod link;
 mod message;
+mod notice;
 mod page;
 mod password;
 mod start;
+mod verify;
 mod visitor;
 
 use std::sync::Arc;
@@ -69,7 +71,10 @@ pub fn router(portal: Portal, settings: &WebSettings) -> Router {
         .route("/link", get(link::show).post(link::set))
         .route("/wait", get(password::wait))
         .route("/done", get(password::done))
+        .route("/notice", get(notice::show))
+        .route("/questions", get(notice::questions))
         .route("/not-me", get(message::not_me))
+        .route("/verify", get(verify::show).post(verify::ask))
         .route("/style.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/link.js", get(async || asset("text/javascript; charset=utf-8", LINK)))
         .route("/password.js", get(async || asset("text/javascript; charset=utf-8", PASSWORD)));

@@ -11,7 +11,6 @@ use crate::engine::portal::Portal;
 /// The pages of one portal.
 pub(super) struct Pages {
     base: String,
-    brand: Value,
     languages: Vec<(String, String)>,
 }
 
@@ -32,7 +31,7 @@ impl Pages {
     pub(super) fn new(portal: &Portal, base: String) -> Self {
         let languages = portal.pages().languages();
         let languages = languages.map(|(tag, name)| (tag.to_owned(), name.to_owned())).collect();
-        Self { base, brand: portal.brand_words(), languages }
+        Self { base, languages }
     }
 }
 
@@ -81,7 +80,7 @@ impl<'a> Page<'a> {
             "lang": language,
             "base": pages.base,
             "here": format!("{}{}", pages.base, self.here),
-            "brand": pages.brand,
+            "brand": self.site.0.portal.brand_words(language),
             "languages": languages.collect::<Vec<_>>(),
             "title": self.title,
             "step": self.step,

@@ -1,5 +1,6 @@
 //! What `Directory` promises, whatever the engine.
 
+use forthwith::directory::sql::Statements;
 use forthwith::directory::{Controls, Directory as _, DirectoryError, SessionEnd};
 use forthwith::domain::credential::CredentialKind;
 use forthwith::secret::replacement::SecretValue;
@@ -118,11 +119,11 @@ async fn a_statement_that_reaches_everybody_changes_nobody(kind: Kind) {
 
     // the sessions' statement: everybody's end
     let mut settings = Database::settings(&database.directory());
-    settings.sessions.end = Some(match kind {
+    settings.sessions.end = Some(Statements::One(match kind {
         Kind::Sqlite => "DELETE FROM session WHERE json_valid(:rows)".into(),
         Kind::Postgres => "DELETE FROM session WHERE jsonb_typeof(:rows) = 'array'".into(),
         Kind::MariaDb => "DELETE FROM session WHERE JSON_VALID(:rows)".into(),
-    });
+    }));
     let directory = open(&database, &settings).await.unwrap();
     let error = directory.replace(PASSWORDS, &rows, &Controls::none()).await.unwrap_err();
     assert!(
@@ -286,7 +287,7 @@ async fn the_documented_statements_find_accounts_by_their_index(kind: Kind) {
         password.read,
         password.expire,
         settings.sessions.count.unwrap(),
-        settings.sessions.end.unwrap(),
+        settings.sessions.end.unwrap().all()[0].clone(),
     ] {
         let plan = admin.texts(&format!("EXPLAIN {}", statement.replace(":rows", &rows))).await;
         let lines: Vec<String> = plan

@@ -127,6 +127,11 @@ impl Confined {
         self.folder.path().join("var").join(name)
     }
 
+    /// The text of a file below `var`.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.var(name)).unwrap()
+    }
+
     /// A file of its log folder; empty where it has not written yet.
     fn log(&self, name: &str) -> String {
         let bytes = std::fs::read(self.var("log").join(name)).unwrap_or_default();

@@ -26,7 +26,7 @@ pub fn real_data() -> Option<PathBuf> {
 }
 
 /// The Python with the packages of `tests/peers/requirements.txt`.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     told("FORTHWITH_TEST_PYTHON").expect(
         "FORTHWITH_TEST_PYTHON is not set: this test speaks to a mail program written in Python; run \
          it with `scripts/test chinook peers`, which prepares one",

@@ -5,6 +5,7 @@ pub mod audience;
 pub mod confined;
 pub mod crowd;
 pub mod database;
+pub mod django;
 pub mod exim;
 pub mod files;
 pub mod foreign;
@@ -21,6 +22,7 @@ pub mod table;
 pub mod tampering;
 pub mod tiny_disk;
 pub mod visitor;
+pub mod wordpress;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -120,7 +120,7 @@ impl House {
         let served = self.portal().await;
         let visitor = served.visitor();
         let form = self.prove(&served, &visitor, place).await;
-        visitor.send(&form, &[("password", password)]).await
+        visitor.send_and_wait(&form, &[("password", password)]).await
     }
 }
 
@@ -192,6 +192,18 @@ impl Visitor {
         }
         let (status, path) = (response.status(), response.url().path().to_owned());
         Shown { status, path, html: response.text().await.unwrap() }
+    }
+
+    /// As [`Self::send`]; presses the button of the waiting page until it is over.
+    pub async fn send_and_wait(&self, shown: &Shown, fields: &[(&str, &str)]) -> Shown {
+        let mut shown = self.send(shown, fields).await;
+        for _ in 0..60 {
+            if !shown.html.contains("action=\"/reset/wait\"") {
+                break;
+            }
+            shown = self.get("/reset/wait").await;
+        }
+        shown
     }
 }
 

@@ -42,7 +42,7 @@ async fn consumed(house: &House, number: u64) -> i64 {
 async fn redeem(served: &Served, link: &str, password: &str) -> crate::harness::visitor::Shown {
     let visitor = served.visitor();
     let form = visitor.get("/reset/link").await;
-    visitor.send(&form, &[("token", link), ("password", password)]).await
+    visitor.send_and_wait(&form, &[("token", link), ("password", password)]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

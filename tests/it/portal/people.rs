@@ -86,10 +86,10 @@ async fn one_code_opens_all_accounts_of_a_mailbox_one_after_the_other() {
         .map(|part| part.split('"').next().unwrap())
         .collect();
     assert_eq!(keys.len(), 2, "{}", form.html);
-    let first = visitor.send(&form, &[("account", keys[0]), ("password", NEW)]).await;
+    let first = visitor.send_and_wait(&form, &[("account", keys[0]), ("password", NEW)]).await;
     assert!(first.html.contains("/reset/password"), "the other account follows: {}", first.html);
     let form = visitor.get("/reset/password").await;
-    let second = visitor.send(&form, &[("password", "violet umbrella gravel")]).await;
+    let second = visitor.send_and_wait(&form, &[("password", "violet umbrella gravel")]).await;
     assert_eq!(second.path, "/reset/done");
     assert!(!second.html.contains("/reset/password\""), "{}", second.html);
     for account in ["C0000010", "C0000011"] {

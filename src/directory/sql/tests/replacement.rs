@@ -51,7 +51,8 @@ async fn more_rows_than_asked_are_rolled_back() {
 async fn more_sessions_than_counted_are_rolled_back_with_the_values() {
     let shop = Shop::new().await;
     let mut settings = settings();
-    settings.sessions.end = Some("DELETE FROM session WHERE json_valid(:rows)".to_owned());
+    settings.sessions.end =
+        Some(Statements::One("DELETE FROM session WHERE json_valid(:rows)".to_owned()));
     let directory = shop.open(&settings).await.unwrap();
     let error = directory
         .replace(PASSWORD, &[replacement("1", &hash(1))], &Controls::none())

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::directory::sql::SqlDirectorySettings;
 use crate::directory::sql::bind::bind_rows;
+use crate::directory::sql::{SqlDirectorySettings, Statements};
 use crate::domain::credential::CredentialKind;
 use crate::domain::database::{Engine, Place};
 use crate::domain::toml_file::Problems;
@@ -34,14 +34,32 @@ pub(super) fn check(sql: &SqlDirectorySettings, problems: &mut Problems<'_>) {
             "`directory.sql.sessions.lapse_within` is negative; hint: lapse_within = \"12h\"",
         );
     }
-    // the engine reads quotes, comments and binds its own way; a URL that names none is refused
-    // where it is opened
-    let engine = Place::parse(&sql.url, Path::new("")).map_or(Engine::Sqlite, |at| at.engine());
-    for (key, text) in statements(sql) {
+    let engine = engine_of(sql);
+    let filled = match sql.filled(engine) {
+        Ok(filled) => filled,
+        Err(fault) => {
+            problems.at("directory.sql.preset", fault.to_string());
+            return;
+        }
+    };
+    for (key, text) in statements(&filled) {
         if let Err(fault) = bind_rows(&key, text, engine) {
             problems.at(&key, fault.to_string());
         }
     }
+}
+
+/// The engine reads quotes, comments and binds its own way; a URL that names none is refused where it is
+/// opened.
+fn engine_of(sql: &SqlDirectorySettings) -> Engine {
+    Place::parse(&sql.url, Path::new("")).map_or(Engine::Sqlite, |at| at.engine())
+}
+
+/// Every statement after its key, the preset's among them.
+pub(super) fn text(sql: &SqlDirectorySettings) -> Option<String> {
+    let filled = sql.filled(engine_of(sql)).ok()?;
+    let all = statements(&filled).into_iter().map(|(key, sql)| format!("{key}\n{}\n", sql.trim()));
+    Some(all.collect())
 }
 
 /// Every statement with its key.
@@ -56,7 +74,8 @@ fn statements(sql: &SqlDirectorySettings) -> Vec<(String, &str)> {
     let key = |verb| format!("directory.sql.sessions.{verb}");
     let sessions = &sql.sessions;
     let count = sessions.count.as_deref().map(|sql| (key("count"), sql));
-    let end = sessions.end.as_deref().map(|sql| (key("end"), sql));
+    let end = sessions.end.as_ref().map(Statements::all).unwrap_or_default();
+    let end = end.iter().map(|sql| (key("end"), sql.as_str()));
     let kinds = CredentialKind::ALL.iter().filter_map(of_kind).flatten();
     kinds.chain(count).chain(end).collect()
 }

@@ -24,7 +24,7 @@ const FORM: &str = "verify";
 /// Every answer takes so long: many times what looking takes, so that time tells nothing.
 const ANSWER_AFTER: Duration = Duration::from_millis(400);
 
-fn page<'a>(site: &'a Site, visitor: &'a Visitor, fields: &Fields, told: Value) -> Page<'a> {
+fn page<'a>(site: &'a Site, visitor: &'a Visitor, fields: &Fields, told: &Value) -> Page<'a> {
     Page::new((site, visitor), "verify", "/verify", "verify_title").with(json!({
         "proof": visitor.proof(site, FORM),
         "address": fields.address.trim(),
@@ -50,7 +50,7 @@ pub(super) async fn show(
     State(site): State<Site>,
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
-    page(&site, &visitor, &Fields::default(), Value::Null).answer(StatusCode::OK)
+    page(&site, &visitor, &Fields::default(), &Value::Null).answer(StatusCode::OK)
 }
 
 /// Answers; what is not ours and what is not theirs alike.
@@ -65,7 +65,7 @@ pub(super) async fn ask(
         Err(response) => return *response,
     };
     let wrong = |key: &str, field| {
-        let page = page(&site, &visitor, &fields, Value::Null).problem(key, field, &[]);
+        let page = page(&site, &visitor, &fields, &Value::Null).problem(key, field, &[]);
         page.answer(StatusCode::UNPROCESSABLE_ENTITY)
     };
     let Ok(reference) = fields.reference.trim().parse::<Reference>() else {
@@ -85,7 +85,7 @@ pub(super) async fn ask(
     match confirmed {
         Ok(confirmed) => {
             let told = told(&site, &visitor, confirmed);
-            page(&site, &visitor, &fields, told).answer(StatusCode::OK)
+            page(&site, &visitor, &fields, &told).answer(StatusCode::OK)
         }
         Err(error) => message::failed(&site, &visitor, &error),
     }

@@ -35,6 +35,7 @@ mod reply;
 mod secure;
 mod sink;
 mod status;
+mod support;
 mod wave;
 mod words;
 
@@ -125,6 +126,9 @@ enum Noun {
     /// The public pages: the way back in
     #[command(subcommand)]
     Portal(portal::Verb),
+    /// What to say to people who call
+    #[command(subcommand)]
+    Support(support::Verb),
     /// What became of each notice
     #[command(subcommand)]
     Delivery(delivery::Verb),
@@ -202,6 +206,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Portal(verb) => Box::pin(portal::run(verb, &context)).await,
+        Noun::Support(verb) => support::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
         Noun::Amendment(verb) => amendment::run(verb, &context).await,
         Noun::Journal(verb) => journal::run(verb, &context).await,

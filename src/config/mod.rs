@@ -24,6 +24,7 @@ use crate::domain::provider::ProviderTable;
 use crate::domain::reply::ReplyRules;
 use crate::domain::toml_file::Problems;
 use crate::engine::portal::PortalSettings;
+use crate::engine::support::SupportLimits;
 use crate::engine::{WorkerSettings, Workspace};
 use crate::mail::settings::RelaySettings;
 use crate::secret::relay::RelaySecret;
@@ -49,6 +50,8 @@ pub struct Config {
     pub portal: PortalSettings,
     /// Where its pages are served.
     pub web: WebSettings,
+    /// What support may look up.
+    pub support: SupportLimits,
     /// What a worker may use of its machine.
     pub worker: WorkerSettings,
     /// How long a write waits for another process that holds the lock of the database.
@@ -147,6 +150,7 @@ impl Config {
         Ok(Self {
             portal: written.portal.portal(&relay, root),
             web: written.portal.web(root),
+            support: written.support.into(),
             relay,
             worker: written.worker.into(),
             database_wait: written.worker.database_wait.unsigned(),

@@ -6,6 +6,7 @@ use super::portal::PortalSection;
 use crate::domain::address::EmailAddress;
 use crate::domain::duration::HumanDuration;
 use crate::engine::WorkerSettings;
+use crate::engine::support::SupportLimits;
 use crate::mail::settings::RelaySettings;
 
 /// A lease shorter than this ends before a slow disk has renewed it: a permit asks for 5 s of it.
@@ -17,6 +18,7 @@ const SHORTEST_LEASE: HumanDuration = HumanDuration::from_secs(15);
 pub(super) struct Written {
     pub(super) relay: RelaySettings,
     pub(super) portal: PortalSection,
+    pub(super) support: SupportSection,
     pub(super) worker: WorkerSection,
     pub(super) test: TestSection,
     pub(super) log: LogSettings,
@@ -27,6 +29,20 @@ pub(super) struct Written {
 #[serde(deny_unknown_fields)]
 pub(super) struct TestSection {
     pub(super) addresses: Vec<EmailAddress>,
+}
+
+/// `[support]`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SupportSection {
+    look_ups: u64,
+    shift: HumanDuration,
+}
+
+impl From<SupportSection> for SupportLimits {
+    fn from(section: SupportSection) -> Self {
+        Self { look_ups: section.look_ups, shift: section.shift.signed() }
+    }
 }
 
 /// `[worker]`.

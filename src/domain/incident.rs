@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::colour::Colour;
 use super::credential::CredentialKind;
 use super::problem::ProblemList;
 use super::recipient::parse_locale;
@@ -80,6 +81,10 @@ pub struct Brand {
     /// What the site calls the button or link that leads to a new password; the template's own words
     /// where absent.
     pub new_password_label: Option<OneLine>,
+    /// The brand's colour on the portal's pages, for links and buttons; ours where absent. It is made readable
+    /// where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accent: Option<Colour>,
 }
 
 /// What strangers could take.

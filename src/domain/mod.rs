@@ -6,6 +6,7 @@ pub mod breaker;
 pub mod chunk;
 pub mod class_selector;
 pub mod clock;
+pub mod colour;
 pub mod credential;
 pub mod database;
 pub mod delivery;

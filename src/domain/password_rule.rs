@@ -14,6 +14,8 @@ pub const SHORTEST_WITH_MFA: usize = 8;
 /// Guesses, as a power of ten, that somebody needs who knows the person: fewer are tried online within
 /// days.
 const FEWEST_GUESSES: f64 = 8.0;
+/// Letters and digits beside known words that make a password of its own.
+const SHORTEST_REST: usize = 8;
 /// Shorter words are no hint of what a password was made of.
 const SHORTEST_WORD: usize = 4;
 
@@ -84,11 +86,13 @@ impl PasswordRule {
         }
         let (brand, own) = (words(&self.brand), words(own));
         let known: Vec<&str> = brand.iter().chain(&own).map(String::as_str).collect();
-        if zxcvbn::zxcvbn(password, &known).guesses_log10() >= FEWEST_GUESSES {
-            return Ok(());
-        }
         let lower = password.to_lowercase();
         let holds = |words: &[String]| words.iter().any(|word| lower.contains(word.as_str()));
+        let is_guessed = zxcvbn::zxcvbn(password, &known).guesses_log10() < FEWEST_GUESSES;
+        let is_known = (holds(&own) || holds(&brand)) && rest(&lower, &known) < SHORTEST_REST;
+        if !is_guessed && !is_known {
+            return Ok(());
+        }
         Err(if holds(&own) {
             PasswordRefusal::Own
         } else if holds(&brand) {
@@ -97,6 +101,17 @@ impl PasswordRule {
             PasswordRefusal::Common
         })
     }
+}
+
+/// How many letters and digits are left without these words.
+fn rest(password: &str, known: &[&str]) -> usize {
+    let mut rest = password.to_owned();
+    let mut longest_first = known.to_vec();
+    longest_first.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+    for word in longest_first {
+        rest = rest.replace(word, " ");
+    }
+    rest.chars().filter(|character| character.is_alphanumeric()).count()
 }
 
 /// The words of some texts in lower case, each text whole as well.

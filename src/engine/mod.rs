@@ -35,6 +35,7 @@ pub mod rewind;
 pub mod samples;
 pub mod seal;
 pub mod secure;
+pub mod support;
 pub mod tracks;
 pub mod wall;
 pub mod waves;

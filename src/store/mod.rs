@@ -23,6 +23,7 @@ pub mod rewinds;
 mod row;
 pub mod seals;
 pub mod sqlite;
+pub mod support;
 pub mod tokens;
 pub mod waves;
 
@@ -45,6 +46,7 @@ pub use reports::Reports;
 pub use resets::Resets;
 pub use rewinds::Rewinds;
 pub use seals::Seals;
+pub use support::Support;
 pub use tokens::Tokens;
 pub use waves::Waves;
 
@@ -69,6 +71,7 @@ pub trait Store:
     + Reports
     + Rewinds
     + Amendments
+    + Support
     + Send
     + Sync
 {

@@ -230,14 +230,9 @@ fn an_encoding_that_is_none_is_told_with_those_there_are() {
 }
 
 #[test]
-fn mode_link_without_a_page_or_in_a_live_campaign_is_told_at_the_mode() {
+fn mode_link_without_a_page_is_told_at_the_mode() {
     let desk = Desk::tidy();
     desk.campaign(&[("mode = \"site\"", "mode = \"link\"")]);
-    let live = [
-        ("mode = \"site\"", "mode = \"link\""),
-        ("environment = \"rehearsal\"", "environment = \"live\""),
-    ];
-    desk.write("campaigns/real.toml", &changed(&SCAFFOLD.replace("SLUG", "cold-night"), &live));
     desk.tells("mode-link");
 }
 

@@ -8,6 +8,7 @@ use forthwith::store::credentials::Pick;
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::MySqlConnectOptions;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::database::{Database, Kind};
 use crate::harness::django::{Django, list, secret_file};
@@ -90,8 +91,11 @@ async fn django_judges(house: House, site: &Django) {
     served.post().await;
     let told = house.mails_to(&site.user("u6").address);
     assert!(told.len() == 1 && code_in(&told[0]).is_none(), "{told:?}");
-    let counts =
-        house.engine.recheck(crate::harness::CAMPAIGN, &Silent, &Default::default()).await.unwrap();
+    let counts = house
+        .engine
+        .recheck(crate::harness::CAMPAIGN, &Silent, &CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(counts.counts.regressed, 0, "{counts:?}");
 }
 
@@ -188,8 +192,8 @@ async fn wordpress_lets_nobody_in_until_they_reset() {
         site.port(),
         app.display()
     );
-    let list: String =
-        people.iter().map(|(login, address, ..)| format!("{login},{address}\n")).collect();
+    let rows: Vec<String> = people.iter().map(|(login, to, ..)| format!("{login},{to}")).collect();
+    let list = rows.join("\n");
     let house = house(&sql, &format!("login,email\n{list}")).await;
     admit(&site, &house, &folder).await;
     // each log-in makes a session, and phpass and md5 become bcrypt by it

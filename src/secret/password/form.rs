@@ -15,8 +15,9 @@ use crate::secret::replacement::SecretValue;
 
 /// Cost of bcrypt: 2^12 rounds.
 const BCRYPT_COST: u32 = 12;
-/// bcrypt reads no byte after these, and no log-in page should take half a password for a whole one.
-const BCRYPT_BYTES: usize = 72;
+/// bcrypt reads 72 bytes, a closing zero among them, and no log-in page should take half a password for a whole
+/// one.
+const BCRYPT_BYTES: usize = 71;
 /// Django 5.2's own `PBKDF2PasswordHasher.iterations`.
 const DJANGO_ITERATIONS: u32 = 1_000_000;
 const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -131,10 +132,10 @@ mod tests {
 
     #[test]
     fn bcrypt_refuses_what_it_would_cut() {
-        assert!(made(PasswordForm::Bcrypt, &"ä".repeat(36)).is_ok());
-        let refused = made(PasswordForm::Bcrypt, &"ä".repeat(37)).unwrap_err();
-        assert_eq!(refused, PasswordError::TooLong { most: 72 });
+        assert!(made(PasswordForm::Bcrypt, &"a".repeat(71)).is_ok());
+        let refused = made(PasswordForm::Bcrypt, &"ä".repeat(36)).unwrap_err();
+        assert_eq!(refused, PasswordError::TooLong { most: 71 });
         assert!(made(PasswordForm::Wordpress, &"ä".repeat(100)).is_ok());
-        assert_eq!(PasswordForm::Bcrypt.longest(), Some(72));
+        assert_eq!(PasswordForm::Bcrypt.longest(), Some(71));
     }
 }

@@ -11,9 +11,10 @@ use crate::domain::delivery::Outcome;
 use crate::store::codes::Answer;
 use crate::store::errands::{ErrandKind, ErrandNext, Errands, NewErrand, TakenErrand};
 
+/// The index holds what is not over; that term is said in its own words, or it does not serve.
 const TAKE: &str = "UPDATE errand SET state = 'taken', life = $1
      WHERE id IN (SELECT id FROM errand
-                  WHERE state = 'queued' AND due_at <= $2
+                  WHERE state IN ('queued', 'taken') AND state = 'queued' AND due_at <= $2
                   ORDER BY due_at LIMIT $3)
      RETURNING id, campaign_id, kind, number, request_id, locale, attempts, doubts, due_at, expires_at,
                (SELECT r.answer FROM code_request AS r WHERE r.id = request_id) AS answer,
@@ -29,7 +30,7 @@ const RESCUE: &str = "UPDATE errand
                                       WHERE i.errand_id = e.id AND i.n = e.attempts
                                         AND o.result IS NULL) AS open
            FROM errand AS e
-           WHERE e.state = 'taken' AND e.life <> $1)
+           WHERE e.state IN ('queued', 'taken') AND e.state = 'taken' AND e.life <> $1)
      WHERE id = of AND state = 'taken'
      RETURNING state";
 

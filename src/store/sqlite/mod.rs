@@ -33,6 +33,7 @@ mod resets;
 mod rewinds;
 mod seals;
 mod staging;
+mod support;
 mod tokens;
 mod waves;
 

@@ -28,6 +28,7 @@ use self::page::Pages;
 use super::limits::Limits;
 use super::{headers, limits};
 use crate::config::WebSettings;
+use crate::domain::colour::Colour;
 use crate::engine::portal::Portal;
 
 /// The largest form: a long link and a long password, each character as three.
@@ -76,6 +77,7 @@ pub fn router(portal: Portal, settings: &WebSettings) -> Router {
         .route("/not-me", get(message::not_me))
         .route("/verify", get(verify::show).post(verify::ask))
         .route("/style.css", get(async || asset("text/css; charset=utf-8", STYLE)))
+        .route("/theme.css", get(theme))
         .route("/link.js", get(async || asset("text/javascript; charset=utf-8", LINK)))
         .route("/password.js", get(async || asset("text/javascript; charset=utf-8", PASSWORD)));
     let pages = if base.is_empty() {
@@ -96,6 +98,23 @@ pub fn router(portal: Portal, settings: &WebSettings) -> Router {
 const STYLE: &str = include_str!("../../../templates/portal/style.css");
 const LINK: &str = include_str!("../../../templates/portal/link.js");
 const PASSWORD: &str = include_str!("../../../templates/portal/password.js");
+
+/// The brand's own colour, in both schemes.
+async fn theme(State(site): State<Site>) -> Response {
+    let css = site.0.portal.brand().accent.map_or_else(String::new, |accent| {
+        let scheme = |paper: Colour| {
+            let accent = accent.readable_on(paper);
+            format!(":root {{ --accent: {accent}; --on-accent: {}; }}", accent.text_upon())
+        };
+        let (light, dark) = (scheme(Colour::WHITE), scheme(Colour::INK));
+        format!("{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n")
+    });
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=600")),
+    ];
+    (headers, css).into_response()
+}
 
 fn asset(kind: &'static str, text: &'static str) -> Response {
     let headers = [

@@ -126,10 +126,16 @@ fn network(site: &Site, request: &Request) -> String {
     client::network(client::address(peer, Some(&forwarded), &site.0.trusted_proxies))
 }
 
-/// By `Sec-Fetch-Site` (W3C Fetch Metadata) and `Origin`, where the browser sends them.
+/// By `Sec-Fetch-Site` (W3C Fetch Metadata), else by `Origin`, where the browser sends them. `null` says nothing:
+/// our own forms have it, since their page lets nothing be referred to (Fetch, "append a request Origin header").
 fn is_foreign(site: &Site, headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let fetched = text(HeaderName::from_static("sec-fetch-site"));
-    fetched.is_some_and(|site| !matches!(site, "same-origin" | "none"))
-        || text(ORIGIN).is_some_and(|origin| origin != site.0.origin)
+    match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
+        (Some("same-origin" | "none"), None | Some("null")) => false,
+        (Some("same-origin" | "none") | None, Some(origin)) => {
+            origin != "null" && origin != site.0.origin
+        }
+        (Some(_), _) => true,
+        (None, None) => false,
+    }
 }

@@ -77,6 +77,10 @@ impl Django {
         self.users.iter().find(|user| user.login == login).unwrap()
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether somebody gets in by the site's own log-in page.
     pub async fn logs_in(&self, login: &str, password: &str) -> bool {
         let client = client();

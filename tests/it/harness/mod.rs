@@ -2,6 +2,7 @@
 
 pub mod amending;
 pub mod audience;
+pub mod browser;
 pub mod confined;
 pub mod crowd;
 pub mod database;

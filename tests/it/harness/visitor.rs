@@ -1,6 +1,7 @@
 //! A portal on this machine, and a browser without scripts to visit it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use forthwith::config::WebSettings;
@@ -58,21 +59,22 @@ impl House {
     }
 
     pub async fn portal_with(&self, change: impl FnOnce(&mut WebSettings)) -> Served {
-        let mut web = WebSettings {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
-            certificate: None,
-            connections: 200,
-            anonymous_per_minute: 60_000,
-        };
+        let mut web = web_settings();
         change(&mut web);
         let listening = Listening::bind(&web).await.unwrap();
         let address = listening.address().unwrap();
         let portal = self.engine.portal(&[], self.portal_settings(address)).await.unwrap();
-        let stop = CancellationToken::new();
-        let router = pages::router(portal.clone(), &web);
-        tokio::spawn(listening.serve(router, stop.clone()));
-        Served { portal, address, stop }
+        Served::of(portal, listening, &web)
+    }
+
+    /// A portal that does TLS itself, at the address its notices lead to.
+    pub async fn portal_at_its_own_address(&self, certificate: (PathBuf, PathBuf)) -> Served {
+        let web = WebSettings { certificate: Some(certificate), ..web_settings() };
+        let listening = Listening::bind(&web).await.unwrap();
+        let address = listening.address().unwrap();
+        let settings = PortalSettings { address: None, ..self.portal_settings(address) };
+        let portal = self.engine.portal(&[], settings).await.unwrap();
+        Served::of(portal, listening, &web)
     }
 
     /// The mails to an address, newest first: subject, then text.
@@ -124,7 +126,25 @@ impl House {
     }
 }
 
+fn web_settings() -> WebSettings {
+    WebSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
+        certificate: None,
+        connections: 200,
+        anonymous_per_minute: 60_000,
+    }
+}
+
 impl Served {
+    fn of(portal: Portal, listening: Listening, web: &WebSettings) -> Self {
+        let address = listening.address().unwrap();
+        let stop = CancellationToken::new();
+        let router = pages::router(portal.clone(), web);
+        tokio::spawn(listening.serve(router, stop.clone()));
+        Self { portal, address, stop }
+    }
+
     pub fn visitor(&self) -> Visitor {
         self.visitor_from("198.51.100.7")
     }

@@ -67,6 +67,7 @@ impl fmt::Debug for WebhookKey {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -74,7 +75,7 @@ mod tests {
     fn read(text: &str) -> Result<WebhookKey, WebhookKeyError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(file.path(), Permissions::from_mode(0o600)).unwrap();
         WebhookKey::read(file.path(), "directory.http.key_file")
     }
 

@@ -81,6 +81,11 @@ impl Containment {
         })
     }
 
+    /// What expires a kind, for messages.
+    fn expiry(&self, kind: CredentialKind) -> String {
+        self.section.adapter().map(|adapter| adapter.expiry(kind)).unwrap_or_default()
+    }
+
     fn read(parts: &Parts) -> Result<Self, EngineError> {
         let part = |ending: &str| {
             parts.iter().find(|(name, _)| name.ends_with(ending)).map(|(_, bytes)| bytes.as_slice())

@@ -94,7 +94,9 @@ impl Engine {
                          marker --ldap BASE` prints it"
                     ),
                     Adapter::Http(_) => {
-                        format!("let the endpoint answer `capabilities` with \"rehearsal\": \"{mine}\"")
+                        format!(
+                            "let the endpoint answer `capabilities` with \"rehearsal\": \"{mine}\""
+                        )
                     }
                 }
             ))),

@@ -432,7 +432,8 @@ mod tests {
 
     #[test]
     fn a_password_in_clear_becomes_a_hash_that_nothing_fits() {
-        for value in ["hunter2", "5f4dcc3b5aa765d61d8327deb882cf99", "{", "{cleartext}p", "$6$a$b"] {
+        for value in ["hunter2", "5f4dcc3b5aa765d61d8327deb882cf99", "{", "{cleartext}p", "$6$a$b"]
+        {
             let made = forge_as(Scheme::Ldap, value, &mut stream(1)).unwrap();
             assert_eq!(scheme_name(made.expose()), "ldap salted digest", "{value}");
             assert_eq!(made.expose().len(), "{SSHA}".len() + 48);
@@ -441,7 +442,9 @@ mod tests {
         let made = forge_as(Scheme::Ldap, hashed, &mut stream(1)).unwrap();
         assert_eq!(made.expose(), forged(hashed, 1), "what is hashed keeps its scheme");
         // A password that is checked elsewhere, and a digest that is none.
-        for value in ["{SASL}ann@REALM.EXAMPLE", "{SSHA}hunter2", "{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="] {
+        for value in
+            ["{SASL}ann@REALM.EXAMPLE", "{SSHA}hunter2", "{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="]
+        {
             assert!(forge_as(Scheme::Ldap, value, &mut stream(1)).is_err(), "{value}");
         }
     }

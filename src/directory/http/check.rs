@@ -114,9 +114,9 @@ fn count_taken(
 /// Whether each account holds the values it held; sessions come and go by themselves.
 fn is_as_before(before: &[Current], after: &[Current]) -> bool {
     before.len() == after.len()
-        && before.iter().all(|was| {
-            after.iter().any(|now| now.account == was.account && now.value == was.value)
-        })
+        && before
+            .iter()
+            .all(|was| after.iter().any(|now| now.account == was.account && now.value == was.value))
 }
 
 fn sessions_of(rows: &[Current]) -> u64 {

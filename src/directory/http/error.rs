@@ -58,7 +58,9 @@ pub enum HttpFault {
         status: u16,
     },
     /// Nobody vouches for an answer.
-    #[error("{verb}: the answer is not signed by the key in directory.http.key_file, for this request")]
+    #[error(
+        "{verb}: the answer is not signed by the key in directory.http.key_file, for this request"
+    )]
     Unsigned {
         /// What was asked.
         verb: &'static str,

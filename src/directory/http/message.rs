@@ -236,7 +236,8 @@ mod tests {
         assert_eq!(currents(twice, true).unwrap(), 2);
         let other = currents(r#"{"rows": [{"account": "c"}]}"#, false);
         assert!(matches!(other, Err(HttpFault::Row { fault: RowFault::Unasked, .. })));
-        let bare = answer(r#"{"rows": [{"account": "a"}]}"#).currents("read", PASSWORD, &asked, true);
+        let bare =
+            answer(r#"{"rows": [{"account": "a"}]}"#).currents("read", PASSWORD, &asked, true);
         assert!(matches!(bare, Err(HttpFault::Row { fault: RowFault::NoSessions, .. })));
     }
 
@@ -259,7 +260,8 @@ mod tests {
         );
         let found = found.unwrap();
         assert_eq!((found.batch, found.ends_sessions), (1_000, SessionEnd::Ended));
-        let lapse = checked(r#"{"kinds": ["password"], "ends_sessions": {"lapse-within": "PT12H"}}"#);
+        let lapse =
+            checked(r#"{"kinds": ["password"], "ends_sessions": {"lapse-within": "PT12H"}}"#);
         let span = SignedDuration::from_hours(12);
         assert_eq!(lapse.unwrap().ends_sessions, SessionEnd::LapseWithin(span));
         for text in [

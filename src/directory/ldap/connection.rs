@@ -115,9 +115,7 @@ impl Login {
 
     async fn enter(&self, address: SocketAddr, security: Security) -> Result<Conn, LdapFault> {
         let config = match security {
-            Security::Checked => {
-                Some(tls::checked(self.authorities.as_deref(), AUTHORITIES)?)
-            }
+            Security::Checked => Some(tls::checked(self.authorities.as_deref(), AUTHORITIES)?),
             Security::IfOffered => Some(tls::unchecked()?),
             Security::Clear => None,
         };

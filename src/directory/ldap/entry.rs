@@ -31,8 +31,7 @@ impl Entry {
     /// As a directory tells it: a row a value.
     pub(super) fn into_currents(self) -> Vec<Current> {
         let Self { account, values, changed_at, .. } = self;
-        let current =
-            |value| Current { account: account.clone(), value, sessions: 0, changed_at };
+        let current = |value| Current { account: account.clone(), value, sessions: 0, changed_at };
         if values.is_empty() {
             return vec![current(None)];
         }
@@ -81,8 +80,7 @@ impl LdapDirectory {
         let mut attributes = vec![self.account.as_str(), self.password.as_str()];
         attributes.extend(self.changed_at.as_deref());
         let place = (self.base.as_str(), self.scope, filter.as_str());
-        let found =
-            conn.search("reading accounts", place, &attributes, part.len() + 1).await?;
+        let found = conn.search("reading accounts", place, &attributes, part.len() + 1).await?;
         let found = found.ok_or(LdapFault::Failed { doing: "reading accounts", code: 32 })?;
         let asked = Asked::of(part);
         let mut answered = HashSet::new();
@@ -119,7 +117,8 @@ impl LdapDirectory {
         }
         let mut take = |name: &str| values.remove(&name.to_lowercase()).unwrap_or_default();
         let account = asked.find(&take(&self.account))?;
-        let changed_at = match self.changed_at.as_deref().map(&mut take).unwrap_or_default().first() {
+        let changed_at = match self.changed_at.as_deref().map(&mut take).unwrap_or_default().first()
+        {
             None => None,
             Some(octets) => Some(generalized_time(octets).ok_or(EntryFault::ChangeTime)?),
         };
@@ -133,12 +132,14 @@ impl LdapDirectory {
         let found = conn.search("looking for our own entry", place, &[&self.account], 1).await?;
         let wanted = self.account.to_lowercase();
         let base = self.base.to_lowercase();
-        Ok(found.into_iter().flatten().find(|entry| entry.dn.to_lowercase().ends_with(&base)).and_then(
-            |entry| {
+        Ok(found
+            .into_iter()
+            .flatten()
+            .find(|entry| entry.dn.to_lowercase().ends_with(&base))
+            .and_then(|entry| {
                 let mut named = entry.attrs.into_iter();
                 named.find(|(name, _)| name.to_lowercase() == wanted)?.1.into_iter().next()
-            },
-        ))
+            }))
     }
 }
 
@@ -221,7 +222,8 @@ mod tests {
         ] {
             assert_eq!(generalized_time(text.as_bytes()).unwrap().to_string(), told, "{text}");
         }
-        for text in ["", "Z", "20261127072756", "20261327072756Z", "20261127072756+", "2026-11-27Z"] {
+        for text in ["", "Z", "20261127072756", "20261327072756Z", "20261127072756+", "2026-11-27Z"]
+        {
             assert_eq!(generalized_time(text.as_bytes()), None, "{text}");
         }
     }

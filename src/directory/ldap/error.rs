@@ -64,8 +64,10 @@ pub enum LdapFault {
         code: u32,
     },
     /// The server has no compare-and-set.
-    #[error("the LDAP server at {place} offers no assertion control (RFC 4528), so nothing can be replaced \
-             on the condition that it did not change meanwhile")]
+    #[error(
+        "the LDAP server at {place} offers no assertion control (RFC 4528), so nothing can be replaced \
+             on the condition that it did not change meanwhile"
+    )]
     NoAssertion {
         /// Host and port.
         place: String,
@@ -162,16 +164,18 @@ impl LdapFault {
         Some(match self {
             Self::Setting { .. } | Self::Password(_) | Self::Tls(_) => return None,
             Self::Unresolved { .. } => "directory.ldap.url names the host",
-            Self::InClear { .. } => {
-                "tls = \"required\", or a tunnel that ends on this machine"
-            }
+            Self::InClear { .. } => "tls = \"required\", or a tunnel that ends on this machine",
             Self::Unreachable { .. } => "is the server running, and is directory.ldap.url right?",
             Self::Unsecured { .. } => {
                 "the server must offer TLS (STARTTLS at ldap://), with a certificate that names its host \
                  and is signed by an authority that this machine or the file `authorities` knows"
             }
-            Self::Refused { .. } => "directory.ldap.bind_dn and the file directory.ldap.password_file",
-            Self::NoAssertion { .. } => "OpenLDAP has it; docs/directories.md says what else is needed",
+            Self::Refused { .. } => {
+                "directory.ldap.bind_dn and the file directory.ldap.password_file"
+            }
+            Self::NoAssertion { .. } => {
+                "OpenLDAP has it; docs/directories.md says what else is needed"
+            }
             Self::Lost { .. } => {
                 "run it again: what was written is read back first, and known again as ours"
             }
@@ -184,7 +188,9 @@ impl LdapFault {
             Self::Failed { code: 4 | 11, .. } => {
                 "the server's limits for directory.ldap.bind_dn must allow 100 entries a search"
             }
-            Self::Failed { .. } => "run `forthwith directory check`; directory.ldap.base must be an entry",
+            Self::Failed { .. } => {
+                "run `forthwith directory check`; directory.ldap.base must be an entry"
+            }
             Self::Denied { code: 50, .. } => {
                 "give directory.ldap.bind_dn write access to directory.ldap.password; where the policy says \
                  pwdSafeModify, it must not hold for these entries"
@@ -194,11 +200,17 @@ impl LdapFault {
                  directory.ldap.bind_dn"
             }
             Self::Denied { .. } => "run `forthwith directory check`; it changes nothing",
-            Self::Hidden => "give it `read` access to that attribute, of every entry below the base",
+            Self::Hidden => {
+                "give it `read` access to that attribute, of every entry below the base"
+            }
             Self::Entry { fault, .. } => fault.hint(),
-            Self::Marker(_) => "one description, this workspace's database id; see `forthwith status`",
+            Self::Marker(_) => {
+                "one description, this workspace's database id; see `forthwith status`"
+            }
             Self::Kind(_) => "expire those where they are kept",
-            Self::NotOnlyTried => "three accounts may have been expired: look at them, and at the server",
+            Self::NotOnlyTried => {
+                "three accounts may have been expired: look at them, and at the server"
+            }
         })
     }
 
@@ -222,8 +234,12 @@ impl LdapFault {
 impl EntryFault {
     fn hint(self) -> &'static str {
         match self {
-            Self::Unasked => "directory.ldap.account must be the attribute that the audience's column holds",
-            Self::AnsweredTwice => "narrow directory.ldap.base or filter until each account has one entry",
+            Self::Unasked => {
+                "directory.ldap.account must be the attribute that the audience's column holds"
+            }
+            Self::AnsweredTwice => {
+                "narrow directory.ldap.base or filter until each account has one entry"
+            }
             Self::OfTwo => "seal one account an entry: LDAP takes `Ann` for `ann`",
             Self::ChangeTime => "pwdChangedTime, where the server has a password policy",
         }

@@ -38,7 +38,9 @@ mod tests {
 
     #[test]
     fn every_value_comes_back_as_it_was() {
-        for octet in [&b"{SSHA}abc"[..], b"", b"p\xe4sswort", "päss".as_bytes(), "\u{f8ff}61".as_bytes()] {
+        for octet in
+            [&b"{SSHA}abc"[..], b"", b"p\xe4sswort", "päss".as_bytes(), "\u{f8ff}61".as_bytes()]
+        {
             let value = value(octet.to_vec());
             assert_eq!(octets(&value), octet);
         }

@@ -18,7 +18,8 @@ pub(super) struct Place {
 impl Place {
     /// Reads a URL; what is said of a wrong one never repeats it, since it may hold a password.
     pub(super) fn parse(url: &str, tls: DatabaseTls) -> Result<Self, &'static str> {
-        let unreadable = "cannot be read; hint: \"ldaps://ldap.brand.example\", or \"ldap://\" with a host";
+        let unreadable =
+            "cannot be read; hint: \"ldaps://ldap.brand.example\", or \"ldap://\" with a host";
         let (scheme, rest) = url.split_once("://").ok_or(unreadable)?;
         let is_tls = match scheme.to_ascii_lowercase().as_str() {
             "ldap" => false,
@@ -34,7 +35,9 @@ impl Place {
         // a known scheme, so that hosts are read by the rules of the web's URLs
         let parsed = Url::parse(&format!("https://{rest}")).map_err(|_| unreadable)?;
         if parsed.query().is_some() || parsed.fragment().is_some() || parsed.path() != "/" {
-            return Err("holds more than a host and a port; hint: `base`, `scope` and `filter` are keys");
+            return Err(
+                "holds more than a host and a port; hint: `base`, `scope` and `filter` are keys",
+            );
         }
         if is_tls && tls == DatabaseTls::None {
             return Err("asks for TLS and `tls` forbids it; hint: leave `tls` out");

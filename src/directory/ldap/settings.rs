@@ -147,7 +147,8 @@ impl LdapDirectorySettings {
             }
         }
         if !self.form.is_for_ldap() {
-            let said = "would be taken for a password in clear; hint: \"ldap-argon2\" or \"ldap-crypt\"";
+            let said =
+                "would be taken for a password in clear; hint: \"ldap-argon2\" or \"ldap-crypt\"";
             found.push(("form", said.into()));
         }
         if self.lapse_within.is_some_and(|span| span.is_negative()) {
@@ -180,11 +181,17 @@ mod tests {
     fn a_table_is_read_with_its_defaults() {
         let settings: LdapDirectorySettings =
             toml::from_str(&format!("{LEAST}base = 'dc=x'")).unwrap();
-        assert_eq!((settings.account.as_str(), settings.password.as_str()), ("uid", "userPassword"));
+        assert_eq!(
+            (settings.account.as_str(), settings.password.as_str()),
+            ("uid", "userPassword")
+        );
         assert_eq!((settings.batch, settings.concurrency), (200, 8));
         assert_eq!((settings.scheme, settings.form), (Scheme::Ldap, PasswordForm::LdapArgon2));
         assert!(settings.faults().is_empty() && settings.changed_at.is_none());
-        assert!(toml::from_str::<LdapDirectorySettings>(&format!("{LEAST}base = 'x'\nbnd = 1")).is_err());
+        assert!(
+            toml::from_str::<LdapDirectorySettings>(&format!("{LEAST}base = 'x'\nbnd = 1"))
+                .is_err()
+        );
     }
 
     #[test]

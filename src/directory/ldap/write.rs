@@ -83,11 +83,9 @@ impl LdapDirectory {
             codes.into_iter().filter(|code| !matches!(*code, DONE | ASSERTION_FAILED)).collect();
         match refused.first() {
             None => Ok(changed),
-            Some(code) => Err(LdapFault::Denied {
-                asked: targets.len(),
-                refused: refused.len(),
-                code: *code,
-            }),
+            Some(code) => {
+                Err(LdapFault::Denied { asked: targets.len(), refused: refused.len(), code: *code })
+            }
         }
     }
 
@@ -124,9 +122,7 @@ impl LdapDirectory {
         // Were it made all the same, it would leave the value as it is.
         let as_it_is = change.current.first().map(|value| self.replacing(value));
         let stale = self.assertion(&[change.replacement]);
-        let code = conn
-            .modify(DOING, dn, as_it_is.into_iter().collect(), vec![stale])
-            .await?;
+        let code = conn.modify(DOING, dn, as_it_is.into_iter().collect(), vec![stale]).await?;
         if code == DONE {
             return Ok(Trial::NotCompared);
         }

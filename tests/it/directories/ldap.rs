@@ -58,11 +58,9 @@ async fn a_second_password_does_not_outlive_the_first() {
     slapd.modify(&format!(
         "dn: uid=ann,ou=people,{SUFFIX}\nchangetype: modify\nadd: userPassword\nuserPassword: third\n"
     ));
-    let row = Replacement {
-        account: "ann".into(),
-        current: rows[0].replacement.clone(),
-        replacement: rows[1].replacement.clone(),
-    };
+    let current = rows[0].replacement.clone();
+    let replacement = super::forged(&directory, "another", 2);
+    let row = Replacement { account: "ann".into(), current, replacement };
     assert_eq!(directory.replace(PASSWORDS, &[row], &Controls::none()).await.unwrap(), 1);
     assert!(!slapd.logs_in("ann", "third"));
 }
@@ -106,16 +104,13 @@ async fn a_policy_that_takes_no_hashes_is_told_before_and_while_writing() {
     let directory = open(&slapd, "").await.unwrap();
     let forge = |current: &str| Ok(super::forged(&directory, current, 3));
     let accounts = ["ann".to_owned()];
-    let error =
-        directory.check(PASSWORDS, &accounts, &forge, &Controls::none()).await.unwrap_err();
+    let error = directory.check(PASSWORDS, &accounts, &forge, &Controls::none()).await.unwrap_err();
     assert!(error.told().contains("pwdCheckQuality"), "{}", error.told());
     let found = read(&directory, &["ann", "bob"]).await;
     let rows: Vec<Replacement> = found.iter().map(|now| change(&directory, now, 3)).collect();
     let error = directory.replace(PASSWORDS, &rows, &Controls::none()).await.unwrap_err();
-    let is_denied = matches!(
-        error,
-        DirectoryError::Ldap(LdapFault::Denied { asked: 2, refused: 2, code: 19 })
-    );
+    let is_denied =
+        matches!(error, DirectoryError::Ldap(LdapFault::Denied { asked: 2, refused: 2, code: 19 }));
     assert!(is_denied && error.is_of_rows(), "{error}");
     assert!(slapd.logs_in("ann", "word 1"), "nothing was changed");
 
@@ -194,7 +189,8 @@ async fn who_is_let_in_and_over_what_is_told() {
     let tls = Some((made.chain_pem.clone(), made.key_pem.clone()));
     for mode in ["", "ldaps"] {
         let list = people(&[("ann", "{SSHA}", "word 1")]);
-        let slapd = Slapd::start(&Holding { people: list, mode, tls: tls.clone(), ..Holding::default() });
+        let slapd =
+            Slapd::start(&Holding { people: list, mode, tls: tls.clone(), ..Holding::default() });
         open(&slapd, "").await.unwrap();
         let authorities = slapd.folder.path().join("authorities.pem");
         std::fs::write(&authorities, &made.authority_pem).unwrap();
@@ -220,7 +216,10 @@ async fn who_is_let_in_and_over_what_is_told() {
     assert!(said.contains("cannot be reached"), "{said}");
     settings.url = "ldap://ann:hunter2@127.0.0.1".into();
     let said = told(LdapDirectory::open(&settings, slapd.folder.path()).await);
-    assert!(said.contains("directory.ldap.url holds a user") && !said.contains("hunter2"), "{said}");
+    assert!(
+        said.contains("directory.ldap.url holds a user") && !said.contains("hunter2"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -240,7 +239,9 @@ async fn a_connection_cut_in_the_middle_of_a_batch_is_told_and_the_rest_goes_on(
     wire.is(Condition::Whole);
     let after = directory.confirm(PASSWORDS, &names).await.unwrap();
     let is_ours = |row: &&Replacement| {
-        after.iter().any(|now| now.account == row.account && now.value.as_ref() == Some(&row.replacement))
+        after
+            .iter()
+            .any(|now| now.account == row.account && now.value.as_ref() == Some(&row.replacement))
     };
     let done = rows.iter().filter(is_ours).count();
     assert!((1..60).contains(&done), "{done} of 60 were done when the wire was cut");
@@ -266,7 +267,10 @@ async fn operations_go_side_by_side() {
         let begun = Instant::now();
         assert_eq!(directory.replace(PASSWORDS, &rows, &Controls::none()).await.unwrap(), 200);
         took.push(begun.elapsed());
-        assert_eq!(held(&directory, "p7").await.as_ref(), Some(&rows.iter().find(|row| row.account == "p7").unwrap().replacement));
+        assert_eq!(
+            held(&directory, "p7").await.as_ref(),
+            Some(&rows.iter().find(|row| row.account == "p7").unwrap().replacement)
+        );
     }
     // With --nocapture, the figures at 5 ms there and back.
     println!("200 entries: {:?} one by one, {:?} eight at once", took[0], took[1]);

@@ -66,7 +66,8 @@ impl SqlStage {
         let mut admin = database.admin().await;
         for account in PEOPLE.into_iter().chain([BARE]) {
             let stored = hash(&Password::new(password_of(account)), params, &mut rand::rng());
-            let stored = if account == BARE { "NULL".into() } else { format!("'{}'", stored.unwrap()) };
+            let stored =
+                if account == BARE { "NULL".into() } else { format!("'{}'", stored.unwrap()) };
             admin
                 .execute(&format!(
                     "INSERT INTO customer (id, name, email, password_hash) \

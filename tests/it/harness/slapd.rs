@@ -48,7 +48,7 @@ impl Slapd {
             writeln!(people, "{uid}\t{uid}@mail.example\t{scheme}\t{secret}").unwrap();
         }
         let mut files = vec![
-            ("root.password", "the root of it\n".to_owned()),
+            ("root.password", "root-of-it\n".to_owned()),
             ("service.password", format!("{PASSWORD}\n")),
             ("mode", holding.mode.to_owned()),
             ("people", people),
@@ -90,7 +90,7 @@ impl Slapd {
     /// Changes entries as the root of the directory, whom no policy binds.
     pub fn modify(&self, ldif: &str) {
         let root = format!("cn=root,{SUFFIX}");
-        let (done, said) = self.client("ldapmodify", &root, "the root of it", &[], ldif);
+        let (done, said) = self.client("ldapmodify", &root, "root-of-it", &[], ldif);
         assert!(done, "{said}");
     }
 
@@ -108,7 +108,7 @@ impl Slapd {
         let root = format!("cn=root,{SUFFIX}");
         let filter = format!("(uid={uid})");
         let asked = ["-LLL", "-o", "ldif-wrap=no", "-b", SUFFIX, &filter, attribute];
-        let (done, said) = self.client("ldapsearch", &root, "the root of it", &asked, "");
+        let (done, said) = self.client("ldapsearch", &root, "root-of-it", &asked, "");
         assert!(done, "{said}");
         let start = format!("{attribute}:");
         said.lines()

@@ -31,11 +31,11 @@ impl Engine {
         }
         let root = self.workspace.root();
         let directory: Box<dyn Directory> = match adapter {
-            Adapter::Sql(sql) => Box::new(SqlDirectory::open(sql, root).await?),
-            Adapter::Ldap(ldap) => Box::new(LdapDirectory::open(ldap, root).await?),
+            Adapter::Sql(sql) => Box::new(Box::pin(SqlDirectory::open(sql, root)).await?),
+            Adapter::Ldap(ldap) => Box::new(Box::pin(LdapDirectory::open(ldap, root)).await?),
             Adapter::Http(http) => {
                 let clock = std::sync::Arc::clone(&self.clock);
-                Box::new(HttpDirectory::open(http, root, clock).await?)
+                Box::new(Box::pin(HttpDirectory::open(http, root, clock)).await?)
             }
         };
         self.check_marker(directory.as_ref(), section, adapter, environment).await?;

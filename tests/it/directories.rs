@@ -1,6 +1,7 @@
 //! What a directory promises, whatever it runs on: one set of behaviours against the trait, on SQL, on
 //! Debian's `OpenLDAP` and on an endpoint of our own, each judged by whom its own log-in lets in.
 
+mod campaign;
 mod endpoint;
 mod ldap;
 mod promises;

@@ -33,7 +33,7 @@ const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The longest that an endpoint may make us wait before the next try.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 const SIGNATURE: &str = "forthwith-signature";
 

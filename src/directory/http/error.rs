@@ -155,7 +155,6 @@ impl HttpFault {
             Self::Status { status: 401 | 403, .. } => {
                 "both sides must have the same key, and clocks that are right to within five minutes"
             }
-            Self::Status { .. } => "the endpoint's own log says more",
             Self::Unsigned { .. } => {
                 "either somebody on the way answers for it, or it signs otherwise than docs/directories.md \
                  says"
@@ -164,7 +163,7 @@ impl HttpFault {
             Self::Unreadable { .. } | Self::Capability { .. } | Self::Row { .. } => {
                 "docs/directories.md says what an answer holds"
             }
-            Self::Denied { .. } => "the endpoint's own log says more",
+            Self::Status { .. } | Self::Denied { .. } => "the endpoint's own log says more",
             Self::TooMany { .. } => "it may change the accounts in `rows` alone, each once",
             Self::Kind(_) => "let it name that kind in `kinds`, or expire those elsewhere",
         })

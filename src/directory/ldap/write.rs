@@ -3,6 +3,7 @@
 //! password policy only: `OpenLDAP`'s takes it for the old password in clear.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use ldap3::Mod;
 use ldap3::controls::{Assertion, RawControl};
@@ -23,6 +24,12 @@ const TRIED: u32 = 16_654;
 const DONE: u32 = 0;
 const UNKNOWN_CONTROL: u32 = 12;
 const ASSERTION_FAILED: u32 = 122;
+
+/// The password policy's history tells two changes of one value apart by the second alone.
+const VALUE_EXISTS: u32 = 20;
+
+/// Until the next second has begun.
+const A_SECOND: Duration = Duration::from_millis(1_100);
 
 const DOING: &str = "replacing passwords";
 
@@ -108,7 +115,12 @@ impl LdapDirectory {
                 return Ok(code);
             }
         }
-        conn.modify(DOING, dn, vec![new], vec![assertion]).await
+        let code = conn.modify(DOING, dn, vec![new], vec![assertion.clone()]).await?;
+        if code != VALUE_EXISTS {
+            return Ok(code);
+        }
+        tokio::time::sleep(A_SECOND).await;
+        conn.modify(DOING, dn, vec![self.replacing(change.replacement)], vec![assertion]).await
     }
 
     /// Tries a change that must not match and then the change itself, of which the server only says what

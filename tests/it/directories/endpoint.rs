@@ -6,7 +6,10 @@ use forthwith::directory::http::{HttpDirectory, HttpFault};
 use forthwith::directory::{Controls, Directory as _, DirectoryError, Replacement};
 use forthwith::domain::clock::{ManualClock, SystemClock};
 use forthwith::domain::credential::CredentialKind;
+use forthwith::sink::{CertificateKind, Certificates};
 use jiff::Timestamp;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::stages::hashed;
 use super::{PASSWORDS, change, read};
@@ -129,4 +132,54 @@ async fn requests_keep_to_the_pace_that_was_set() {
     let begun = std::time::Instant::now();
     directory.read(PASSWORDS, &names).await.unwrap();
     assert!(begun.elapsed().as_millis() >= 450, "ten requests, twenty a second");
+}
+
+/// TLS in front of an endpoint; the port.
+async fn secured(endpoint: &Endpoint, made: &Certificates) -> u16 {
+    let chain = CertificateDer::pem_slice_iter(made.chain_pem.as_bytes());
+    let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(made.key_pem.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, behind) = (listener.local_addr().unwrap().port(), endpoint.port());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut client) = acceptor.accept(client).await else { return };
+                let behind = ("127.0.0.1", behind);
+                let mut server = tokio::net::TcpStream::connect(behind).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_checked() {
+    let endpoint = Endpoint::start().await;
+    let made = Certificates::make(CertificateKind::Valid, &[]).unwrap();
+    let port = secured(&endpoint, &made).await;
+    let authorities = endpoint.folder.path().join("authorities.pem");
+    std::fs::write(&authorities, &made.authority_pem).unwrap();
+    let table = endpoint.table(port).replace("http://", "https://");
+    let open = async |more: String| {
+        let settings = toml::from_str(&format!("{table}{more}")).unwrap();
+        HttpDirectory::open(&settings, endpoint.folder.path(), Arc::new(SystemClock)).await
+    };
+    let known = format!("authorities = \"{}\"", authorities.display());
+    open(known.clone()).await.unwrap();
+    let other = Certificates::make(CertificateKind::Valid, &[]).unwrap();
+    std::fs::write(&authorities, &other.authority_pem).unwrap();
+    let said = open(known).await.unwrap_err().told();
+    assert!(said.contains("certificate") && said.contains("hint: "), "{said}");
+    assert!(!said.contains("https://"), "{said}");
 }

@@ -20,7 +20,11 @@ pub(super) enum Verb {
         form: AsJson,
     },
     /// Print the statements that mark a copy of a directory as this workspace's, for rehearsals
-    Marker,
+    Marker {
+        /// Print the entry for an LDAP directory instead, below this base
+        #[arg(long, value_name = "BASE")]
+        ldap: Option<String>,
+    },
 }
 
 /// One kind's check as listed.
@@ -58,7 +62,10 @@ impl From<(CredentialKind, CheckReport)> for CheckView {
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
-    let Verb::Check { campaign, form } = verb else { return marker(context).await };
+    let (campaign, form) = match verb {
+        Verb::Check { campaign, form } => (campaign, form),
+        Verb::Marker { ldap } => return marker(context, ldap.as_deref()).await,
+    };
     let reports =
         context.with_engine(async |engine| Ok(engine.check_directory(&campaign).await?)).await?;
     let was_tried = reports.iter().all(|(_, report)| report.was_tried);
@@ -86,10 +93,15 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
     Ok(())
 }
 
-/// SQL on stdout, to be piped into the copy's own client; the warning on stderr.
-async fn marker(context: &Context<'_>) -> Result<(), CliError> {
-    let statements = context.with_engine(async |engine| Ok(engine.marker().await?)).await?;
-    context.printer.data(&statements.map(|statement| statement + ";").join("\n"))?;
+/// SQL or LDIF on stdout, to be piped into the copy's own client; the warning on stderr.
+async fn marker(context: &Context<'_>, ldap: Option<&str>) -> Result<(), CliError> {
+    let text = context
+        .with_engine(async |engine| match ldap {
+            Some(base) => Ok(engine.marker_entry(base).await?),
+            None => Ok(engine.marker().await?.map(|statement| statement + ";").join("\n")),
+        })
+        .await?;
+    context.printer.data(&text)?;
     context
         .printer
         .say("On a copy, never on the living: a rehearsal changes the directory it marks.");

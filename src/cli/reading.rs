@@ -13,7 +13,7 @@ pub(super) fn only_reads(noun: &Noun) -> bool {
         | Noun::Operator(operator::Verb::List(_))
         | Noun::Relay(relay::Verb::Check { .. })
         | Noun::Incident(incident::Verb::List(_) | incident::Verb::New { .. })
-        | Noun::Directory(directory::Verb::Check { .. } | directory::Verb::Marker)
+        | Noun::Directory(directory::Verb::Check { .. } | directory::Verb::Marker { .. })
         | Noun::Credential(credential::Verb::List { .. })
         | Noun::Gate(gate::Verb::List { .. })
         | Noun::Wave(wave::Verb::List { .. })

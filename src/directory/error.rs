@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::control::ControlFault;
+use super::http::HttpFault;
+use super::ldap::LdapFault;
 use super::sql::bind::BindError;
 use crate::database::DatabaseError;
 use crate::domain::credential::CredentialKind;
@@ -15,6 +17,12 @@ pub enum DirectoryError {
     /// The database, or how it is entered.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// An LDAP server.
+    #[error(transparent)]
+    Ldap(#[from] LdapFault),
+    /// A company's own endpoint.
+    #[error(transparent)]
+    Http(#[from] HttpFault),
     /// The server is a copy of another.
     #[error(
         "the database at {place} is no primary ({why}), so that it takes no writes and may show what was"
@@ -244,6 +252,8 @@ impl DirectoryError {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Ldap(fault) => fault.hint(),
+            Self::Http(fault) => fault.hint(),
             Self::NotPrimary { .. } => Some("name the primary in directory.sql.url"),
             Self::NotTransactional { .. } => Some(
                 "ALTER TABLE … ENGINE = InnoDB; a word of the statement that is only called like \
@@ -303,20 +313,28 @@ impl DirectoryError {
     /// no rollback took back: nothing may go on with it before somebody has looked. The next read of
     /// the control accounts would take what was left for what they ought to be.
     pub fn is_alarming(&self) -> bool {
-        matches!(
-            self,
-            Self::ControlChanged { .. }
-                | Self::TooManyRows { .. }
-                | Self::TooManySessions { .. }
-                | Self::NotCompareAndSet { .. }
-                | Self::NotRolledBack
-        )
+        match self {
+            Self::Ldap(fault) => fault.is_alarming(),
+            Self::Http(fault) => fault.is_alarming(),
+            other => matches!(
+                other,
+                Self::ControlChanged { .. }
+                    | Self::TooManyRows { .. }
+                    | Self::TooManySessions { .. }
+                    | Self::NotCompareAndSet { .. }
+                    | Self::NotRolledBack
+            ),
+        }
     }
 
     /// Whether it may be about some accounts of the call alone, so that others would be taken without
-    /// them. Nothing was changed.
+    /// them. Nothing was changed, or what was is known again as ours.
     pub fn is_of_rows(&self) -> bool {
-        matches!(self, Self::RowRefused { .. } | Self::Busy { of_rows: true, .. })
+        match self {
+            Self::Ldap(fault) => fault.is_of_rows(),
+            Self::Http(fault) => fault.is_of_rows(),
+            other => matches!(other, Self::RowRefused { .. } | Self::Busy { of_rows: true, .. }),
+        }
     }
 
     /// The error with its hint, for people.
@@ -326,7 +344,11 @@ impl DirectoryError {
 
     /// Whether the same call may succeed a little later with nothing mended.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. })
+        match self {
+            Self::Ldap(fault) => fault.is_transient(),
+            Self::Http(fault) => fault.is_transient(),
+            other => matches!(other, Self::Busy { .. }),
+        }
     }
 }
 

@@ -4,10 +4,14 @@
 //! expired, what the replacement is and what a read-back proves is the engine's. Raw values pass
 //! through memory only; no error and no log line ever holds one.
 
+mod concurrent;
 mod control;
 mod error;
+pub mod http;
+pub mod ldap;
 pub mod shop;
 pub mod sql;
+mod tls;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -20,8 +24,8 @@ pub use control::{ControlFault, Controls};
 pub use error::{AnswerFault, DirectoryError};
 
 /// An account's credential as the directory holds it now. Where an account may have several values of
-/// a kind ([`CredentialKind::has_several`]), each comes as a `Current` of its own with the same
-/// account and sessions, and an account without any as one without a value.
+/// a kind ([`CredentialKind::has_several`], and passwords in LDAP), each comes as a `Current` of its own
+/// with the same account and sessions, and an account without any as one without a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Current {
     /// The account reference, exactly as asked for.

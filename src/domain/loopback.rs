@@ -96,6 +96,9 @@ mod tests {
             "postgres:///shop?host=/var/run/postgresql",
             "mysql://[::1]/shop",
             "mysql:///shop?socket=/run/mysqld/mysqld.sock",
+            "ldap://127.0.0.1:3890",
+            "ldaps://[::1]",
+            "http://localhost:8080/forthwith",
         ] {
             assert_eq!(leads_elsewhere(url), None, "{url}");
         }
@@ -105,6 +108,9 @@ mod tests {
             ("postgres://localhost/shop?host=db.example", "host db.example"),
             ("postgres://localhost/shop?hostaddr=10.1.2.3", "host 10.1.2.3"),
             ("mysql://10.0.0.7/shop", "host 10.0.0.7"),
+            ("ldaps://ldap.example", "host ldap.example"),
+            ("ldap://", "a host that it does not name"),
+            ("https://accounts.example/forthwith", "host accounts.example"),
             ("postgres:///shop", "a host that it does not name"),
             ("postgres", "a place that cannot be read from it"),
         ] {

@@ -2,6 +2,8 @@
 
 use super::{Engine, EngineError};
 use crate::directory::Directory;
+use crate::directory::http::HttpDirectory;
+use crate::directory::ldap::LdapDirectory;
 use crate::directory::sql::SqlDirectory;
 use crate::domain::loopback::{is_loopback_host, leads_elsewhere};
 use crate::domain::track::Environment;
@@ -17,7 +19,8 @@ impl Engine {
     ) -> Result<Box<dyn Directory>, EngineError> {
         let adapter = section.adapter().ok_or_else(|| {
             EngineError::refused(format!(
-                "directory `{}` does not say what it is; hint: add [directory.sql]",
+                "directory `{}` does not say what it is; hint: add [directory.sql], [directory.ldap] or \
+                 [directory.http]",
                 section.name
             ))
         })?;
@@ -26,10 +29,16 @@ impl Engine {
         {
             return Err(EngineError::refused(elsewhere(&format!("{}.url", adapter.key()), &place)));
         }
+        let root = self.workspace.root();
         let directory: Box<dyn Directory> = match adapter {
-            Adapter::Sql(sql) => Box::new(SqlDirectory::open(sql, self.workspace.root()).await?),
+            Adapter::Sql(sql) => Box::new(Box::pin(SqlDirectory::open(sql, root)).await?),
+            Adapter::Ldap(ldap) => Box::new(Box::pin(LdapDirectory::open(ldap, root)).await?),
+            Adapter::Http(http) => {
+                let clock = std::sync::Arc::clone(&self.clock);
+                Box::new(Box::pin(HttpDirectory::open(http, root, clock)).await?)
+            }
         };
-        self.check_marker(directory.as_ref(), &section.name, environment).await?;
+        self.check_marker(directory.as_ref(), section, adapter, environment).await?;
         Ok(directory)
     }
 
@@ -38,24 +47,58 @@ impl Engine {
         Ok(marking(&self.store.identity().await?.database_id.to_string()))
     }
 
+    /// The entry that makes an LDAP directory one for rehearsals of this workspace, as LDIF.
+    pub async fn marker_entry(&self, base: &str) -> Result<String, EngineError> {
+        let mine = self.store.identity().await?.database_id;
+        Ok(format!(
+            "dn: {MARKER_ENTRY},{base}\nobjectClass: applicationProcess\ncn: forthwith-rehearsal\n\
+             description: {mine}"
+        ))
+    }
+
     async fn check_marker(
         &self,
         directory: &dyn Directory,
-        name: &str,
+        section: &DirectorySection,
+        adapter: Adapter<'_>,
         environment: Environment,
     ) -> Result<(), EngineError> {
+        let name = &section.name;
         let mine = self.store.identity().await?.database_id.to_string();
         let marker = directory.rehearsal_marker().await?;
         match (environment, marker) {
             (Environment::Rehearsal, Some(marker)) if marker == mine => Ok(()),
             (Environment::Rehearsal, Some(_)) => Err(EngineError::refused(format!(
                 "directory `{name}` carries the rehearsal marker of another workspace; \
-                 hint: its table `forthwith_rehearsal` must hold database_id '{mine}'"
+                 hint: {}",
+                match adapter {
+                    Adapter::Sql(_) => {
+                        format!("its table `forthwith_rehearsal` must hold database_id '{mine}'")
+                    }
+                    Adapter::Ldap(_) => {
+                        format!("the description of its entry `{MARKER_ENTRY}` must be {mine}")
+                    }
+                    Adapter::Http(_) => format!("its `rehearsal` must be \"{mine}\""),
+                }
             ))),
             (Environment::Rehearsal, None) => Err(EngineError::refused(format!(
                 "directory `{name}` carries no rehearsal marker, so a rehearsal does not touch it; \
-                 hint: on a copy, never on the living: {}, as `forthwith directory marker` prints it",
-                marking(&mine).join("; ")
+                 hint: on a copy, never on the living: {}",
+                match adapter {
+                    Adapter::Sql(_) => format!(
+                        "{}, as `forthwith directory marker` prints it",
+                        marking(&mine).join("; ")
+                    ),
+                    Adapter::Ldap(_) => format!(
+                        "an entry `{MARKER_ENTRY}` below directory.ldap.base, as `forthwith directory \
+                         marker --ldap BASE` prints it"
+                    ),
+                    Adapter::Http(_) => {
+                        format!(
+                            "let the endpoint answer `capabilities` with \"rehearsal\": \"{mine}\""
+                        )
+                    }
+                }
             ))),
             (Environment::Live, None) => Ok(()),
             (Environment::Live, Some(_)) => Err(EngineError::refused(format!(
@@ -103,6 +146,9 @@ impl Engine {
         Ok(())
     }
 }
+
+/// The entry of an LDAP directory for rehearsals, below its base.
+const MARKER_ENTRY: &str = "cn=forthwith-rehearsal";
 
 /// A table with one row, this database's id.
 fn marking(database_id: &str) -> [String; 2] {

@@ -8,6 +8,7 @@ pub mod campaign_key;
 pub mod code;
 pub mod database;
 pub mod digest;
+pub mod directory;
 pub mod key_file;
 pub mod keyring;
 pub mod keys;
@@ -21,6 +22,7 @@ pub mod secret_file;
 pub mod signing;
 pub mod token;
 pub mod visit;
+pub mod webhook;
 mod xchacha;
 
 pub use campaign_key::{Aad, CampaignKey, CampaignKeyError};

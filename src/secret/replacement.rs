@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
@@ -15,7 +17,7 @@ use zeroize::Zeroizing;
 
 mod layout;
 
-use layout::{last_segment, layout};
+use layout::{last_segment, layout, ldap};
 
 /// A raw credential value. It lives in memory only, is wiped when dropped, shows nothing of
 /// itself in Debug, and compares in constant time.
@@ -52,7 +54,7 @@ impl Eq for SecretValue {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "a stored value of {length} bytes follows no password scheme known here; hint: where its last \
-     part is the digest, set directory.sql.password.scheme = \"last-segment\""
+     part is the digest, set scheme = \"last-segment\" for its kind in the directory's settings"
 )]
 pub struct UnknownScheme {
     /// Length of the stored value in bytes.
@@ -69,7 +71,17 @@ pub enum Scheme {
     /// As [`Scheme::Detect`]; of an unknown value the letters and digits behind its last
     /// separator (`$ : } | ,` or a space) are replaced, each by one of its own sort.
     LastSegment,
+    /// As [`Scheme::Detect`]; a value without the word of a scheme before it (`{SSHA}`) is a password in
+    /// clear, as LDAP has it, and is replaced by one in [`CLEAR_BECOMES`], whatever it looks like.
+    Ldap,
 }
+
+/// What replaces a password in clear: the one scheme that every LDAP server reads. Digest and salt are
+/// drawn, so that nobody knows a password that fits, however fast the scheme may be tried.
+const CLEAR_BECOMES: &str = "{SSHA}";
+
+/// The bytes of digest and salt there.
+const SSHA_BYTES: usize = 36;
 
 /// Makes the replacement of a known scheme.
 ///
@@ -90,8 +102,13 @@ pub fn forge_as(
     derive: &mut dyn FnMut(&mut [u8]),
 ) -> Result<SecretValue, UnknownScheme> {
     let unknown = UnknownScheme { length: current.len() };
+    if scheme == Scheme::Ldap && is_in_clear(current) {
+        let mut drawn = Zeroizing::new([0; SSHA_BYTES]);
+        derive(&mut drawn[..]);
+        return Ok(SecretValue::new(format!("{CLEAR_BECOMES}{}", STANDARD.encode(&drawn[..]))));
+    }
     let layout = layout(current).or_else(|| match scheme {
-        Scheme::Detect => None,
+        Scheme::Detect | Scheme::Ldap => None,
         Scheme::LastSegment => last_segment(current),
     });
     let fields = layout.ok_or(unknown)?.fields;
@@ -110,6 +127,11 @@ pub fn forge_as(
     }
     let text = std::str::from_utf8(&forged).map_err(|_| unknown)?;
     Ok(SecretValue::new(text.to_owned()))
+}
+
+/// Whether an LDAP server takes the value for the password itself.
+fn is_in_clear(current: &str) -> bool {
+    ldap::word(current).is_none_or(|(word, _)| word.eq_ignore_ascii_case("cleartext"))
 }
 
 /// The name of a stored value's scheme for messages; `unknown` where it has none.
@@ -263,6 +285,34 @@ mod tests {
             "sha1$_____$________________________________________",
         ),
         (
+            "ldap salted digest",
+            "{SSHA}af780KSruqc4ODyUNs4cWaw+HRbM+0gn",
+            "{SSHA}________________________________",
+        ),
+        (
+            "ldap salted digest",
+            "{ssha256}47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFUBAgMEBQYHCA==",
+            "{ssha256}______________________________________________________==",
+        ),
+        ("ldap digest", "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", "{SHA}___________________________="),
+        ("ldap digest", "{MD5}X03MO1qnZdYdgyfeuILPmQ==", "{MD5}______________________=="),
+        ("des-crypt", "{CRYPT}abJnggxhB/yWI", "{CRYPT}_____________"),
+        (
+            "sha512-crypt",
+            "{CRYPT}$6$saltstring$AIsRs/Ee56G/tC8MEHhvReZTfx8u3rXXMl6eYrjCG9ibix19DxoMBLogdTET5Ukw9Sf7eZTITsuk0Ry5qulYz.",
+            "{CRYPT}$6$__________$______________________________________________________________________________________",
+        ),
+        (
+            "argon2id",
+            "{ARGON2}$argon2id$v=19$m=7168,t=5,p=1$BWkIEoi8tFXFv/At+goKrg$OQ438wlPIv/Hyhw9Em4WaIBk3UpqTqzY+Z3p00dCiPw",
+            "{ARGON2}$argon2id$v=19$m=7168,t=5,p=1$______________________$___________________________________________",
+        ),
+        (
+            "ldap pbkdf2",
+            "{PBKDF2-SHA256}10000$jq40F11vDxm5.jD6VyZgNQ$3cpwTbVkoTwWWtWkjGzuN46kMvqBIEoXIXvQm0r2lNk",
+            "{PBKDF2-SHA256}10000$______________________$___________________________________________",
+        ),
+        (
             "salted hex digest",
             "5f4dcc3b5aa765d61d8327deb882cf99:Xw7yGq0Zk2LmN4pR:0",
             "________________________________:________________:0",
@@ -376,7 +426,26 @@ mod tests {
             assert_eq!(scheme_name(value), "unknown");
             let text = format!("{error} {error:?}");
             assert!(value.is_empty() || !text.contains(value), "{text}");
-            assert!(text.contains("directory.sql.password.scheme"));
+            assert!(text.contains("scheme = \"last-segment\""));
+        }
+    }
+
+    #[test]
+    fn a_password_in_clear_becomes_a_hash_that_nothing_fits() {
+        for value in ["hunter2", "5f4dcc3b5aa765d61d8327deb882cf99", "{", "{cleartext}p", "$6$a$b"]
+        {
+            let made = forge_as(Scheme::Ldap, value, &mut stream(1)).unwrap();
+            assert_eq!(scheme_name(made.expose()), "ldap salted digest", "{value}");
+            assert_eq!(made.expose().len(), "{SSHA}".len() + 48);
+        }
+        let hashed = "{SSHA}af780KSruqc4ODyUNs4cWaw+HRbM+0gn";
+        let made = forge_as(Scheme::Ldap, hashed, &mut stream(1)).unwrap();
+        assert_eq!(made.expose(), forged(hashed, 1), "what is hashed keeps its scheme");
+        // A password that is checked elsewhere, and a digest that is none.
+        for value in
+            ["{SASL}ann@REALM.EXAMPLE", "{SSHA}hunter2", "{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="]
+        {
+            assert!(forge_as(Scheme::Ldap, value, &mut stream(1)).is_err(), "{value}");
         }
     }
 

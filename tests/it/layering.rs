@@ -40,7 +40,7 @@ const FORBIDDEN: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates that belong to certain modules: (crate, modules that may use it).
-const HOMES: [(&str, &[&str]); 18] = [
+const HOMES: [(&str, &[&str]); 20] = [
     ("miette", &["cli"]),
     ("sqlx", &["store", "database", "directory", "source"]),
     ("argon2", &["secret"]),
@@ -54,6 +54,8 @@ const HOMES: [(&str, &[&str]); 18] = [
     ("hkdf", &["secret"]),
     ("hmac", &["secret"]),
     ("sha2", &["secret"]),
+    ("ldap3", &["directory"]),
+    ("reqwest", &["directory"]),
     ("lettre", &["mail"]),
     ("handlebars", &["render"]),
     ("smtp_proto", &["sink"]),

@@ -19,6 +19,7 @@ mod config;
 mod crash;
 mod crowd;
 mod databases;
+mod directories;
 mod end_to_end;
 mod faults;
 mod flush;

@@ -1,16 +1,21 @@
 //! `[directory]`: the company's identity store, and what keeps a wrong statement from doing harm.
 
+mod adapter;
 mod statements;
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::directory::http::HttpDirectorySettings;
+use crate::directory::ldap::LdapDirectorySettings;
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::credential::ExpiryPolicy;
 use crate::domain::duration::HumanDuration;
 use crate::domain::toml_file::Problems;
 use crate::domain::track::Environment;
+
+pub use adapter::Adapter;
 
 /// The most control accounts: they are read in every transaction.
 const MOST_CONTROLS: usize = 50;
@@ -51,29 +56,10 @@ pub struct DirectorySection {
     pub recheck_sessions: bool,
     /// A SQL user table.
     pub sql: Option<SqlDirectorySettings>,
-}
-
-/// The one adapter that a section sets up.
-#[derive(Debug, Clone, Copy)]
-pub enum Adapter<'a> {
-    /// `[directory.sql]`.
-    Sql(&'a SqlDirectorySettings),
-}
-
-impl<'a> Adapter<'a> {
-    /// Its table in the file, for messages.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Sql(_) => "directory.sql",
-        }
-    }
-
-    /// Where it leads.
-    pub fn url(self) -> &'a str {
-        match self {
-            Self::Sql(settings) => &settings.url,
-        }
-    }
+    /// An LDAP server.
+    pub ldap: Option<LdapDirectorySettings>,
+    /// An endpoint of the company's own.
+    pub http: Option<HttpDirectorySettings>,
 }
 
 /// What happens to protected accounts that are sealed.
@@ -100,7 +86,9 @@ fn yes() -> bool {
 impl DirectorySection {
     /// Every adapter that is set up; a section that was checked has one.
     fn adapters(&self) -> impl Iterator<Item = Adapter<'_>> {
-        self.sql.iter().map(Adapter::Sql)
+        let sql = self.sql.iter().map(Adapter::Sql);
+        let ldap = self.ldap.iter().map(Adapter::Ldap);
+        sql.chain(ldap).chain(self.http.iter().map(Adapter::Http))
     }
 
     /// The one adapter; none where the section was never checked.
@@ -113,7 +101,7 @@ impl DirectorySection {
     pub fn preset_statements(&self) -> Option<String> {
         match self.adapter()? {
             Adapter::Sql(sql) if sql.preset.is_some() => statements::text(sql),
-            Adapter::Sql(_) => None,
+            Adapter::Sql(_) | Adapter::Ldap(_) | Adapter::Http(_) => None,
         }
     }
 
@@ -121,6 +109,9 @@ impl DirectorySection {
     pub fn longest_password(&self) -> Option<usize> {
         match self.adapter()? {
             Adapter::Sql(sql) => sql.password_form().longest(),
+            Adapter::Ldap(ldap) => ldap.form.longest(),
+            // it says its form when it is opened; a password that does not fit is refused then
+            Adapter::Http(_) => None,
         }
     }
 
@@ -166,11 +157,19 @@ impl DirectorySection {
             problems.at(
                 "directory",
                 "`[directory]` must have exactly one table that says what it is; hint: [directory.sql] \
-                 for a user table in SQL",
+                 for a user table in SQL, [directory.ldap] for an LDAP server, [directory.http] for an \
+                 endpoint of your own",
             );
         }
         if let Some(sql) = &self.sql {
             statements::check(sql, problems);
+        }
+        let ldap = self.ldap.iter().flat_map(LdapDirectorySettings::faults);
+        let http = self.http.iter().flat_map(HttpDirectorySettings::faults);
+        let named = ldap.map(|fault| ("ldap", fault)).chain(http.map(|fault| ("http", fault)));
+        for (table, (key, said)) in named {
+            let key = format!("directory.{table}.{key}");
+            problems.at(&key, format!("`{key}` {said}"));
         }
     }
 }
@@ -224,6 +223,31 @@ mod tests {
             let told = parse(&format!("pause_after_first_batch = {word}")).unwrap();
             assert_eq!(told.pauses(Environment::Live), pauses);
             assert_eq!(told.pauses(Environment::Rehearsal), pauses);
+        }
+    }
+
+    #[test]
+    fn a_directory_is_one_thing_and_its_table_is_checked() {
+        let ldap = "[ldap]\nurl = 'ldap://localhost'\nbind_dn = 'cn=f,dc=x'\npassword_file = 'p'\n";
+        let checked = |text: &str| {
+            let section: DirectorySection =
+                toml::from_str(&format!("name = 'shop'\n{text}")).unwrap();
+            let mut problems = Problems::unplaced("x.toml");
+            section.check(&mut problems);
+            let key = section.adapter().map(Adapter::key);
+            problems.finish(Some(())).map(|()| key).map_err(|list| list.to_string())
+        };
+        assert_eq!(checked(&format!("{ldap}base = 'dc=x'")), Ok(Some("directory.ldap")));
+        let http = "[http]\nkey_file = 'k'\nurl = 'https://a.example'\n";
+        assert_eq!(checked(http), Ok(Some("directory.http")));
+        for (text, told) in [
+            (String::new(), "exactly one table"),
+            (format!("{http}{ldap}base = 'dc=x'"), "exactly one table"),
+            (format!("{ldap}base = 'people'"), "`directory.ldap.base` is no distinguished name"),
+            (format!("{http}concurrency = 0"), "`directory.http.concurrency` must be between"),
+        ] {
+            let error = checked(&text).unwrap_err();
+            assert!(error.contains(told) && error.contains("hint:"), "{text}: {error}");
         }
     }
 

@@ -81,6 +81,11 @@ impl Containment {
         })
     }
 
+    /// What expires a kind, for messages.
+    fn expiry(&self, kind: CredentialKind) -> String {
+        self.section.adapter().map(|adapter| adapter.expiry(kind)).unwrap_or_default()
+    }
+
     fn read(parts: &Parts) -> Result<Self, EngineError> {
         let part = |ending: &str| {
             parts.iter().find(|(name, _)| name.ends_with(ending)).map(|(_, bytes)| bytes.as_slice())
@@ -114,8 +119,9 @@ pub(super) fn replacement(
 ) -> Result<SecretValue, UnknownScheme> {
     let seen = key.seen(current.as_bytes());
     // The stream is cut from one HKDF output, whose first bytes do not depend on how many are drawn: no
-    // more is drawn than the value has, and 1,024 bytes are enough for salt and digest of every scheme.
-    let mut stream = vec![0; current.len().clamp(1, 1_024)];
+    // more is drawn than the value has, but for a password in clear, whose replacement has 36 bytes; and
+    // 1,024 are enough for salt and digest of every scheme.
+    let mut stream = vec![0; current.len().clamp(64, 1_024)];
     let drawn = key.expiry_bytes(account.as_bytes(), kind.word(), &seen, &mut stream);
     debug_assert!(drawn.is_ok(), "1,024 bytes are within HKDF's reach");
     let mut at = 0;

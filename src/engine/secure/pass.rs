@@ -42,10 +42,10 @@ pub(super) struct Stop {
 
 impl Stop {
     /// Most of a first batch was not proved.
-    pub(super) fn unproved(kind: CredentialKind, tally: &Tally) -> Self {
+    pub(super) fn unproved(expiry: &str, tally: &Tally) -> Self {
         let note = format!(
             "of {} accounts in the first batch, the read-back shows {} with another value or a \
-             session than they were given by directory.sql.{kind}.expire",
+             session than they were given by {expiry}",
             tally.touched, tally.unproved
         );
         Self { cause: ContainmentPause::ReadBack, note }
@@ -150,7 +150,7 @@ impl<'a> Pass<'a> {
             let tally = self.batch(*kind, true).run(page, true).await?;
             *settled += tally.settled;
             if tally.halted {
-                return Ok(Some(Stop::unproved(*kind, &tally)));
+                return Ok(Some(Stop::unproved(&self.containment.expiry(*kind), &tally)));
             }
         }
         let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
@@ -199,7 +199,7 @@ impl<'a> Pass<'a> {
             *settled += tally.settled;
             if tally.halted {
                 self.progress.end();
-                return Ok(Some(Stop::unproved(kind, &tally)));
+                return Ok(Some(Stop::unproved(&self.containment.expiry(kind), &tally)));
             }
             self.progress.at(done);
             size = (size * 2).min(self.directory.capabilities().batch);

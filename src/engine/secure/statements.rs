@@ -46,7 +46,13 @@ impl Engine {
         reports: &[CheckReport],
     ) -> Result<(), EngineError> {
         let adapter = section.and_then(DirectorySection::adapter);
-        let ends = matches!(adapter, Some(Adapter::Sql(sql)) if sql.sessions.end.is_some());
+        let is_sql = matches!(adapter, Some(Adapter::Sql(_)));
+        // whoever says that they ended sessions in a trial has to show none
+        let may_end = match adapter {
+            Some(Adapter::Sql(sql)) => sql.sessions.end.is_some(),
+            Some(Adapter::Http(_)) => true,
+            Some(Adapter::Ldap(_)) | None => false,
+        };
         for (kind, report) in kinds.iter().zip(reports) {
             let asked = report.read - report.without_value - report.unknown_scheme;
             if !report.was_tried {
@@ -54,17 +60,21 @@ impl Engine {
             }
             if *kind != CredentialKind::Session && report.read_back < asked {
                 return Err(EngineError::refused(format!(
-                    "of {asked} replacements tried with directory.sql.{kind}.expire, the directory \
-                     says it changed {} and shows {}; hint: `forthwith directory check`, and mend \
-                     the statement",
-                    report.changed, report.read_back
+                    "of {asked} replacements tried with {}, the directory says it changed {} and shows \
+                     {}; hint: `forthwith directory check`, and mend the statement",
+                    adapter.map(|adapter| adapter.expiry(*kind)).unwrap_or_default(),
+                    report.changed,
+                    report.read_back
                 )));
             }
+            let ends = may_end && (is_sql || report.sessions_ended > 0);
             if ends && report.sessions_left > 0 {
                 return Err(EngineError::refused(format!(
-                    "after directory.sql.sessions.end, {} of {} sessions were still there; \
-                     hint: `forthwith directory check`, and mend the statement",
-                    report.sessions_left, report.sessions
+                    "after {}, {} of {} sessions were still there; hint: `forthwith directory check`, and \
+                     mend the statement",
+                    if is_sql { "directory.sql.sessions.end" } else { "they were ended" },
+                    report.sessions_left,
+                    report.sessions
                 )));
             }
         }
@@ -77,6 +87,7 @@ impl Engine {
         kinds: &[CredentialKind],
     ) -> Result<(), EngineError> {
         let can = directory.capabilities();
+        let Some(adapter) = section.adapter() else { return Err(super::no_directory()) };
         for kind in kinds {
             if *kind == CredentialKind::Session {
                 // Sessions have no value to replace or to spare; they are ended or they are not.
@@ -93,22 +104,24 @@ impl Engine {
                 }
                 return Err(EngineError::refused(format!(
                     "the incident exposed sessions, but directory `{}` cannot end them; \
-                     hint: add directory.sql.sessions.end and .count",
-                    section.name
+                     hint: {}",
+                    section.name,
+                    adapter.for_sessions()
                 )));
             }
             if !can.kinds.contains(kind) {
                 return Err(EngineError::refused(format!(
                     "the incident exposed credentials of kind {kind}, but directory `{}` has no \
-                     statements for it; hint: add [directory.sql.{kind}]",
-                    section.name
+                     statements for it; hint: {}",
+                    section.name,
+                    adapter.for_kind(*kind)
                 )));
             }
             if section.policy == ExpiryPolicy::Respect && !can.reads_change_time(*kind) {
                 return Err(EngineError::refused(format!(
                     "policy \"respect\" needs the directory's own change time of kind {kind}; hint: \
-                     let directory.sql.{kind}.read return a column `changed_at`, or use \
-                     \"expire-anyway\"",
+                     {}, or use \"expire-anyway\"",
+                    adapter.for_change_time(*kind)
                 )));
             }
         }
@@ -132,22 +145,20 @@ impl Engine {
         section: &DirectorySection,
         files: &Files,
     ) -> Vec<String> {
-        let kinds = files.incident.exposed().credentials.iter();
-        let is_silent = |kind: &CredentialKind| match section.adapter() {
-            Some(Adapter::Sql(sql)) => {
-                sql.statements(*kind).is_some_and(|of| !of.read.contains("changed_at"))
-            }
-            None => false,
-        };
-        let silent: Vec<&str> =
-            kinds.filter(|kind| is_silent(kind)).map(|kind| kind.word()).collect();
+        let kinds = &files.incident.exposed().credentials;
+        let silence = section.adapter().and_then(|adapter| adapter.silence(kinds));
         let mut notes = Vec::new();
-        if !silent.is_empty() {
+        if let Some(silence) = silence {
             notes.push(format!(
-                "directory.sql.{}.read returns no `changed_at`: a re-check has no evidence of a value \
-                 that somebody set anew elsewhere, takes it for one that came back, and expires it \
-                 again",
-                silent.join("|")
+                "{silence}: a re-check has no evidence of a value that somebody set anew elsewhere, takes \
+                 it for one that came back, and expires it again"
+            ));
+        }
+        if matches!(section.adapter(), Some(Adapter::Ldap(_) | Adapter::Http(_))) {
+            notes.push(format!(
+                "{} has no transactions that we could take back: what was replaced before something is \
+                 found wrong stays replaced",
+                section.adapter().map(Adapter::key).unwrap_or_default()
             ));
         }
         if section.control_accounts.is_empty() {

@@ -37,15 +37,25 @@ pub enum PasswordForm {
     Bcrypt,
     /// `$wp$2y$…`, as `WordPress` writes it from 6.8 on.
     Wordpress,
+    /// `{ARGON2}$argon2id$…`, which `OpenLDAP` reads with its module `argon2`.
+    LdapArgon2,
+    /// `{CRYPT}$2y$…`, which LDAP servers read wherever the system's crypt(3) knows bcrypt.
+    LdapCrypt,
 }
 
 impl PasswordForm {
     /// The most bytes of a password that this form reads, where there is a bound of its own.
     pub const fn longest(self) -> Option<usize> {
         match self {
-            Self::Bcrypt => Some(BCRYPT_BYTES),
+            Self::Bcrypt | Self::LdapCrypt => Some(BCRYPT_BYTES),
             _ => None,
         }
+    }
+
+    /// Whether it is one of LDAP's, with the word of its scheme before it: without one an LDAP server
+    /// takes a hash for a password in clear.
+    pub const fn is_for_ldap(self) -> bool {
+        matches!(self, Self::LdapArgon2 | Self::LdapCrypt)
     }
 
     /// Hashes a password; `params` are those of Argon2id, where it is used.
@@ -60,6 +70,8 @@ impl PasswordForm {
             Self::DjangoArgon2 => format!("argon2{}", hash(password, params, rng)?),
             Self::DjangoPbkdf2 => django_pbkdf2(password, rng),
             Self::Bcrypt => bcrypt(password.expose().as_bytes(), rng)?,
+            Self::LdapArgon2 => format!("{{ARGON2}}{}", hash(password, params, rng)?),
+            Self::LdapCrypt => format!("{{CRYPT}}{}", bcrypt(password.expose().as_bytes(), rng)?),
             Self::Wordpress => {
                 format!("$wp{}", bcrypt(wordpress(password)?.as_bytes(), rng)?)
             }
@@ -123,6 +135,8 @@ mod tests {
             (PasswordForm::DjangoPbkdf2, "django pbkdf2", "pbkdf2_sha256$1000000$"),
             (PasswordForm::Bcrypt, "bcrypt", "$2y$12$"),
             (PasswordForm::Wordpress, "wordpress bcrypt", "$wp$2y$12$"),
+            (PasswordForm::LdapArgon2, "argon2id", "{ARGON2}$argon2id$v=19$"),
+            (PasswordForm::LdapCrypt, "bcrypt", "{CRYPT}$2y$12$"),
         ] {
             let value = made(form, "a word and another").unwrap();
             assert_eq!(scheme_name(value.expose()), scheme);

@@ -1,6 +1,8 @@
 //! Where salt and digest lie in a stored value, scheme by scheme. It knows text only: nothing of
 //! keys, streams or databases.
 
+pub(super) mod ldap;
+
 use std::ops::Range;
 
 const DIGITS: &[u8] = b"0123456789";
@@ -153,6 +155,9 @@ fn hex_alphabet(part: Part<'_>) -> Option<&'static [u8]> {
 pub(super) fn layout(current: &str) -> Option<Layout> {
     if !current.is_ascii() || current.len() > MAX_LENGTH {
         return None;
+    }
+    if let Some(found) = ldap::layout(current) {
+        return Some(found);
     }
     let mut whole = Part { at: 0, text: current };
     // Spring's and LDAP's word before the value, as in `{bcrypt}$2a$10$…`.

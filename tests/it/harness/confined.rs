@@ -93,7 +93,7 @@ impl Confined {
     fn launch(furnishing: &Furnishing<'_>, port: u16) -> Self {
         let servers = told("FORTHWITH_TEST_SERVERS").expect(
             "FORTHWITH_TEST_SERVERS is not set: this test speaks to servers of Debian's; run it with \
-             `scripts/test relays databases`, which prepares them",
+             `scripts/test relays databases directories`, which prepares them",
         );
         let folder = tempfile::tempdir().unwrap();
         furnish(folder.path(), furnishing, port);

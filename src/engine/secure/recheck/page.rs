@@ -176,7 +176,10 @@ impl Page<'_> {
             let tally = self.batch.run(open, proves).await?;
             counts.mended += tally.settled;
             if trial.has_failed(&tally, self.smallest) {
-                return Ok(Some(Stop::unproved(reader.kind, &trial.tally)));
+                return Ok(Some(Stop::unproved(
+                    &reader.containment.expiry(reader.kind),
+                    &trial.tally,
+                )));
             }
         }
         Ok(None)

@@ -41,6 +41,7 @@ impl Colour {
     }
 
     /// The colour of text upon it: white or ink, whichever is read better.
+    #[must_use]
     pub fn text_upon(self) -> Self {
         if self.contrast(Self::WHITE) >= self.contrast(Self::INK) { Self::WHITE } else { Self::INK }
     }

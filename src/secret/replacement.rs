@@ -72,7 +72,7 @@ pub enum Scheme {
     /// separator (`$ : } | ,` or a space) are replaced, each by one of its own sort.
     LastSegment,
     /// As [`Scheme::Detect`]; a value without the word of a scheme before it (`{SSHA}`) is a password in
-    /// clear, as LDAP has it, and is replaced by one in [`CLEAR_BECOMES`], whatever it looks like.
+    /// clear, as LDAP has it, and is replaced by one in `CLEAR_BECOMES`, whatever it looks like.
     Ldap,
 }
 

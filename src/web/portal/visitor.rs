@@ -131,11 +131,10 @@ fn network(site: &Site, request: &Request) -> String {
 fn is_foreign(site: &Site, headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(HeaderName::from_static("sec-fetch-site")), text(ORIGIN)) {
-        (Some("same-origin" | "none"), None | Some("null")) => false,
         (Some("same-origin" | "none") | None, Some(origin)) => {
             origin != "null" && origin != site.0.origin
         }
+        (Some("same-origin" | "none") | None, None) => false,
         (Some(_), _) => true,
-        (None, None) => false,
     }
 }

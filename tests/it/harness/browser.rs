@@ -12,23 +12,21 @@ use super::confined::{Confined, Furnishing};
 use super::foreign::{end_by_stdin, python};
 
 /// How long the browser may take for one thing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The browser with whoever drives it; both end with this value.
 pub struct Browser {
     driver: Child,
     hands: Option<ChildStdin>,
     said: Receiver<String>,
-    _browser: Confined,
+    _window: Confined,
 }
 
 impl Browser {
     /// Starts it. Where it is told `name` of a site, it finds that on this machine at `port`.
     pub fn start(sites: &[(&str, u16)]) -> Self {
-        let rules: String = sites
-            .iter()
-            .map(|(name, port)| format!("MAP {name}:443 127.0.0.1:{port} , "))
-            .collect();
+        let rule = |(name, port): &(&str, u16)| format!("MAP {name}:443 127.0.0.1:{port} , ");
+        let rules = sites.iter().map(rule).collect::<Vec<_>>().concat();
         let browser = Confined::start(&Furnishing {
             server: "browser",
             values: &[("SITES", &rules)],
@@ -50,7 +48,7 @@ impl Browser {
             lines.map_while(Result::ok).try_for_each(|line| told.send(line)).ok();
         });
         let hands = driver.stdin.take();
-        let started = Self { driver, hands, said, _browser: browser };
+        let started = Self { driver, hands, said, _window: browser };
         started.heard();
         started
     }

@@ -114,10 +114,15 @@ const COMMANDS: &[(&[&str], bool)] = &[
     (&["operator", "add", "cleo", "--by", ANN], true),
     (&["pace", "show", CAMPAIGN], false),
     (&["pace", "reset", CAMPAIGN, "--everywhere"], true),
+    (&["portal", "serve"], true),
+    (&["portal", "revoke", CAMPAIGN, "--reason", "x", "--operator", ANN, "--yes"], true),
     (&["provider", "resume", CAMPAIGN, "gmail"], true),
     (&["relay", "check"], false),
     (&["secure", "run", CAMPAIGN], true),
     (&["secure", "recheck", CAMPAIGN], true),
+    // each look-up is kept
+    (&["support", "find", "C0000010"], true),
+    (&["support", "text", CAMPAIGN, "1000"], true),
     (&["wave", "list", CAMPAIGN], false),
 ];
 

@@ -12,14 +12,13 @@ mod error;
 mod message;
 mod settings;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use self::client::Endpoint;
 use self::message::SaidCapabilities;
-use super::{Capabilities, DirectoryError, Replacement};
+use super::{Capabilities, DirectoryError, batch};
 use crate::domain::clock::Clock;
 use crate::domain::credential::CredentialKind;
 use crate::secret::password::PasswordForm;
@@ -72,16 +71,8 @@ impl HttpDirectory {
         if self.can.kinds.contains(&kind) { Ok(()) } else { Err(HttpFault::Kind(kind)) }
     }
 
-    fn admit(&self, accounts: &[impl AsRef<str>]) -> Result<(), DirectoryError> {
-        let (rows, batch) = (accounts.len(), self.can.batch);
-        if rows > batch {
-            return Err(DirectoryError::BatchTooLarge { rows, batch });
-        }
-        let mut named = HashSet::with_capacity(rows);
-        match accounts.iter().position(|account| !named.insert(account.as_ref())) {
-            Some(at) => Err(DirectoryError::NamedTwice { place: at + 1 }),
-            None => Ok(()),
-        }
+    fn admit(&self, accounts: &[String]) -> Result<(), DirectoryError> {
+        batch::admit(self.can.batch, accounts.iter().map(String::as_str))
     }
 }
 
@@ -89,11 +80,4 @@ async fn ask_capabilities(endpoint: &Endpoint) -> Result<SaidCapabilities, HttpF
     let verb = "capabilities";
     let body = endpoint.ask(&endpoint.lasting(), verb, None, &[]).await?;
     serde_json::from_slice(&body).map_err(|_| HttpFault::Unreadable { verb })
-}
-
-fn refuse_unchanged(rows: &[Replacement]) -> Result<(), DirectoryError> {
-    match rows.iter().position(|row| row.current == row.replacement) {
-        Some(at) => Err(DirectoryError::NoChange { place: at + 1 }),
-        None => Ok(()),
-    }
 }

@@ -14,7 +14,6 @@ mod place;
 mod settings;
 mod write;
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use ldap3::Scope;
@@ -87,23 +86,6 @@ impl LdapDirectory {
         directory.own_account = directory.own_account(&conn).await?;
         conn.close().await;
         Ok(directory)
-    }
-
-    fn admit<'a>(
-        &self,
-        accounts: impl ExactSizeIterator<Item = &'a str>,
-    ) -> Result<(), DirectoryError> {
-        let rows = accounts.len();
-        if rows > self.batch {
-            return Err(DirectoryError::BatchTooLarge { rows, batch: self.batch });
-        }
-        let mut named = HashSet::with_capacity(rows);
-        for (at, account) in accounts.enumerate() {
-            if !named.insert(account) {
-                return Err(DirectoryError::NamedTwice { place: at + 1 });
-            }
-        }
-        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! expired, what the replacement is and what a read-back proves is the engine's. Raw values pass
 //! through memory only; no error and no log line ever holds one.
 
+mod batch;
 mod concurrent;
 mod control;
 mod error;

@@ -21,12 +21,12 @@ mod statement;
 mod tests;
 mod transactional;
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
 use self::connection::{Access, Conn};
 use self::statement::{JsonRow, Statement, json_rows};
+use super::batch::admit;
 use super::{Controls, Current, DirectoryError, Replacement, SessionEnd};
 use crate::database::{Database, Table};
 use crate::domain::credential::CredentialKind;
@@ -158,23 +158,6 @@ impl SqlDirectory {
             .ok_or_else(|| DirectoryError::NotSet { key: format!("directory.sql.{kind}.{verb}") })
     }
 
-    fn admit<'a>(
-        &self,
-        accounts: impl ExactSizeIterator<Item = &'a str>,
-    ) -> Result<(), DirectoryError> {
-        let rows = accounts.len();
-        if rows > self.batch {
-            return Err(DirectoryError::BatchTooLarge { rows, batch: self.batch });
-        }
-        let mut named = HashSet::with_capacity(rows);
-        for (at, account) in accounts.enumerate() {
-            if !named.insert(account) {
-                return Err(DirectoryError::NamedTwice { place: at + 1 });
-            }
-        }
-        Ok(())
-    }
-
     /// Values, and where they are to be counted sessions, of one instant.
     async fn read_afresh(
         &self,
@@ -182,7 +165,7 @@ impl SqlDirectory {
         accounts: &[String],
         counts_sessions: bool,
     ) -> Result<Vec<Current>, DirectoryError> {
-        self.admit(accounts.iter().map(String::as_str))?;
+        admit(self.batch, accounts.iter().map(String::as_str))?;
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
@@ -322,22 +305,5 @@ impl SqlDirectory {
             return Err(DirectoryError::TooManySessions { key, ended, counted });
         }
         Ok(ended)
-    }
-}
-
-/// The accounts of a call, each once where it may have several values.
-fn accounts_of(kind: CredentialKind, rows: &[Replacement]) -> Vec<String> {
-    let mut accounts: Vec<String> = rows.iter().map(|row| row.account.clone()).collect();
-    if kind.has_several() {
-        accounts.sort_unstable();
-        accounts.dedup();
-    }
-    accounts
-}
-
-fn refuse_unchanged(rows: &[Replacement]) -> Result<(), DirectoryError> {
-    match rows.iter().position(|row| row.current == row.replacement) {
-        Some(at) => Err(DirectoryError::NoChange { place: at + 1 }),
-        None => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use reqwest::Client;
 use super::HttpDirectory;
 use super::error::HttpFault;
 use super::message::{Answer, AskedRow};
+use crate::directory::batch::{accounts_of, refuse_unchanged};
 use crate::directory::concurrent;
 use crate::directory::{
     Capabilities, CheckReport, Controls, Current, Directory, DirectoryError, Forge, Replacement,
@@ -120,13 +121,8 @@ impl HttpDirectory {
             return Err(DirectoryError::NoValue { kind });
         }
         self.knows(kind)?;
-        let mut accounts: Vec<&str> = rows.iter().map(|row| row.account.as_str()).collect();
-        if kind.has_several() {
-            accounts.sort_unstable();
-            accounts.dedup();
-        }
-        self.admit(&accounts)?;
-        super::refuse_unchanged(rows)?;
+        self.admit(&accounts_of(kind, rows))?;
+        refuse_unchanged(rows)?;
         if rows.is_empty() {
             return Ok(0);
         }

@@ -1,13 +1,11 @@
 //! The trial run: the endpoint tries a change and takes it back, if it can, and what it holds afterwards
 //! is looked at.
 
-use std::collections::BTreeMap;
-
 use super::HttpDirectory;
 use super::message::{Answer, AskedRow};
+use crate::directory::batch::{is_taken, refuse_unchanged, sessions_of, trial_rows};
 use crate::directory::{CheckReport, Controls, Current, DirectoryError, Forge, Replacement};
 use crate::domain::credential::CredentialKind;
-use crate::secret::replacement::SecretValue;
 
 impl HttpDirectory {
     pub(super) async fn try_all(
@@ -26,8 +24,8 @@ impl HttpDirectory {
             sessions: sessions_of(&before),
             ..CheckReport::default()
         };
-        let rows = forge_all(&before, forge, &mut report);
-        super::refuse_unchanged(&rows)?;
+        let rows = trial_rows(&before, forge, &mut report);
+        refuse_unchanged(&rows)?;
         let answers = self.try_rows(kind, &rows).await?;
         report.was_tried = !answers.is_empty() && answers.iter().all(|answer| answer.tried);
         if report.was_tried {
@@ -77,38 +75,15 @@ impl HttpDirectory {
     }
 }
 
-fn forge_all(before: &[Current], forge: Forge<'_>, report: &mut CheckReport) -> Vec<Replacement> {
-    let mut rows = Vec::new();
-    for found in before {
-        match found.value.as_ref().map(|current| (current, forge(current.expose()))) {
-            None => report.without_value += 1,
-            Some((_, Err(_))) => report.unknown_scheme += 1,
-            Some((current, Ok(replacement))) => rows.push(Replacement {
-                account: found.account.clone(),
-                current: current.clone(),
-                replacement,
-            }),
-        }
-    }
-    rows
-}
-
-/// The rows of this part whose replacement was there while it was tried. Where an account may have several
-/// values, one may also have been taken away for good.
+/// The rows of this part whose replacement was there while it was tried.
 fn count_taken(
     kind: CredentialKind,
     rows: &[Replacement],
     after: &[Current],
     part: &[AskedRow<'_>],
 ) -> u64 {
-    let holds = |row: &Replacement, value: &SecretValue| {
-        after.iter().any(|now| now.account == row.account && now.value.as_ref() == Some(value))
-    };
-    let is_taken = |row: &&Replacement| {
-        holds(row, &row.replacement) || (kind.has_several() && !holds(row, &row.current))
-    };
     let in_part = |row: &&Replacement| part.iter().any(|asked| asked.is_change(row));
-    rows.iter().filter(in_part).filter(is_taken).count() as u64
+    rows.iter().filter(in_part).filter(|row| is_taken(kind, row, after)).count() as u64
 }
 
 /// Whether each account holds the values it held; sessions come and go by themselves.
@@ -117,12 +92,4 @@ fn is_as_before(before: &[Current], after: &[Current]) -> bool {
         && before
             .iter()
             .all(|was| after.iter().any(|now| now.account == was.account && now.value == was.value))
-}
-
-fn sessions_of(rows: &[Current]) -> u64 {
-    let mut counted = BTreeMap::new();
-    for now in rows {
-        counted.insert(&now.account, now.sessions);
-    }
-    counted.values().sum()
 }

@@ -10,6 +10,7 @@ use super::connection::Conn;
 use super::error::LdapFault;
 use super::write::{Change, Purpose, Trial, changes};
 use super::{LdapDirectory, MARKER};
+use crate::directory::batch::{admit, refuse_unchanged, trial_rows};
 use crate::directory::{
     Capabilities, CheckReport, Controls, Current, Directory, DirectoryError, Forge, Replacement,
 };
@@ -37,7 +38,7 @@ impl LdapDirectory {
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
         passwords(kind)?;
-        self.admit(accounts.iter().map(String::as_str))?;
+        admit(self.batch, accounts.iter().map(String::as_str))?;
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
@@ -80,10 +81,8 @@ impl LdapDirectory {
     ) -> Result<u64, DirectoryError> {
         passwords(kind)?;
         let changes = changes(rows);
-        self.admit(changes.iter().map(|change| change.account))?;
-        if let Some(at) = rows.iter().position(|row| row.current == row.replacement) {
-            return Err(DirectoryError::NoChange { place: at + 1 });
-        }
+        admit(self.batch, changes.iter().map(|change| change.account))?;
+        refuse_unchanged(rows)?;
         if rows.is_empty() {
             return Ok(0);
         }
@@ -116,18 +115,7 @@ impl LdapDirectory {
             read: known.len() as u64,
             ..CheckReport::default()
         };
-        let mut rows = Vec::new();
-        for found in &before {
-            match found.value.as_ref().map(|current| (current, forge(current.expose()))) {
-                None => report.without_value += 1,
-                Some((_, Err(_))) => report.unknown_scheme += 1,
-                Some((current, Ok(replacement))) => rows.push(Replacement {
-                    account: found.account.clone(),
-                    current: current.clone(),
-                    replacement,
-                }),
-            }
-        }
+        let rows = trial_rows(&before, forge, &mut report);
         let changes = changes(&rows);
         for (dn, change) in self.targets(conn, &changes).await? {
             if self.rehearse(conn, &dn, change).await? == Trial::NotCompared {
@@ -209,7 +197,7 @@ impl Directory for LdapDirectory {
         controls: &Controls,
     ) -> Result<CheckReport, DirectoryError> {
         passwords(kind)?;
-        self.admit(accounts.iter().map(String::as_str))?;
+        admit(self.batch, accounts.iter().map(String::as_str))?;
         let conn = self.login.open().await?;
         let report = self.check_on(&conn, accounts, forge, controls).await;
         conn.close().await;

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::cell::Cell;
 use super::connection::{Access, Conn};
-use super::{Purpose, SqlDirectory, accounts_of, refuse_unchanged};
+use super::{Purpose, SqlDirectory};
+use crate::directory::batch::{accounts_of, admit, refuse_unchanged};
 use crate::directory::{
     Capabilities, CheckReport, Controls, Current, Directory, DirectoryError, Forge, Replacement,
 };
@@ -91,7 +92,7 @@ impl SqlDirectory {
         purpose: Purpose,
     ) -> Result<u64, DirectoryError> {
         let accounts = accounts_of(kind, rows);
-        self.admit(accounts.iter().map(String::as_str))?;
+        admit(self.batch, accounts.iter().map(String::as_str))?;
         refuse_unchanged(rows)?;
         if rows.is_empty() {
             return Ok(0);
@@ -161,7 +162,7 @@ impl Directory for SqlDirectory {
         accounts: &[String],
         controls: &Controls,
     ) -> Result<u64, DirectoryError> {
-        self.admit(accounts.iter().map(String::as_str))?;
+        admit(self.batch, accounts.iter().map(String::as_str))?;
         if self.end.is_empty() {
             return Err(DirectoryError::NotSet { key: "directory.sql.sessions.end".to_owned() });
         }
@@ -187,7 +188,7 @@ impl Directory for SqlDirectory {
         forge: Forge<'_>,
         controls: &Controls,
     ) -> Result<CheckReport, DirectoryError> {
-        self.admit(accounts.iter().map(String::as_str))?;
+        admit(self.batch, accounts.iter().map(String::as_str))?;
         let mut conn = self.connect(Access::Write).await?;
         conn.begin(Access::Write).await?;
         let report = self.check_on(&mut conn, kind, accounts, forge, controls).await;

@@ -1,10 +1,9 @@
 //! The trial run of every statement on real accounts, in a transaction its caller rolls back.
 
-use std::collections::BTreeMap;
-
+use super::SqlDirectory;
 use super::connection::Conn;
-use super::{SqlDirectory, refuse_unchanged};
-use crate::directory::{CheckReport, Controls, Current, DirectoryError, Forge, Replacement};
+use crate::directory::batch::{is_taken, refuse_unchanged, sessions_of, trial_rows};
+use crate::directory::{CheckReport, Controls, DirectoryError, Forge, Replacement};
 use crate::domain::credential::CredentialKind;
 
 impl SqlDirectory {
@@ -48,18 +47,7 @@ impl SqlDirectory {
             sessions: sessions_of(&before),
             ..CheckReport::default()
         };
-        let mut rows = Vec::new();
-        for found in &before {
-            match found.value.as_ref().map(|current| (current, forge(current.expose()))) {
-                None => report.without_value += 1,
-                Some((_, Err(_))) => report.unknown_scheme += 1,
-                Some((current, Ok(replacement))) => rows.push(Replacement {
-                    account: found.account.clone(),
-                    current: current.clone(),
-                    replacement,
-                }),
-            }
-        }
+        let rows = trial_rows(&before, forge, &mut report);
         refuse_unchanged(&rows)?;
         self.try_stale(conn, kind, &rows).await?;
         report.changed = self.expire(conn, kind, &rows).await?;
@@ -68,29 +56,11 @@ impl SqlDirectory {
         report.sessions_ended = self.end_on(conn, &known).await?;
         let after = self.read_on(conn, kind, accounts).await?;
         report.sessions_left = sessions_of(&after);
-        // Where an account may have several values, a statement may also take one away for good.
-        let took = |row: &&Replacement| {
-            let of = |value| {
-                let is =
-                    |now: &Current| now.account == row.account && now.value.as_ref() == Some(value);
-                after.iter().any(is)
-            };
-            of(&row.replacement) || (kind.has_several() && !of(&row.current))
-        };
-        report.read_back = rows.iter().filter(took).count() as u64;
+        report.read_back = rows.iter().filter(|row| is_taken(kind, row, &after)).count() as u64;
         let untouched = self.read_controls(conn, kind, controls).await?;
         controls.check_values(&untouched)?;
         controls.check_sessions(&watched, &untouched)?;
         report.controls = controls.len() as u64;
         Ok(report)
     }
-}
-
-/// Their sessions, those of an account with several values counted once.
-fn sessions_of(rows: &[Current]) -> u64 {
-    let mut counted = BTreeMap::new();
-    for now in rows {
-        counted.insert(&now.account, now.sessions);
-    }
-    counted.values().sum()
 }

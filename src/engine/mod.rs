@@ -11,6 +11,7 @@ pub mod canary;
 pub mod cancel;
 pub mod census;
 pub mod close;
+mod errand;
 pub mod error;
 pub mod forecast;
 pub mod founding;

@@ -3,10 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 use super::notice::{Classes, Facing, NoticeWriter};
-use super::notify::outcome::of_transaction;
 use super::people::People;
 use super::{Engine, EngineError};
 use crate::domain::address::{AddressReason, EmailAddress};
@@ -17,9 +14,7 @@ use crate::domain::recipient::{AccountRef, Addressee, Recipient};
 use crate::domain::track::Environment;
 use crate::domain::variant::{Readership, Variant};
 use crate::mail::connection::Connection;
-use crate::mail::envelope::{Envelope, ReportRequest};
 use crate::mail::relay::Relay;
-use crate::mail::wire::wire_form;
 use crate::render::Rendered;
 use crate::secret::mail::random_id;
 use crate::store::errands::{ErrandKind, NewErrand};
@@ -215,34 +210,11 @@ impl Engine {
                 content: built.content,
             })
             .await?;
-        let outcome = self.transact_test(&people, &mut connection, built).await?;
+        let outcome =
+            self.transact_errand(&people, 0, &mut connection, built, "a test message").await?;
         connection.close().await;
         self.store.end_errand(errand, 1, &outcome).await?;
         Ok(TestSent { preview, outcome })
-    }
-
-    async fn transact_test(
-        &self,
-        people: &People,
-        connection: &mut Connection,
-        built: super::notice::Built,
-    ) -> Result<Outcome, EngineError> {
-        let broken = |what: String| EngineError::Broken(format!("a test message: {what}"));
-        let from = built.from.parse().map_err(|error| {
-            EngineError::refused(format!(
-                "the envelope sender: {error}; hint: `notice.bounce_domain`"
-            ))
-        })?;
-        let envelope = Envelope {
-            from: Some(from),
-            to: built.to.clone(),
-            report: ReportRequest::new(built.from.split('@').next().unwrap_or("test")).ok(),
-        };
-        let wire = wire_form(built.bytes.as_slice()).map_err(|error| broken(error.to_string()))?;
-        let end = connection.transact(&envelope, wire, || Ok(())).await;
-        let provider = self.providers.lookup(built.to.domain()).as_str().to_owned();
-        let at: Timestamp = self.clock.now();
-        Ok(of_transaction(people, &self.replies, &provider, 0, &end, at))
     }
 
     /// A test goes to operators' own addresses only: nobody outside sees a draft by a slip of a finger.

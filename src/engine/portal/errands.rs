@@ -7,18 +7,14 @@ use std::sync::PoisonError;
 use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
-use super::mail::Built;
 use super::{Inner, Portal};
 use crate::domain::delivery::{AttemptResult, Outcome};
 use crate::domain::loopback::is_loopback_host;
 use crate::domain::track::Environment;
-use crate::engine::notify::outcome::of_transaction;
 use crate::engine::{Engine, EngineError};
 use crate::mail::connection::Connection;
-use crate::mail::envelope::{Envelope, ReportRequest};
 use crate::mail::relay::Relay;
 use crate::mail::settings::RelaySettings;
-use crate::mail::wire::wire_form;
 use crate::store::errands::{ErrandNext, TakenErrand};
 
 /// Errands taken at once.
@@ -105,7 +101,10 @@ impl Inner {
             }
         };
         let n = store.begin_attempt(errand.id, now, &built.content).await?;
-        let outcome = self.transact(served, &errand, &mut connection, built).await?;
+        let (people, number) = (&served.people, errand.number);
+        let what = "a portal's mail";
+        let sent = self.engine.transact_errand(people, number, &mut connection, built, what);
+        let outcome = sent.await?;
         if connection.is_usable() {
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         } else {
@@ -120,32 +119,6 @@ impl Inner {
         relay.loopback_only = environment == Environment::Rehearsal;
         let connected = Connection::connect(&Relay::new(relay)).await;
         connected.map_err(|fault| EngineError::refused(fault.to_string()))
-    }
-
-    async fn transact(
-        &self,
-        served: &super::served::Served,
-        errand: &TakenErrand,
-        connection: &mut Connection,
-        built: Built,
-    ) -> Result<Outcome, EngineError> {
-        let broken = |what: String| EngineError::Broken(format!("a portal's mail: {what}"));
-        let from = built.from.parse().map_err(|error| {
-            EngineError::refused(format!(
-                "the envelope sender: {error}; hint: `notice.bounce_domain`"
-            ))
-        })?;
-        let envelope = Envelope {
-            from: Some(from),
-            to: built.to.clone(),
-            report: ReportRequest::new(built.from.split('@').next().unwrap_or("errand")).ok(),
-        };
-        let wire = wire_form(built.bytes).map_err(|error| broken(error.to_string()))?;
-        let end = connection.transact(&envelope, wire, || Ok(())).await;
-        let provider = self.engine.providers.lookup(built.to.domain()).as_str().to_owned();
-        let at = self.engine.clock.now();
-        let replies = &self.engine.replies;
-        Ok(of_transaction(&served.people, replies, &provider, errand.number, &end, at))
     }
 }
 

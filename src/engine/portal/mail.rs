@@ -7,7 +7,7 @@ use super::served::Served;
 use super::{Inner, Portal};
 use crate::domain::incident::OneLine;
 use crate::engine::EngineError;
-use crate::engine::notice::mailbox;
+use crate::engine::notice::{Built, mailbox};
 use crate::mail::address::Mailbox;
 use crate::mail::message::{Body, Draft, Party};
 use crate::render::{CampaignContext, PortalMail};
@@ -16,15 +16,6 @@ use crate::secret::digest::sha256;
 use crate::secret::mail::errand_id;
 use crate::store::codes::Answer;
 use crate::store::errands::{ErrandKind, TakenErrand};
-
-/// A mail ready for the wire.
-pub(super) struct Built {
-    pub to: Mailbox,
-    /// The envelope's sender.
-    pub from: String,
-    pub bytes: Vec<u8>,
-    pub content: [u8; 32],
-}
 
 impl Inner {
     /// The mail of an errand; nothing where it goes nowhere any more.

@@ -3,6 +3,7 @@
 mod abuse;
 mod link;
 mod people;
+mod scanner;
 mod verify;
 
 use forthwith::directory::shop;
@@ -10,7 +11,8 @@ use forthwith::engine::progress::Silent;
 use forthwith::store::credentials::Pick;
 use reqwest::StatusCode;
 
-use crate::harness::visitor::{Shown, address, ask, between, code_in};
+use crate::harness::form::{between, code_in};
+use crate::harness::visitor::{Shown, address, ask};
 use crate::harness::{House, Plan};
 
 const NEW: &str = "harbour lantern fig";

@@ -60,17 +60,17 @@ async fn five_kills_lose_nobody_and_repeat_only_the_doubtful() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twelve_kills_around_new_passwords_leave_every_account_in_one_of_two_states() {
+async fn eight_kills_around_new_passwords_leave_every_account_in_one_of_two_states() {
     let options = drill::reset::options::Options {
-        kills: 12,
-        accounts: 150,
+        kills: 8,
+        accounts: 120,
         at_once: 4,
         keep: None,
         binary: Some(env!("CARGO_BIN_EXE_forthwith").into()),
     };
     let report = drill::reset::run(&options, 20_120_115, &Bar::new(false)).await.unwrap();
     assert!(report.breaks.is_empty(), "{}", report.told());
-    assert!(report.kills == 12 && report.reset > 0, "{report:?}");
+    assert!(report.kills == 8 && report.reset > 0, "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use forthwith::engine::progress::Silent;
 use forthwith::store::credentials::Pick;
 use futures_util::{StreamExt as _, stream};
 use mail_parser::MessageParser;
-use reqwest::{Client, Method, Request};
+use reqwest::{Method, Request};
 
 use super::NEW;
 use crate::harness::link::{PAGE, link_file, link_of, ready};
@@ -63,10 +63,10 @@ async fn every_link_of_a_thousand_mails_opened_twice_spends_no_token() {
         mails.iter().flat_map(|mail| links(mail)).filter(|link| link.starts_with(PAGE)).collect();
     assert!(own.len() > MAILS * 9 / 10, "{} links of ours", own.len());
 
-    let client = Client::new();
+    let scanner = served.visitor();
     let twice = own.iter().chain(&own).flat_map(|link| visits(&root, link));
     let answers = stream::iter(twice)
-        .map(|request| async { client.execute(request).await.unwrap().status() })
+        .map(|request| async { scanner.client().execute(request).await.unwrap().status() })
         .buffer_unordered(8);
     let refused = answers.filter(|status| std::future::ready(status.is_server_error())).count();
     assert_eq!(refused.await, 0);

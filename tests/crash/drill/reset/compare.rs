@@ -35,7 +35,7 @@ struct Standing {
     /// Tokens that set a password, and tokens that still work.
     consumed: u32,
     live: u32,
-    /// Codes in force.
+    /// Codes in force that were asked for before a reset.
     codes: u32,
 }
 
@@ -225,8 +225,11 @@ async fn standings(database: &Path) -> Result<HashMap<u64, Standing>> {
     set(counts(&mut conn, "reset_token", consumed).await?, |one| &mut one.consumed);
     let live = "consumed_at IS NULL AND revoked_at IS NULL";
     set(counts(&mut conn, "reset_token", live).await?, |one| &mut one.live);
-    let proved = "request_id IN (SELECT id FROM code_request WHERE proved_at IS NOT NULL)";
-    set(counts(&mut conn, "code_account", proved).await?, |one| &mut one.codes);
+    // whoever asked again after their reset holds a code of their own
+    let older = "EXISTS (SELECT 1 FROM code_request AS r JOIN reset AS d ON d.state = 'done'
+                         WHERE r.id = code_account.request_id AND d.number = code_account.number
+                           AND r.requested_at <= d.ended_at)";
+    set(counts(&mut conn, "code_account", older).await?, |one| &mut one.codes);
     Ok(all)
 }
 

@@ -1,8 +1,12 @@
 //! The way back in, over HTTP and mail: whoever proves a mailbox gets a new password, and nobody else.
 
 mod abuse;
+mod events;
+mod forget;
+mod integrate;
 mod link;
 mod people;
+mod status;
 mod verify;
 
 use forthwith::directory::shop;

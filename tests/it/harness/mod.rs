@@ -262,6 +262,14 @@ pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
+/// A file with a secret, for its owner alone.
+pub fn secret_file(path: &Path, secret: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    write(path, secret);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_owned()
+}
+
 pub async fn start_sink(maildir: &Path, faults: &[&str], dot_delay: Duration) -> Sink {
     let rules: Vec<forthwith::sink::FaultRule> =
         faults.iter().map(|text| text.parse().unwrap()).collect();

@@ -145,22 +145,40 @@ impl Portal {
                 .buffer_unordered(POSTED_AT_ONCE);
             let (mut told, mut put_off) = (Vec::new(), Vec::new());
             while let Some((event, fault)) = tried.next().await {
-                let fault = fault?;
-                bell.note(fault.as_ref());
-                let Some(fault) = fault else {
+                if is_over(bell, &event, fault) {
                     told.push(event.id);
-                    continue;
-                };
-                if !fault.is_everybodys() {
-                    let (id, attempts) = (&event.event, event.attempts);
-                    tracing::warn!(%fault, event = %id, attempts, "an event is not taken");
+                } else {
+                    let now = inner.engine.clock.now();
+                    put_off.push((event.id, later(now, wait(event.attempts))));
                 }
-                put_off.push((event.id, later(inner.engine.clock.now(), wait(event.attempts))));
             }
             taken += told.len() as u64;
             store.end_events(told, put_off).await?;
         }
         Ok(taken)
+    }
+}
+
+/// Whether an event was taken; what else became of it is told in the log. One that cannot even be made keeps
+/// no other.
+fn is_over(
+    bell: &Bell,
+    event: &TakenEvent,
+    tried: Result<Option<WebhookFault>, EngineError>,
+) -> bool {
+    let (id, attempts) = (&event.event, event.attempts);
+    match tried {
+        Ok(fault) => {
+            bell.note(fault.as_ref());
+            if let Some(fault) = fault.as_ref().filter(|fault| !fault.is_everybodys()) {
+                tracing::warn!(%fault, event = %id, attempts, "an event is not taken");
+            }
+            fault.is_none()
+        }
+        Err(error) => {
+            tracing::error!(%error, event = %id, attempts, "an event cannot be made");
+            false
+        }
     }
 }
 

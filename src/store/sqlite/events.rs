@@ -152,7 +152,7 @@ mod tests {
         for (sql, more, index) in [
             (TAKE, "", "reset_event_waiting (campaign_id=? AND due_at<?)"),
             (WAITING, "AND $3 = $3", "reset_event_waiting (campaign_id=?)"),
-            (FORGET, "AND $3 = $3", "reset_event_told (told_at<?)"),
+            (FORGET, "AND $3 = $3", "reset_event_told (told_at>? AND told_at<?)"),
         ] {
             let steps = steps(&format!("{sql} {more}")).await;
             let by_index = steps.iter().any(|step| step.contains(index));

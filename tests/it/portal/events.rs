@@ -13,7 +13,7 @@ use forthwith::engine::progress::Silent;
 use forthwith::secret::webhook::{WebhookKey, signed_parts};
 use forthwith::store::credentials::Pick;
 use forthwith::webhook::WebhookSettings;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{NEW, link};
@@ -87,7 +87,9 @@ impl Receiver {
 
 /// A house on a clock of its own, with its receiver and a portal that tells it.
 async fn told() -> (House, Arc<ManualClock>, Receiver, Served) {
-    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    // whole microseconds, as the database keeps them
+    let now = Timestamp::from_microsecond(SystemClock.now().as_microsecond()).unwrap();
+    let clock = Arc::new(ManualClock::at(now));
     let house =
         House::ready(Plan { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Plan::default() }).await;
     house.secure(Pick::Pending, &Silent).await.unwrap();

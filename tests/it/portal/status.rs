@@ -83,7 +83,8 @@ async fn the_log_in_page_learns_where_an_account_stands_and_where_it_goes_on() {
     assert!(expired["since"].as_str().unwrap().ends_with('Z'), "{expired}");
     for (account, state) in [
         ("C0000007", "no-password"),
-        ("C9999999", "unaffected"),
+        ("C9999999", "not-found"),
+        ("C8888888", "unaffected"),
         // an address is no account, whoever it belongs to
         (&address(10), "unaffected"),
         ("c0000010", "unaffected"),

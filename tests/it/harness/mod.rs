@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod exim;
 pub mod files;
 pub mod foreign;
+pub mod form;
 pub mod guests;
 pub mod link;
 pub mod opensmtpd;
@@ -268,6 +269,20 @@ pub fn secret_file(path: &Path, secret: &str) -> PathBuf {
     write(path, secret);
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path.to_owned()
+}
+
+/// Every file under a folder.
+pub fn files_under(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_under(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
 }
 
 pub async fn start_sink(maildir: &Path, faults: &[&str], dot_delay: Duration) -> Sink {

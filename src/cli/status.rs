@@ -237,6 +237,10 @@ mod tests {
         }
     }
 
+    fn links() -> TokenTotals {
+        TokenTotals { issued: 900, consumed: 40, revoked: 2, expired: 8, live: 850 }
+    }
+
     fn status() -> Status {
         Status {
             name: "spring".into(),
@@ -268,13 +272,7 @@ mod tests {
                 ("withdraw", AmendmentSum { made: 1, in_force: 1 }),
             ]),
             deliveries: people(),
-            tokens: Some(TokenTotals {
-                issued: 900,
-                consumed: 40,
-                revoked: 2,
-                expired: 8,
-                live: 850,
-            }),
+            tokens: Some(links()),
             events: Some(WaitingEvents { waiting: 17, since: "2026-01-01T00:00:00Z".into() }),
             suspended: vec![SuspendedLane {
                 provider: "gmail".into(),

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 6] = [
     &["domain"],
     &["secret"],
     &["database"],
-    &["store", "mail", "render", "directory", "source", "ledger", "journal", "sink"],
+    &["store", "mail", "render", "directory", "source", "ledger", "journal", "sink", "webhook"],
     &["engine"],
     &["config", "web", "cli", "app", "lifecycle", "telemetry"],
 ];
@@ -55,7 +55,7 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("hmac", &["secret"]),
     ("sha2", &["secret"]),
     ("ldap3", &["directory"]),
-    ("reqwest", &["directory"]),
+    ("reqwest", &["directory", "webhook"]),
     ("lettre", &["mail"]),
     ("handlebars", &["render"]),
     ("smtp_proto", &["sink"]),

@@ -1,9 +1,13 @@
 //! The way back in, over HTTP and mail: whoever proves a mailbox gets a new password, and nobody else.
 
 mod abuse;
+mod events;
+mod forget;
+mod integrate;
 mod link;
 mod people;
 mod scanner;
+mod status;
 mod verify;
 
 use forthwith::directory::shop;

@@ -263,6 +263,14 @@ pub fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
+/// A file with a secret, for its owner alone.
+pub fn secret_file(path: &Path, secret: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    write(path, secret);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_owned()
+}
+
 /// Every file under a folder.
 pub fn files_under(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -51,6 +51,8 @@ impl House {
             hashes_at_once: 2,
             relay: self.engine.relay.clone(),
             connections: 2,
+            status_key: None,
+            events: None,
         }
     }
 
@@ -60,11 +62,26 @@ impl House {
     }
 
     pub async fn portal_with(&self, change: impl FnOnce(&mut WebSettings)) -> Served {
+        self.portal_of(|_| {}, change).await
+    }
+
+    /// A portal with settings of its own.
+    pub async fn portal_set(&self, change: impl FnOnce(&mut PortalSettings)) -> Served {
+        self.portal_of(change, |_| {}).await
+    }
+
+    pub async fn portal_of(
+        &self,
+        change: impl FnOnce(&mut PortalSettings),
+        change_web: impl FnOnce(&mut WebSettings),
+    ) -> Served {
         let mut web = web_settings();
-        change(&mut web);
+        change_web(&mut web);
         let listening = Listening::bind(&web).await.unwrap();
         let address = listening.address().unwrap();
-        let portal = self.engine.portal(&[], self.portal_settings(address)).await.unwrap();
+        let mut settings = self.portal_settings(address);
+        change(&mut settings);
+        let portal = self.engine.portal(&[], settings).await.unwrap();
         Served::of(portal, listening, &web)
     }
 
@@ -134,6 +151,7 @@ fn web_settings() -> WebSettings {
         certificate: None,
         connections: 200,
         anonymous_per_minute: 60_000,
+        questions_per_second: 200,
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) struct PortalSection {
     trusted_proxies: Vec<IpNet>,
     pub(super) connections: usize,
     hashes_at_once: usize,
+    password_filter: String,
     pub(super) anonymous_per_minute: u32,
     pub(super) relay: PortalRelay,
 }
@@ -115,6 +116,8 @@ impl PortalSection {
             hashes_at_once: if self.hashes_at_once == 0 { cores } else { self.hashes_at_once },
             relay,
             connections: own.connections,
+            password_filter: (!self.password_filter.is_empty())
+                .then(|| root.join(&self.password_filter)),
         }
     }
 }

@@ -15,6 +15,7 @@ mod served;
 mod verify;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
@@ -32,6 +33,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::incident::Brand;
 use crate::journal::WorkerLock;
 use crate::mail::settings::RelaySettings;
+use crate::password_filter::PasswordFilter;
 use crate::render::Pages;
 use crate::secret::lookup::address_digest;
 use crate::secret::mail::{Reference, random_id};
@@ -60,6 +62,8 @@ pub struct PortalSettings {
     pub relay: RelaySettings,
     /// Mails at the same time.
     pub connections: usize,
+    /// The filter of breached passwords.
+    pub password_filter: Option<PathBuf>,
 }
 
 /// A request for a code as it came in.
@@ -91,6 +95,8 @@ struct Inner {
     life: String,
     pool: pool::Pool,
     redeems: Redeems,
+    /// Passwords known from breaches, where there is such a file.
+    breached: Option<Arc<PasswordFilter>>,
     /// What is asked about notices.
     watch: verify::Watch,
     /// People whose password is being set by this process at this moment.
@@ -121,6 +127,7 @@ impl Engine {
         for one in &served {
             Self::check_errand_relay(&settings.relay, one.row.environment)?;
         }
+        let breached = open_filter(settings.password_filter.clone()).await?;
         let lock = WorkerLock::acquire(&self.workspace.portal_lock())?;
         let inner = Inner {
             engine: self.clone(),
@@ -129,6 +136,7 @@ impl Engine {
             redeems: Redeems::default(),
             in_flight: Mutex::default(),
             watch: verify::Watch::default(),
+            breached,
             settings,
             served,
             pages,
@@ -184,7 +192,7 @@ impl Portal {
 
     /// The fewest characters of a password here, and the most bytes where there is such a bound.
     pub fn password_bounds(&self) -> (usize, Option<usize>) {
-        let rules = self.0.served.iter().map(|one| &one.rule);
+        let rules = self.0.served.iter().map(Served::rule);
         let least = rules.clone().map(|rule| rule.shortest).max().unwrap_or(0);
         (least, rules.filter_map(|rule| rule.longest_bytes).min())
     }
@@ -209,6 +217,15 @@ impl Portal {
         };
         Ok(self.0.engine.store.request_code(request).await?)
     }
+}
+
+/// Reads the whole filter once: a portal does not begin with a damaged one.
+async fn open_filter(path: Option<PathBuf>) -> Result<Option<Arc<PasswordFilter>>, EngineError> {
+    let Some(path) = path else { return Ok(None) };
+    let opened = tokio::task::spawn_blocking(move || PasswordFilter::open(&path)).await;
+    let opened = opened.map_err(|error| EngineError::Broken(error.to_string()))?;
+    let filter = opened.map_err(|error| EngineError::refused(error.to_string()))?;
+    Ok(Some(Arc::new(filter)))
 }
 
 /// The address that people see: one for all campaigns.
@@ -256,6 +273,8 @@ pub enum Ended {
     Void,
     /// Whoever looks after the account must help.
     NotOurs,
+    /// It is the password that was stolen; nothing is lost.
+    Stolen,
     /// The directory is out of reach; nothing is lost.
     Unreachable,
 }

@@ -1,8 +1,12 @@
 //! The way back in, over HTTP and mail: whoever proves a mailbox gets a new password, and nobody else.
 
 mod abuse;
+mod alike;
+mod limits;
 mod link;
 mod people;
+mod rules;
+mod stolen;
 mod verify;
 
 use forthwith::directory::shop;

@@ -50,6 +50,7 @@ impl House {
             hashes_at_once: 2,
             relay: self.engine.relay.clone(),
             connections: 2,
+            password_filter: None,
         }
     }
 
@@ -61,10 +62,20 @@ impl House {
     pub async fn portal_with(&self, change: impl FnOnce(&mut WebSettings)) -> Served {
         let mut web = web_settings();
         change(&mut web);
-        let listening = Listening::bind(&web).await.unwrap();
-        let address = listening.address().unwrap();
-        let portal = self.engine.portal(&[], self.portal_settings(address)).await.unwrap();
-        Served::of(portal, listening, &web)
+        self.served(&web, |_| {}).await
+    }
+
+    /// A portal that asks this filter of breached passwords.
+    pub async fn portal_with_filter(&self, filter: PathBuf) -> Served {
+        self.served(&web_settings(), |settings| settings.password_filter = Some(filter)).await
+    }
+
+    async fn served(&self, web: &WebSettings, change: impl FnOnce(&mut PortalSettings)) -> Served {
+        let listening = Listening::bind(web).await.unwrap();
+        let mut settings = self.portal_settings(listening.address().unwrap());
+        change(&mut settings);
+        let portal = self.engine.portal(&[], settings).await.unwrap();
+        Served::of(portal, listening, web)
     }
 
     /// A portal that does TLS itself, at the address its notices lead to.
@@ -181,6 +192,11 @@ impl Visitor {
 
     pub async fn raw(&self, path: &str) -> Response {
         self.client.get(format!("{}{path}", self.root)).send().await.unwrap()
+    }
+
+    /// The same browser at another portal: cookies know no ports.
+    pub fn at(&self, served: &Served) -> Self {
+        Self { client: self.client.clone(), root: format!("http://{}", served.address) }
     }
 
     pub fn client(&self) -> &Client {

@@ -49,10 +49,8 @@ pub fn build(wanted: &Wanted<'_>, told: &mut dyn FnMut(Stage, u64)) -> Result<Bu
     let mut lines = Lines::of(reader, form);
     let mut rejects = Rejects::in_folder(folder);
     let mut writer = Writer::begin(folder).map_err(of_out)?;
-    let mut sorter = match is_ordered {
-        true => None,
-        false => Some(Sorter::in_folder(folder).map_err(of_out)?),
-    };
+    let mut sorter =
+        if is_ordered { None } else { Some(Sorter::in_folder(folder).map_err(of_out)?) };
     while let Some(read) = lines.next().map_err(of_source)? {
         let line = lines.line;
         let kept = match (read, &mut sorter) {

@@ -37,10 +37,11 @@ pub enum Stage {
 }
 
 /// Where a hash stands and what is kept of it there.
-#[expect(clippy::cast_possible_truncation, reason = "20 bits fit into any usize")]
-pub const fn place(key: u64) -> (usize, u32) {
+pub fn place(key: u64) -> (usize, u32) {
     let [.., a, b, c, d] = (key >> (32 - BUCKET_BITS)).to_be_bytes();
-    ((key >> (64 - BUCKET_BITS)) as usize, u32::from_be_bytes([a, b, c, d]))
+    // 20 bits fit into any usize
+    let bucket = usize::try_from(key >> (64 - BUCKET_BITS)).unwrap_or(BUCKETS - 1);
+    (bucket, u32::from_be_bytes([a, b, c, d]))
 }
 
 /// Bytes of a filter of so many hashes.

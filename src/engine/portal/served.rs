@@ -72,7 +72,7 @@ impl Served {
     /// Opens a directory that says only then which passwords it takes, unless it said so already.
     async fn learn(&self, engine: &Engine) -> Result<(), EngineError> {
         let says_late = matches!(
-            self.file.directory.as_ref().and_then(|it| it.adapter()),
+            self.file.directory.as_ref().and_then(DirectorySection::adapter),
             Some(Adapter::Http(_))
         );
         if self.resets() && says_late && self.longest.get().is_none() {

@@ -164,7 +164,7 @@ impl<'a> Stored<'a> {
     /// `name$…`, as Django and Werkzeug write it.
     fn named(name: &str, rest: &'a str) -> Option<Self> {
         match name {
-            "argon2" => Self::modular(rest, rest.strip_prefix('$')?),
+            "argon2" => Self::modular(rest, rest),
             "bcrypt" => bcrypt(Before::Itself, rest),
             "bcrypt_sha256" => bcrypt(Before::Sha256, rest),
             "sha1" | "md5" => {

@@ -40,6 +40,19 @@ fn in_each_language(scene: &mut Scene, page: &str) -> Vec<String> {
     found
 }
 
+/// Waits until the page says so: a form is answered after the time it has patience for.
+async fn shows(scene: &mut Scene, text: &str) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let said = scene.browser.text();
+        if said.contains(text) {
+            return;
+        }
+        assert!(std::time::Instant::now() < until, "no `{text}` in: {said}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_or_chooses_finds_a_page_without_fault_in_every_language() {
     let mut scene = at_the_choice().await;
@@ -59,7 +72,7 @@ async fn whoever_waits_or_chooses_finds_a_page_without_fault_in_every_language()
     scene.browser.act("eval", json!({"script": "document.getElementById('account-0').click()"}));
     scene.browser.fill("New password", NEW);
     scene.browser.click("button", "Save new password");
-    assert!(scene.browser.text().contains("Your place is kept"), "{}", scene.browser.text());
+    shows(&mut scene, "Your place is kept").await;
     told.push(("portal/wait.txt".to_owned(), scene.browser.tree() + "\n"));
     found.extend(in_each_language(&mut scene, "/wait"));
     assert!(scene.browser.text().contains("Place in line: 1"), "{}", scene.browser.text());

@@ -38,7 +38,7 @@ async fn house(rounds: usize) -> House {
     let customers = u32::try_from(6 * rounds + 20).unwrap();
     let house = House::furnished(Plan { campaign, customers, ..Plan::default() }).await;
     // every 25th customer has no password
-    let mut accounts = (0..customers).filter(|place| place % 25 != 7 && place % 997 != 499);
+    let mut accounts = (1..customers).filter(|place| place % 25 != 7 && place % 997 != 499);
     let mut list = "customer_id,name,email,changed\n".to_owned();
     for round in 0..rounds {
         for (sort, changed) in
@@ -113,10 +113,14 @@ impl Answers {
     }
 }
 
+fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap())
+}
+
 /// The largest distance between the two empirical distributions.
 fn distance(one: &[Duration], other: &[Duration]) -> f64 {
     let share = |of: &[Duration], at: Duration| {
-        of.iter().filter(|took| **took <= at).count() as f64 / of.len() as f64
+        number(of.iter().filter(|took| **took <= at).count()) / number(of.len())
     };
     let all = one.iter().chain(other);
     all.map(|at| (share(one, *at) - share(other, *at)).abs()).fold(0.0, f64::max)
@@ -124,7 +128,7 @@ fn distance(one: &[Duration], other: &[Duration]) -> f64 {
 
 /// The distance that chance reaches with probability [`CHANCE`] at most (Smirnov's asymptotic bound).
 fn bound(one: usize, other: usize) -> f64 {
-    let (one, other) = (one as f64, other as f64);
+    let (one, other) = (number(one), number(other));
     (-(CHANCE / 2.0).ln() / 2.0).sqrt() * ((one + other) / (one * other)).sqrt()
 }
 

@@ -18,7 +18,7 @@ pub enum FilterError {
     /// A list of hashes that is not in their order.
     #[error(
         "line {line} of the list comes before the one above it; hint: `--unordered` sorts the list, which takes \
-         longer and 80 MiB of memory"
+         some 80 MiB of memory"
     )]
     NotInOrder {
         /// The line.

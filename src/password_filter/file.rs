@@ -10,7 +10,7 @@ use super::writer::{BUCKET_BITS, BUCKETS, ENTRY, FOOT, MAGIC, length, place};
 use crate::secret::breached::breach_key;
 use crate::secret::{Digest, Sha256Stream};
 
-/// A filter that was found whole when it was opened. Blocks for the time of two short reads.
+/// A filter that was found whole when it was opened. Blocks for the time of three short reads.
 #[derive(Debug)]
 pub struct PasswordFilter {
     file: File,

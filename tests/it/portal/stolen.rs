@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::NEW;
 use crate::harness::tampering::{execute, query};
-use crate::harness::{House, Plan, campaign_file};
+use crate::harness::{ANN, House, Plan, campaign_file, person};
 
 const STOLEN: &str = "violet umbrella gravel";
 
@@ -121,6 +121,25 @@ async fn what_was_kept_is_destroyed_when_it_is_asked_for() {
     let plain = super::secured().await;
     let none = plain.engine.forget_replaced(crate::harness::CAMPAIGN, &Silent).await.unwrap();
     assert_eq!(none, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_a_campaign_destroys_what_was_kept() {
+    let house = house(FORGET).await;
+    house.approve(Track::Containment).await;
+    house.approve(Track::Notice).await;
+    assert!(house.run().await.unwrap().is_finished);
+    assert!(kept(&house).await > 0);
+    let (engine, name) = (&house.engine, crate::harness::CAMPAIGN);
+    let signer = engine.signer(person(ANN)).await.unwrap();
+    let away = house.path("shop.away");
+    std::fs::rename(&house.shop, &away).unwrap();
+    assert!(engine.close(name, &signer, &Silent).await.is_err(), "it must be reached for that");
+    assert_ne!(engine.status(name).await.unwrap().notice, "closed");
+    std::fs::rename(&away, &house.shop).unwrap();
+    engine.close(name, &signer, &Silent).await.unwrap();
+    assert_eq!(kept(&house).await, 0);
+    assert_eq!(engine.status(name).await.unwrap().notice, "closed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -441,7 +441,7 @@ pub fn sources() -> Vec<PathBuf> {
 }
 
 fn files_of(folder: &Path) -> Vec<PathBuf> {
-    let mut files = crate::end_to_end::files_under(folder);
+    let mut files = crate::harness::files_under(folder);
     files.retain(|file| file.extension().is_some_and(|ending| ending == "rs"));
     files.sort();
     files

@@ -6,6 +6,7 @@ mod limits;
 mod link;
 mod people;
 mod rules;
+mod scanner;
 mod stolen;
 mod verify;
 
@@ -14,7 +15,8 @@ use forthwith::engine::progress::Silent;
 use forthwith::store::credentials::Pick;
 use reqwest::StatusCode;
 
-use crate::harness::visitor::{Shown, address, ask, between, code_in};
+use crate::harness::form::{between, code_in};
+use crate::harness::visitor::{Shown, address, ask};
 use crate::harness::{House, Plan};
 
 const NEW: &str = "harbour lantern fig";

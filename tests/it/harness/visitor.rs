@@ -14,6 +14,7 @@ use reqwest::{Client, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::House;
+use super::form::{self, between, code_in};
 
 /// A portal that is served.
 pub struct Served {
@@ -211,8 +212,7 @@ impl Visitor {
 
     /// As [`Self::send`], without following.
     pub async fn sent(&self, shown: &Shown, fields: &[(&str, &str)]) -> Response {
-        let action = between(&shown.html, "<form method=\"post\" action=\"", "\"").unwrap();
-        let proof = between(&shown.html, "name=\"proof\" value=\"", "\"").unwrap();
+        let (action, proof) = form::action(&shown.html).unwrap();
         let mut form = vec![("proof", proof)];
         form.extend_from_slice(fields);
         self.client.post(format!("{}{action}", self.root)).form(&form).send().await.unwrap()
@@ -250,17 +250,4 @@ impl Shown {
         let text = between(part, "<p>", "</p>")?;
         Some(text.rsplit_once("\">").map_or(text, |(_, text)| text).replace("</a>", ""))
     }
-}
-
-pub fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
-    let rest = text.split_once(before)?.1;
-    Some(rest.split_once(after)?.0)
-}
-
-/// The code in a mail.
-pub fn code_in(mail: &str) -> Option<String> {
-    let is_code = |line: &&str| {
-        line.len() == 14 && line.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
-    };
-    mail.lines().map(str::trim).find(is_code).map(str::to_owned)
 }

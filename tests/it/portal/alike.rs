@@ -75,7 +75,7 @@ async fn timed(visitor: &Visitor, page: &Shown, fields: &[(&str, &str)]) -> Seen
     }
     let mut body = answer.text().await.unwrap();
     let took = begun.elapsed();
-    let proof = crate::harness::visitor::between(&body, "name=\"proof\" value=\"", "\"");
+    let proof = crate::harness::form::between(&body, "name=\"proof\" value=\"", "\"");
     if let Some(proof) = proof.map(str::to_owned) {
         body = body.replace(&proof, "PROOF");
     }

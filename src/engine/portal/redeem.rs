@@ -159,17 +159,12 @@ impl Inner {
                 return Ok(Ended::Unreachable);
             }
         };
-        let stolen = match company.directory.replaced(&choice.account).await {
-            Ok(stolen) => stolen,
-            Err(error) => {
-                self.pool.leave();
-                served.forget_company().await;
-                tracing::error!(
-                    error = error.told(),
-                    "the stolen passwords cannot be compared with"
-                );
-                return Ok(Ended::Unreachable);
-            }
+        let person = Sealed { people: &served.people, number: choice.number };
+        let stolen = self.engine.stolen(&company, person).await;
+        let Ok(Some(stolen)) = stolen else {
+            self.pool.leave();
+            served.forget_company().await;
+            return stolen.map(|_| Ended::Unreachable);
         };
         let form = company.directory.password_form();
         let Some(value) = self.pool.hash(form, password, stolen).await? else {

@@ -91,10 +91,11 @@ impl Portal {
     /// Asks every directory that says only when it is opened which passwords it takes, so that people are told
     /// before they type one. Called again until all have answered; the error is the first that did not.
     pub async fn learn_bounds(&self) -> Result<(), EngineError> {
+        let mut first = Ok(());
         for served in &self.0.served {
-            served.learn(&self.0.engine).await?;
+            first = first.and(served.learn(&self.0.engine).await);
         }
-        Ok(())
+        first
     }
 }
 

@@ -195,6 +195,22 @@ pub trait Directory: Send + Sync {
     /// The form in which the directory's own log-in reads a password that we hash.
     fn password_form(&self) -> PasswordForm;
 
+    /// Whether the company keeps the values that [`Self::replace`] replaces, where it was told to: nothing
+    /// of them is ever kept by us (protocol §3).
+    fn keeps_replaced(&self) -> bool {
+        false
+    }
+
+    /// The password values that are kept of an account, so that nobody chooses the stolen one again.
+    async fn replaced(&self, _account: &str) -> Result<Vec<SecretValue>, DirectoryError> {
+        Ok(Vec::new())
+    }
+
+    /// Destroys what is kept of these accounts; how many values that were, by the directory's own count.
+    async fn forget_replaced(&self, _accounts: &[String]) -> Result<u64, DirectoryError> {
+        Ok(0)
+    }
+
     /// The name this adapter logs in to the directory by, where it has one: it must never be one of
     /// the accounts to be expired.
     fn logs_in_as(&self) -> Option<String> {

@@ -5,7 +5,7 @@ mod campaign;
 mod endpoint;
 mod ldap;
 mod promises;
-mod stages;
+pub mod stages;
 
 use forthwith::directory::{Current, Directory, Replacement};
 use forthwith::domain::credential::CredentialKind;

@@ -3,6 +3,7 @@
 use super::{Engine, EngineError};
 use crate::directory::Directory;
 use crate::directory::http::HttpDirectory;
+use crate::directory::keycloak::KeycloakDirectory;
 use crate::directory::ldap::LdapDirectory;
 use crate::directory::sql::SqlDirectory;
 use crate::domain::loopback::{is_loopback_host, leads_elsewhere};
@@ -19,8 +20,8 @@ impl Engine {
     ) -> Result<Box<dyn Directory>, EngineError> {
         let adapter = section.adapter().ok_or_else(|| {
             EngineError::refused(format!(
-                "directory `{}` does not say what it is; hint: add [directory.sql], [directory.ldap] or \
-                 [directory.http]",
+                "directory `{}` does not say what it is; hint: add [directory.sql], [directory.ldap], \
+                 [directory.keycloak] or [directory.http]",
                 section.name
             ))
         })?;
@@ -29,13 +30,15 @@ impl Engine {
         {
             return Err(EngineError::refused(elsewhere(&format!("{}.url", adapter.key()), &place)));
         }
-        let root = self.workspace.root();
+        let (root, clock) = (self.workspace.root(), std::sync::Arc::clone(&self.clock));
         let directory: Box<dyn Directory> = match adapter {
             Adapter::Sql(sql) => Box::new(Box::pin(SqlDirectory::open(sql, root)).await?),
             Adapter::Ldap(ldap) => Box::new(Box::pin(LdapDirectory::open(ldap, root)).await?),
             Adapter::Http(http) => {
-                let clock = std::sync::Arc::clone(&self.clock);
                 Box::new(Box::pin(HttpDirectory::open(http, root, clock)).await?)
+            }
+            Adapter::Keycloak(keycloak) => {
+                Box::new(Box::pin(KeycloakDirectory::open(keycloak, root, clock)).await?)
             }
         };
         self.check_marker(directory.as_ref(), section, adapter, environment).await?;
@@ -71,34 +74,12 @@ impl Engine {
             (Environment::Rehearsal, Some(_)) => Err(EngineError::refused(format!(
                 "directory `{name}` carries the rehearsal marker of another workspace; \
                  hint: {}",
-                match adapter {
-                    Adapter::Sql(_) => {
-                        format!("its table `forthwith_rehearsal` must hold database_id '{mine}'")
-                    }
-                    Adapter::Ldap(_) => {
-                        format!("the description of its entry `{MARKER_ENTRY}` must be {mine}")
-                    }
-                    Adapter::Http(_) => format!("its `rehearsal` must be \"{mine}\""),
-                }
+                marked_otherwise(adapter, &mine)
             ))),
             (Environment::Rehearsal, None) => Err(EngineError::refused(format!(
                 "directory `{name}` carries no rehearsal marker, so a rehearsal does not touch it; \
                  hint: on a copy, never on the living: {}",
-                match adapter {
-                    Adapter::Sql(_) => format!(
-                        "{}, as `forthwith directory marker` prints it",
-                        marking(&mine).join("; ")
-                    ),
-                    Adapter::Ldap(_) => format!(
-                        "an entry `{MARKER_ENTRY}` below directory.ldap.base, as `forthwith directory \
-                         marker --ldap BASE` prints it"
-                    ),
-                    Adapter::Http(_) => {
-                        format!(
-                            "let the endpoint answer `capabilities` with \"rehearsal\": \"{mine}\""
-                        )
-                    }
-                }
+                unmarked(adapter, &mine)
             ))),
             (Environment::Live, None) => Ok(()),
             (Environment::Live, Some(_)) => Err(EngineError::refused(format!(
@@ -149,6 +130,41 @@ impl Engine {
 
 /// The entry of an LDAP directory for rehearsals, below its base.
 const MARKER_ENTRY: &str = "cn=forthwith-rehearsal";
+
+/// How a directory that another workspace marked becomes one of this workspace's.
+fn marked_otherwise(adapter: Adapter<'_>, mine: &str) -> String {
+    match adapter {
+        Adapter::Sql(_) => {
+            format!("its table `forthwith_rehearsal` must hold database_id '{mine}'")
+        }
+        Adapter::Ldap(_) => {
+            format!("the description of its entry `{MARKER_ENTRY}` must be {mine}")
+        }
+        Adapter::Http(_) => format!("its `rehearsal` must be \"{mine}\""),
+        Adapter::Keycloak(_) => {
+            format!("the realm's attribute `forthwith-rehearsal` must be {mine}")
+        }
+    }
+}
+
+/// How a directory becomes one for rehearsals.
+fn unmarked(adapter: Adapter<'_>, mine: &str) -> String {
+    match adapter {
+        Adapter::Sql(_) => {
+            format!("{}, as `forthwith directory marker` prints it", marking(mine).join("; "))
+        }
+        Adapter::Ldap(_) => format!(
+            "an entry `{MARKER_ENTRY}` below directory.ldap.base, as `forthwith directory marker --ldap \
+             BASE` prints it"
+        ),
+        Adapter::Http(_) => {
+            format!("let the endpoint answer `capabilities` with \"rehearsal\": \"{mine}\"")
+        }
+        Adapter::Keycloak(_) => format!(
+            "kcadm.sh update realms/REALM -s 'attributes.\"forthwith-rehearsal\"=\"{mine}\"'"
+        ),
+    }
+}
 
 /// A table with one row, this database's id.
 fn marking(database_id: &str) -> [String; 2] {

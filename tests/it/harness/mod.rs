@@ -12,6 +12,7 @@ pub mod exim;
 pub mod files;
 pub mod foreign;
 pub mod guests;
+pub mod keycloak;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;

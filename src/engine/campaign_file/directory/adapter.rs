@@ -1,6 +1,7 @@
 //! The one adapter that a section sets up, and how messages speak of it.
 
 use crate::directory::http::HttpDirectorySettings;
+use crate::directory::keycloak::KeycloakDirectorySettings;
 use crate::directory::ldap::LdapDirectorySettings;
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::credential::CredentialKind;
@@ -14,6 +15,8 @@ pub enum Adapter<'a> {
     Ldap(&'a LdapDirectorySettings),
     /// `[directory.http]`.
     Http(&'a HttpDirectorySettings),
+    /// `[directory.keycloak]`.
+    Keycloak(&'a KeycloakDirectorySettings),
 }
 
 impl<'a> Adapter<'a> {
@@ -23,6 +26,7 @@ impl<'a> Adapter<'a> {
             Self::Sql(_) => "directory.sql",
             Self::Ldap(_) => "directory.ldap",
             Self::Http(_) => "directory.http",
+            Self::Keycloak(_) => "directory.keycloak",
         }
     }
 
@@ -32,6 +36,7 @@ impl<'a> Adapter<'a> {
             Self::Sql(settings) => &settings.url,
             Self::Ldap(settings) => &settings.url,
             Self::Http(settings) => &settings.url,
+            Self::Keycloak(settings) => &settings.url,
         }
     }
 
@@ -39,7 +44,7 @@ impl<'a> Adapter<'a> {
     pub fn expiry(self, kind: CredentialKind) -> String {
         match self {
             Self::Sql(_) => format!("directory.sql.{kind}.expire"),
-            Self::Ldap(_) | Self::Http(_) => self.key().to_owned(),
+            Self::Ldap(_) | Self::Http(_) | Self::Keycloak(_) => self.key().to_owned(),
         }
     }
 
@@ -53,6 +58,11 @@ impl<'a> Adapter<'a> {
                     .to_owned()
             }
             Self::Http(_) => format!("let the endpoint name {kind} among its `kinds`"),
+            Self::Keycloak(_) => {
+                "an identity server holds passwords and sessions; end others where they are kept, and take \
+                 them out of the incident's `credentials`"
+                    .to_owned()
+            }
         }
     }
 
@@ -64,6 +74,7 @@ impl<'a> Adapter<'a> {
                 "end them where they are kept, and take them out of the incident's `credentials`"
             }
             Self::Http(_) => "let the endpoint say \"ends_sessions\": \"ended\"",
+            Self::Keycloak(_) => "update forthwith: this one ends them",
         }
     }
 
@@ -75,6 +86,7 @@ impl<'a> Adapter<'a> {
             }
             Self::Ldap(_) => "set directory.ldap.changed_at".to_owned(),
             Self::Http(_) => format!("let the endpoint name {kind} in `change_time`"),
+            Self::Keycloak(_) => "update forthwith: this one knows it of passwords".to_owned(),
         }
     }
 
@@ -95,7 +107,7 @@ impl<'a> Adapter<'a> {
                 ldap.changed_at.is_none().then(|| "directory.ldap.changed_at is not set".to_owned())
             }
             // the endpoint is asked when it is opened
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Keycloak(_) => None,
         }
     }
 }

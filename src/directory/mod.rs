@@ -10,6 +10,7 @@ mod control;
 mod error;
 pub mod http;
 pub mod keycloak;
+pub mod kratos;
 pub mod ldap;
 mod rest;
 pub mod shop;

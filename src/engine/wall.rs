@@ -4,6 +4,7 @@ use super::{Engine, EngineError};
 use crate::directory::Directory;
 use crate::directory::http::HttpDirectory;
 use crate::directory::keycloak::KeycloakDirectory;
+use crate::directory::kratos::KratosDirectory;
 use crate::directory::ldap::LdapDirectory;
 use crate::directory::sql::SqlDirectory;
 use crate::domain::loopback::{is_loopback_host, leads_elsewhere};
@@ -21,7 +22,7 @@ impl Engine {
         let adapter = section.adapter().ok_or_else(|| {
             EngineError::refused(format!(
                 "directory `{}` does not say what it is; hint: add [directory.sql], [directory.ldap], \
-                 [directory.keycloak] or [directory.http]",
+                 [directory.keycloak], [directory.kratos] or [directory.http]",
                 section.name
             ))
         })?;
@@ -40,6 +41,7 @@ impl Engine {
             Adapter::Keycloak(keycloak) => {
                 Box::new(Box::pin(KeycloakDirectory::open(keycloak, root, clock)).await?)
             }
+            Adapter::Kratos(kratos) => Box::new(KratosDirectory::open(kratos, root)?),
         };
         self.check_marker(directory.as_ref(), section, adapter, environment).await?;
         Ok(directory)
@@ -144,6 +146,10 @@ fn marked_otherwise(adapter: Adapter<'_>, mine: &str) -> String {
         Adapter::Keycloak(_) => {
             format!("the realm's attribute `forthwith-rehearsal` must be {mine}")
         }
+        Adapter::Kratos(_) => format!(
+            "the admin metadata of the identity whose external id is forthwith-rehearsal must be \
+             {{\"forthwith_rehearsal\": \"{mine}\"}}"
+        ),
     }
 }
 
@@ -162,6 +168,10 @@ fn unmarked(adapter: Adapter<'_>, mine: &str) -> String {
         }
         Adapter::Keycloak(_) => format!(
             "kcadm.sh update realms/REALM -s 'attributes.\"forthwith-rehearsal\"=\"{mine}\"'"
+        ),
+        Adapter::Kratos(_) => format!(
+            "create an identity with \"external_id\": \"forthwith-rehearsal\" and \"metadata_admin\": \
+             {{\"forthwith_rehearsal\": \"{mine}\"}}"
         ),
     }
 }

@@ -5,6 +5,7 @@
 mod campaign;
 mod endpoint;
 mod keycloak;
+mod kratos;
 mod ldap;
 mod promises;
 mod stages;
@@ -19,7 +20,7 @@ const PASSWORDS: CredentialKind = CredentialKind::Password;
 macro_rules! on_each_directory {
     ($($behaviour:ident)+) => {$(
         mod $behaviour {
-            use crate::directories::stages::{HttpStage, KeycloakStage, LdapStage, SqlStage};
+            use crate::directories::stages::{HttpStage, KeycloakStage, KratosStage, LdapStage, SqlStage};
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sql() {
@@ -39,6 +40,11 @@ macro_rules! on_each_directory {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn keycloak() {
                 super::$behaviour(&KeycloakStage::start().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn kratos() {
+                super::$behaviour(&KratosStage::start().await).await;
             }
         }
     )+};

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::directory::http::HttpDirectorySettings;
 use crate::directory::keycloak::KeycloakDirectorySettings;
+use crate::directory::kratos::KratosDirectorySettings;
 use crate::directory::ldap::LdapDirectorySettings;
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::credential::ExpiryPolicy;
@@ -63,6 +64,8 @@ pub struct DirectorySection {
     pub http: Option<HttpDirectorySettings>,
     /// A realm of Keycloak.
     pub keycloak: Option<KeycloakDirectorySettings>,
+    /// An Ory Kratos.
+    pub kratos: Option<KratosDirectorySettings>,
 }
 
 /// What happens to protected accounts that are sealed.
@@ -92,7 +95,9 @@ impl DirectorySection {
         let sql = self.sql.iter().map(Adapter::Sql);
         let ldap = self.ldap.iter().map(Adapter::Ldap);
         let http = self.http.iter().map(Adapter::Http);
-        sql.chain(ldap).chain(http).chain(self.keycloak.iter().map(Adapter::Keycloak))
+        let keycloak = self.keycloak.iter().map(Adapter::Keycloak);
+        let kratos = self.kratos.iter().map(Adapter::Kratos);
+        sql.chain(ldap).chain(http).chain(keycloak).chain(kratos)
     }
 
     /// The one adapter; none where the section was never checked.
@@ -117,6 +122,7 @@ impl DirectorySection {
             // it says its form when it is opened; a password that does not fit is refused then
             Adapter::Http(_) => None,
             Adapter::Keycloak(keycloak) => keycloak.form.longest(),
+            Adapter::Kratos(kratos) => kratos.form.longest(),
         }
     }
 
@@ -163,7 +169,7 @@ impl DirectorySection {
                 "directory",
                 "`[directory]` must have exactly one table that says what it is; hint: [directory.sql] \
                  for a user table in SQL, [directory.ldap] for an LDAP server, [directory.keycloak] for a \
-                 realm of Keycloak, [directory.http] for an endpoint of your own",
+                 realm of Keycloak, [directory.kratos] for an Ory Kratos, [directory.http] for an endpoint of your own",
             );
         }
         if let Some(sql) = &self.sql {
@@ -173,7 +179,9 @@ impl DirectorySection {
         let http = self.http.iter().flat_map(HttpDirectorySettings::faults);
         let keycloak = self.keycloak.iter().flat_map(KeycloakDirectorySettings::faults);
         let named = ldap.map(|fault| ("ldap", fault)).chain(http.map(|fault| ("http", fault)));
+        let kratos = self.kratos.iter().flat_map(KratosDirectorySettings::faults);
         let named = named.chain(keycloak.map(|fault| ("keycloak", fault)));
+        let named = named.chain(kratos.map(|fault| ("kratos", fault)));
         for (table, (key, said)) in named {
             let key = format!("directory.{table}.{key}");
             problems.at(&key, format!("`{key}` {said}"));
@@ -249,9 +257,12 @@ mod tests {
         assert_eq!(checked(http), Ok(Some("directory.http")));
         let keycloak = "[keycloak]\nurl = 'https://a.example'\nrealm = 'r'\nclient_id = 'c'\nsecret_file = 's'\n";
         assert_eq!(checked(keycloak), Ok(Some("directory.keycloak")));
+        let kratos = "[kratos]\nurl = 'https://a.example'\n";
+        assert_eq!(checked(kratos), Ok(Some("directory.kratos")));
         for (text, told) in [
             (format!("{keycloak}batch = 0"), "`directory.keycloak.batch` must be between"),
             (format!("{keycloak}{http}"), "exactly one table"),
+            (format!("{kratos}concurrency = 0"), "`directory.kratos.concurrency` must be between"),
             (String::new(), "exactly one table"),
             (format!("{http}{ldap}base = 'dc=x'"), "exactly one table"),
             (format!("{ldap}base = 'people'"), "`directory.ldap.base` is no distinguished name"),

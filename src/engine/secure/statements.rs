@@ -52,7 +52,7 @@ impl Engine {
             Some(Adapter::Sql(sql)) => sql.sessions.end.is_some(),
             Some(Adapter::Http(_)) => true,
             // these try nothing that would have to be taken back
-            Some(Adapter::Ldap(_) | Adapter::Keycloak(_)) | None => false,
+            Some(Adapter::Ldap(_) | Adapter::Keycloak(_) | Adapter::Kratos(_)) | None => false,
         };
         for (kind, report) in kinds.iter().zip(reports) {
             let asked = report.read - report.without_value - report.unknown_scheme;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::stages::hashed;
 use crate::harness::endpoint::Endpoint;
 use crate::harness::keycloak::Keycloak;
+use crate::harness::kratos::Kratos;
 use crate::harness::slapd::{Holding, SUFFIX, Slapd};
 use crate::harness::tampering::query;
 use crate::harness::{CAMPAIGN, House, Plan, campaign_file, write};
@@ -133,4 +134,34 @@ async fn a_campaign_over_keycloak_is_contained() {
     assert_ne!(keycloak.with("C0000003", |user| user.credentials[0].clone()), stolen);
     let status = house.status().await;
     assert_eq!(status.credentials.get("password/reset-elsewhere"), Some(&1), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_over_kratos_is_contained() {
+    let (house, customers) = house().await;
+    let kratos = Kratos::start().await;
+    let hash = hashed(PasswordForm::Bcrypt, "an old password");
+    for (id, has) in &customers {
+        kratos.put(id, has.then(|| hash.clone()), 1);
+    }
+    let table = format!("[directory.kratos]\n{}batch = 15\n", kratos.table(kratos.port()));
+    set_directory(&house, &table);
+    house.seal().await;
+    let said = house.engine.check_directory(CAMPAIGN).await.unwrap_err().to_string();
+    assert!(said.contains("no rehearsal marker") && said.contains("external_id"), "{said}");
+    let id = house.engine.store.identity().await.unwrap().database_id.to_string();
+    kratos.mark(Some(&id));
+
+    let report = house.engine.check_directory(CAMPAIGN).await.unwrap()[0].1;
+    assert_eq!((report.asked, report.read, report.was_tried), (3, 3, false), "{report:?}");
+    assert!(kratos.logs_in("C0000001", "an old password").await, "a check changes nothing");
+    contain(&house).await;
+    assert!(!kratos.logs_in("C0000001", "an old password").await);
+    assert_eq!(kratos.sessions(), 0, "every session ended");
+    assert!(kratos.inside().strays.is_empty());
+    kratos.with("C0000002", |one| one.password.as_mut().unwrap().hash = hash);
+    let stop = CancellationToken::new();
+    let report = house.engine.recheck(CAMPAIGN, &Silent, &stop).await.unwrap();
+    assert_eq!(report.counts.regressed, 1, "{report:?}");
+    assert!(!kratos.logs_in("C0000002", "an old password").await, "it does not stay");
 }

@@ -18,7 +18,7 @@ use crate::harness::endpoint::Endpoint;
 use crate::harness::slapd::{Holding, Slapd};
 use crate::harness::wire::{Condition, Wire};
 
-pub use identity::KeycloakStage;
+pub use identity::{KeycloakStage, KratosStage};
 
 /// People with a password of their own, by [`password_of`].
 pub const PEOPLE: [&str; 4] = ["ann", "bob", "cleo", "eve"];

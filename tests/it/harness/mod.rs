@@ -13,6 +13,7 @@ pub mod files;
 pub mod foreign;
 pub mod guests;
 pub mod keycloak;
+pub mod kratos;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;

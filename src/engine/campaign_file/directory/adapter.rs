@@ -2,6 +2,7 @@
 
 use crate::directory::http::HttpDirectorySettings;
 use crate::directory::keycloak::KeycloakDirectorySettings;
+use crate::directory::kratos::KratosDirectorySettings;
 use crate::directory::ldap::LdapDirectorySettings;
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::credential::CredentialKind;
@@ -17,6 +18,8 @@ pub enum Adapter<'a> {
     Http(&'a HttpDirectorySettings),
     /// `[directory.keycloak]`.
     Keycloak(&'a KeycloakDirectorySettings),
+    /// `[directory.kratos]`.
+    Kratos(&'a KratosDirectorySettings),
 }
 
 impl<'a> Adapter<'a> {
@@ -27,6 +30,7 @@ impl<'a> Adapter<'a> {
             Self::Ldap(_) => "directory.ldap",
             Self::Http(_) => "directory.http",
             Self::Keycloak(_) => "directory.keycloak",
+            Self::Kratos(_) => "directory.kratos",
         }
     }
 
@@ -37,6 +41,7 @@ impl<'a> Adapter<'a> {
             Self::Ldap(settings) => &settings.url,
             Self::Http(settings) => &settings.url,
             Self::Keycloak(settings) => &settings.url,
+            Self::Kratos(settings) => &settings.url,
         }
     }
 
@@ -44,7 +49,9 @@ impl<'a> Adapter<'a> {
     pub fn expiry(self, kind: CredentialKind) -> String {
         match self {
             Self::Sql(_) => format!("directory.sql.{kind}.expire"),
-            Self::Ldap(_) | Self::Http(_) | Self::Keycloak(_) => self.key().to_owned(),
+            Self::Ldap(_) | Self::Http(_) | Self::Keycloak(_) | Self::Kratos(_) => {
+                self.key().to_owned()
+            }
         }
     }
 
@@ -58,7 +65,7 @@ impl<'a> Adapter<'a> {
                     .to_owned()
             }
             Self::Http(_) => format!("let the endpoint name {kind} among its `kinds`"),
-            Self::Keycloak(_) => {
+            Self::Keycloak(_) | Self::Kratos(_) => {
                 "an identity server holds passwords and sessions; end others where they are kept, and take \
                  them out of the incident's `credentials`"
                     .to_owned()
@@ -74,7 +81,7 @@ impl<'a> Adapter<'a> {
                 "end them where they are kept, and take them out of the incident's `credentials`"
             }
             Self::Http(_) => "let the endpoint say \"ends_sessions\": \"ended\"",
-            Self::Keycloak(_) => "update forthwith: this one ends them",
+            Self::Keycloak(_) | Self::Kratos(_) => "update forthwith: this one ends them",
         }
     }
 
@@ -87,6 +94,7 @@ impl<'a> Adapter<'a> {
             Self::Ldap(_) => "set directory.ldap.changed_at".to_owned(),
             Self::Http(_) => format!("let the endpoint name {kind} in `change_time`"),
             Self::Keycloak(_) => "update forthwith: this one knows it of passwords".to_owned(),
+            Self::Kratos(_) => "there is none in Kratos".to_owned(),
         }
     }
 
@@ -108,6 +116,7 @@ impl<'a> Adapter<'a> {
             }
             // the endpoint is asked when it is opened
             Self::Http(_) | Self::Keycloak(_) => None,
+            Self::Kratos(_) => Some("directory.kratos tells no time of a change".to_owned()),
         }
     }
 }

@@ -104,13 +104,19 @@ fn refresh(inside: &mut Inside, form: &Form) -> Option<Response> {
     }
 }
 
+fn client() -> reqwest::Client {
+    // as the whole program does where it begins
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 impl Keycloak {
     async fn post(&self, what: &str, form: &[(&str, &str)]) -> Option<Value> {
         let url = format!(
             "http://127.0.0.1:{}/realms/{REALM}/protocol/openid-connect/{what}",
             self.port()
         );
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let answer = client.post(url).form(form).send().await.unwrap();
         let is_well = answer.status().is_success();
         let body = answer.bytes().await.unwrap();

@@ -2,7 +2,7 @@
 //! first.
 //!
 //! Layers, imports pointing down only (`tests/it/layering.rs` holds it): `domain` (L0), `secret` (L1a), `database`,
-//! `store mail render directory source ledger journal sink` (L1b, never importing each other), `engine`
+//! `store mail render directory source ledger journal sink webhook` (L1b, never importing each other), `engine`
 //! (L2), `config cli app lifecycle telemetry` (L3). `docs/architecture.md` walks one recipient through
 //! them.
 
@@ -24,3 +24,4 @@ pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod web;
+pub mod webhook;

@@ -17,7 +17,8 @@ use crate::web::{Listening, portal as pages};
 
 /// Pauses between looks for requests and mails that wait: what a person notices of it.
 const LOOK: Duration = Duration::from_millis(300);
-/// Pauses between looks for resets that an earlier portal left half done.
+/// Pauses between looks for resets that an earlier portal left half done, for events that wait, and for what
+/// is old.
 const SWEEP: Duration = Duration::from_secs(5);
 /// The pause after the database failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
@@ -88,7 +89,12 @@ async fn serve(args: ServeArgs, context: &Context<'_>) -> Result<(), CliError> {
             let router = pages::router(portal.clone(), &config.web);
             let work = async |stop: CancellationToken| {
                 let serving = listening.serve(router, stop.clone());
-                tokio::join!(serving, answer(&portal, &stop), sweep(&portal, &stop));
+                tokio::join!(
+                    serving,
+                    answer(&portal, &stop),
+                    sweep(&portal, &stop),
+                    tell(&portal, &stop)
+                );
             };
             lifecycle::until_stopped(|| {}, work).await?;
             Ok(())
@@ -119,13 +125,34 @@ async fn one_round(portal: &Portal) -> Result<u64, EngineError> {
     Ok(answered + portal.send_errands().await?)
 }
 
-/// Ends what was left half done.
+/// Tells the company of resets: in a task of its own, since its endpoint may be slow.
+async fn tell(portal: &Portal, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let told = tokio::select! {
+            () = stop.cancelled() => break,
+            told = portal.tell_events() => told,
+        };
+        match told {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(error) => tracing::error!(%error, "events of resets wait"),
+        }
+        let _ = tokio::time::timeout(SWEEP, stop.cancelled()).await;
+    }
+}
+
+/// Ends what was left half done, and forgets what is old.
 async fn sweep(portal: &Portal, stop: &CancellationToken) {
     while !stop.is_cancelled() {
         match portal.end_claims().await {
             Ok((0, _)) => {}
             Ok((ended, _)) => tracing::info!(ended, "resets that were left half done are ended"),
             Err(error) => tracing::error!(%error, "resets that were left half done wait"),
+        }
+        match portal.forget().await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "old requests for codes are forgotten"),
+            Err(error) => tracing::error!(%error, "old requests for codes are kept for now"),
         }
         let _ = tokio::time::timeout(SWEEP, stop.cancelled()).await;
     }

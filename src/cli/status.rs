@@ -23,7 +23,7 @@ pub(super) use classes::credential_lines;
 pub(super) use forecast::forecast_lines;
 pub(super) use sums::{delivery_sum, source_line, source_sum};
 
-use classes::{class_lines, link_lines};
+use classes::{class_lines, event_line, link_lines};
 use providers::provider_lines;
 use recheck::recheck_lines;
 use sums::copy_line;
@@ -147,6 +147,7 @@ fn text(status: &Status) -> String {
         parts.push(format!("Amendments in force\n{}", amendment_lines(&status.amendments)));
     }
     parts.extend(status.tokens.as_ref().map(link_lines));
+    parts.extend(status.events.as_ref().map(event_line));
     parts.extend(wave_lines(&status.waves));
     parts.extend(gate_lines(&status.gates));
     parts.extend(provider_lines(status));
@@ -173,6 +174,7 @@ mod tests {
     use crate::engine::gates::GateView;
     use crate::engine::report::{ApprovalView, RecheckView, SlowedLane, SuspendedLane};
     use crate::engine::waves::WaveView;
+    use crate::store::events::WaitingEvents;
     use crate::store::tokens::TokenTotals;
 
     fn people() -> DeliveryTotals {
@@ -235,6 +237,10 @@ mod tests {
         }
     }
 
+    fn links() -> TokenTotals {
+        TokenTotals { issued: 900, consumed: 40, revoked: 2, expired: 8, live: 850 }
+    }
+
     fn status() -> Status {
         Status {
             name: "spring".into(),
@@ -266,13 +272,8 @@ mod tests {
                 ("withdraw", AmendmentSum { made: 1, in_force: 1 }),
             ]),
             deliveries: people(),
-            tokens: Some(TokenTotals {
-                issued: 900,
-                consumed: 40,
-                revoked: 2,
-                expired: 8,
-                live: 850,
-            }),
+            tokens: Some(links()),
+            events: Some(WaitingEvents { waiting: 17, since: "2026-01-01T00:00:00Z".into() }),
             suspended: vec![SuspendedLane {
                 provider: "gmail".into(),
                 cause: "550 5.7.26\u{1b}[31m".into(),
@@ -317,6 +318,7 @@ mod tests {
             "notice by ann at 2026-01-01T00:00:00Z",
             "yahoo to 10.0 a minute until 2026-01-01T00:30:00Z: rule yahoo-ts03",
             "release   2  of 3 made\nwithdraw  1",
+            "17 resets are not told to your endpoint yet",
             "900 issued = 850 live + 8 expired + 40 used + 2 revoked",
             "2  europe  closed, waits for the canary's go: 900 people, 0 told",
             "dns  closed, before wave `europe`: DNS is checked",

@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand};
 
 use super::context::Context;
-use super::listing::Listing;
+use super::listing::{Listing, facts};
 use super::{AsJson, Bars, CliError};
+use crate::engine::support::SupportLimits;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -12,6 +13,8 @@ pub(super) enum Verb {
     Find(FindArgs),
     /// The very words somebody gets; kept as a look-up
     Text(TextArgs),
+    /// Send somebody a fresh copy of their notice, to the sealed address alone; kept as a look-up
+    Renotice(RenoticeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -33,6 +36,17 @@ pub(super) struct TextArgs {
     campaign: String,
     /// The recipient's number, as `support find` tells it
     number: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RenoticeArgs {
+    /// The campaign
+    campaign: String,
+    /// The recipient's number, as `support find` tells it
+    number: u64,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliError> {
@@ -62,6 +76,7 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
                 "nobody by that is in any seal so far: as far as is known they are not affected";
             Listing::print(context.printer, &columns, args.form.json, &found, nothing)
         }
+        Verb::Renotice(args) => renotice(args, (by, limits), context).await,
         Verb::Text(args) => {
             let preview = context
                 .with_engine(async |engine| {
@@ -77,4 +92,35 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
             Ok(())
         }
     }
+}
+
+async fn renotice(
+    args: RenoticeArgs,
+    (by, limits): (String, SupportLimits),
+    context: &Context<'_>,
+) -> Result<(), CliError> {
+    let (name, number) = (&args.campaign, args.number);
+    context.printer.say(
+        "A fresh copy of their notice goes to the address that was sealed, and to no other. A personal link in \
+         an earlier one stops working. This cannot be undone.",
+    );
+    context
+        .confirm(&format!("Send recipient {number} of `{name}` their notice again?"), args.yes)?;
+    let asked = context
+        .with_engine(async |engine| Ok(engine.support_renotice(name, number, &by, limits).await?))
+        .await?;
+    let (whose, which) = (asked.number.to_string(), asked.generation.to_string());
+    context.printer.data(&facts(&[("Recipient", whose), ("Notice", which)]))?;
+    if asked.number != number {
+        context.printer.say(&format!(
+            "One notice names them and other accounts of the same mailbox; it goes out as that of recipient {}.",
+            asked.number
+        ));
+    }
+    context.printer.say(&if asked.is_running {
+        "It goes out now: a worker runs.".to_owned()
+    } else {
+        format!("It goes out with the next `forthwith campaign run {name}`.")
+    });
+    Ok(())
 }

@@ -8,10 +8,12 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
+use crate::domain::endpoint::endpoint;
 use crate::engine::portal::PortalSettings;
 use crate::mail::auth::AuthSettings;
 use crate::mail::settings::RelaySettings;
 use crate::mail::tls::TlsMode;
+use crate::webhook::WebhookSettings;
 
 /// As written.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,6 +28,25 @@ pub(super) struct PortalSection {
     hashes_at_once: usize,
     pub(super) anonymous_per_minute: u32,
     pub(super) relay: PortalRelay,
+    pub(super) status: StatusSection,
+    event: EventSection,
+}
+
+/// `[portal.status]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatusSection {
+    key_file: String,
+    pub(super) per_second: u32,
+}
+
+/// `[portal.event]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventSection {
+    url: String,
+    key_file: String,
+    authorities: String,
 }
 
 /// `[portal.relay]`.
@@ -53,6 +74,8 @@ pub struct WebSettings {
     pub connections: usize,
     /// Requests for codes without a reference number taken in a minute, over all networks.
     pub anonymous_per_minute: u32,
+    /// Questions of the company's log-in page answered in a second.
+    pub questions_per_second: u32,
 }
 
 impl PortalSection {
@@ -61,6 +84,7 @@ impl PortalSection {
         if self.certificate.is_empty() != self.certificate_key.is_empty() {
             return Err("`portal.certificate` and `portal.certificate_key` go together".into());
         }
+        self.event.check()?;
         self.address().map(drop)
     }
 
@@ -89,6 +113,7 @@ impl PortalSection {
             certificate,
             connections: self.connections,
             anonymous_per_minute: self.anonymous_per_minute,
+            questions_per_second: self.status.per_second,
         }
     }
 
@@ -115,6 +140,31 @@ impl PortalSection {
             hashes_at_once: if self.hashes_at_once == 0 { cores } else { self.hashes_at_once },
             relay,
             connections: own.connections,
+            status_key: (!self.status.key_file.is_empty())
+                .then(|| root.join(&self.status.key_file)),
+            events: self.event.settings(root),
         }
+    }
+}
+
+impl EventSection {
+    fn check(&self) -> Result<(), String> {
+        if self.url.is_empty() {
+            return Ok(());
+        }
+        if self.key_file.is_empty() {
+            return Err("`portal.event.url` needs `portal.event.key_file`: the key that messages to it are \
+                        signed by"
+                .into());
+        }
+        endpoint(&self.url).map(drop).map_err(|said| format!("`portal.event.url` {said}"))
+    }
+
+    fn settings(&self, root: &Path) -> Option<WebhookSettings> {
+        Some(WebhookSettings {
+            url: endpoint(&self.url).ok()?,
+            key_file: root.join(&self.key_file),
+            authorities: (!self.authorities.is_empty()).then(|| root.join(&self.authorities)),
+        })
     }
 }

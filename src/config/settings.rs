@@ -106,6 +106,7 @@ impl Written {
             ("portal.connections", written.portal.connections as u64),
             ("portal.anonymous_per_minute", u64::from(written.portal.anonymous_per_minute)),
             ("portal.relay.connections", written.portal.relay.connections as u64),
+            ("portal.status.per_second", u64::from(written.portal.status.per_second)),
         ] {
             if value == 0 {
                 return Err(format!("`{key}` must be more than zero"));

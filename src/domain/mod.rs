@@ -11,6 +11,7 @@ pub mod credential;
 pub mod database;
 pub mod delivery;
 pub mod duration;
+pub mod endpoint;
 pub mod expectation;
 pub mod field;
 pub mod forecast;

@@ -6,15 +6,19 @@
 mod answer;
 mod claims;
 mod errands;
+mod events;
+mod forget;
 mod mail;
 mod pool;
 mod proof;
 mod redeem;
 mod revoke;
 mod served;
+mod status;
 mod verify;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
@@ -25,6 +29,7 @@ use self::redeem::Redeems;
 pub use self::redeem::{Progress, Reset, Way};
 pub use self::revoke::Revoked;
 use self::served::Served;
+pub use self::status::{Question, SignedAnswer, SignedQuestion};
 pub use self::verify::Confirmed;
 use super::plan::files_below;
 use super::{Engine, EngineError};
@@ -38,6 +43,7 @@ use crate::secret::mail::{Reference, random_id};
 use crate::secret::password::Params;
 use crate::secret::visit::{Visit, network_digest, reference_digest};
 use crate::store::codes::NewRequest;
+use crate::webhook::WebhookSettings;
 
 /// How long a code works (design §7).
 pub const CODE_FOR: SignedDuration = SignedDuration::from_mins(60);
@@ -60,6 +66,11 @@ pub struct PortalSettings {
     pub relay: RelaySettings,
     /// Mails at the same time.
     pub connections: usize,
+    /// The file of the key by which the company's log-in page signs what it asks; nothing is answered without
+    /// one.
+    pub status_key: Option<PathBuf>,
+    /// Where the company is told of each reset; nobody is where there is none.
+    pub events: Option<WebhookSettings>,
 }
 
 /// A request for a code as it came in.
@@ -93,6 +104,10 @@ struct Inner {
     redeems: Redeems,
     /// What is asked about notices.
     watch: verify::Watch,
+    /// What the company's log-in page asks, where it may.
+    desk: Option<status::Desk>,
+    /// Where the company is told of resets.
+    bell: Option<events::Bell>,
     /// People whose password is being set by this process at this moment.
     in_flight: Mutex<HashSet<(i64, u64)>>,
     /// Held as long as the portal lives: whatever an earlier life left open is nobody's any more.
@@ -120,7 +135,10 @@ impl Engine {
         let pages = self.portal_pages()?;
         for one in &served {
             Self::check_errand_relay(&settings.relay, one.row.environment)?;
+            events::check_endpoint(settings.events.as_ref(), one.row.environment)?;
         }
+        let desk = settings.status_key.as_deref().map(status::Desk::open).transpose()?;
+        let bell = events::Bell::open(settings.events.as_ref(), &self.clock)?;
         let lock = WorkerLock::acquire(&self.workspace.portal_lock())?;
         let inner = Inner {
             engine: self.clone(),
@@ -129,6 +147,8 @@ impl Engine {
             redeems: Redeems::default(),
             in_flight: Mutex::default(),
             watch: verify::Watch::default(),
+            desk,
+            bell,
             settings,
             served,
             pages,

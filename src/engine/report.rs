@@ -88,7 +88,8 @@ impl Engine {
         let status = self.standing(name).await?;
         let row = self.campaign(name).await?;
         let tokens = self.store.token_totals(row.id, self.clock.now()).await?;
-        Ok(Status { tokens: (tokens.issued > 0).then_some(tokens), ..status })
+        let events = self.store.waiting_events(row.id).await?;
+        Ok(Status { tokens: (tokens.issued > 0).then_some(tokens), events, ..status })
     }
 
     /// Where a campaign stands, without its personal links: cheap enough to ask every second.
@@ -125,6 +126,7 @@ impl Engine {
             deliveries: self.store.delivery_totals(row.id).await?,
             amendments: self.amendment_sums(name).await?,
             tokens: None,
+            events: None,
             slowed: once_each(lanes.iter().filter_map(|lane| slowed(lane, self.clock.now()))),
             suspended: once_each(lanes.into_iter().filter_map(suspended)),
             waves: launch.waves,

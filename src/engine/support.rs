@@ -1,9 +1,12 @@
 //! What support may know of somebody who calls: whether, when and how, and the words they get; no name,
 //! account or address, and no code ever. Every look-up is kept, and there are so many a shift.
 
+mod renotice;
+
 use jiff::SignedDuration;
 use serde::Serialize;
 
+pub use self::renotice::Renotice;
 use super::preview::Preview;
 use super::progress::Progress;
 use super::{Engine, EngineError};

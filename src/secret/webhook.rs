@@ -59,6 +59,18 @@ impl WebhookKey {
     }
 }
 
+/// A message's signature as its header says it.
+pub fn signature(at: &str, mac: &str) -> String {
+    format!("t={at},v1={mac}")
+}
+
+/// The instant, in seconds as written, and the MAC of a header that says a signature.
+pub fn signed_parts(header: &str) -> Option<(&str, &str)> {
+    let (at, mac) = header.strip_prefix("t=")?.split_once(",v1=")?;
+    let is_instant = (1..=12).contains(&at.len()) && at.bytes().all(|byte| byte.is_ascii_digit());
+    is_instant.then_some((at, mac))
+}
+
 impl fmt::Debug for WebhookKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookKey(redacted)")
@@ -87,6 +99,15 @@ mod tests {
         assert!(key.verify(&["17", "ab"], b"x", &key.sign(&["17", "ab"], b"x")));
         assert!(!key.verify(&["17", "ac"], b"x", &key.sign(&["17", "ab"], b"x")));
         assert!(!key.verify(&["17"], b"x", ""));
+    }
+
+    #[test]
+    fn a_header_says_when_and_by_which_mac() {
+        assert_eq!(signed_parts(&signature("17", "ab")), Some(("17", "ab")));
+        for wrong in ["", "t=17", "v1=ab,t=17", "t=,v1=ab", "t=1.7,v1=ab", "t=-17,v1=ab"] {
+            assert_eq!(signed_parts(wrong), None, "{wrong}");
+        }
+        assert_eq!(signed_parts(&format!("t={},v1=ab", "1".repeat(13))), None);
     }
 
     #[test]

@@ -202,4 +202,8 @@ pub trait Codes {
         visit: &[u8; 16],
         since: Timestamp,
     ) -> Result<Vec<ProvedAccount>, StoreError>;
+
+    /// Forgets requests from before then, oldest first and so many at most, with the codes and accounts that
+    /// belong to them; how many.
+    async fn forget_requests(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

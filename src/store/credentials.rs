@@ -118,6 +118,15 @@ pub trait Credentials: Send + Sync {
         numbers: &[u64],
     ) -> Result<Vec<SealedAccount>, StoreError>;
 
+    /// The class of each of these recipients' credential of a kind, and since when: `None` while pending.
+    /// Rows of second addresses have none of their own and are left out.
+    async fn classes_of(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        numbers: &[u64],
+    ) -> Result<Vec<Option<(CredentialClass, Timestamp)>>, StoreError>;
+
     /// Any sealed accounts, for `directory check`.
     async fn some_accounts(
         &self,

@@ -13,6 +13,7 @@ pub mod containments;
 pub mod credentials;
 pub mod deliveries;
 pub mod errands;
+pub mod events;
 pub mod operators;
 pub mod pace;
 pub mod plans;
@@ -38,6 +39,7 @@ pub use containments::Containments;
 pub use credentials::Credentials;
 pub use deliveries::Deliveries;
 pub use errands::Errands;
+pub use events::Events;
 pub use operators::Operators;
 pub use pace::Paces;
 pub use plans::Plans;
@@ -67,6 +69,7 @@ pub trait Store:
     + Acts
     + Audiences
     + Errands
+    + Events
     + Rechecks
     + Reports
     + Rewinds

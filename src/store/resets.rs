@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use super::credentials::{OwnWrite, Settlement};
+use super::events::NewEvent;
 
 /// What proved the person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +99,8 @@ pub struct Finish {
     pub confirm: bool,
     /// The language of the page.
     pub locale: String,
+    /// What the company is told of it, where it is.
+    pub event: Option<NewEvent>,
 }
 
 /// The signature under which a campaign's links and codes are taken back.
@@ -126,7 +129,7 @@ pub trait Resets {
     async fn claim_reset(&self, claim: NewClaim) -> Result<Claimed, StoreError>;
 
     /// Ends a claim that reached the directory: token or code spent, all others of this person taken back,
-    /// classes and ledger, confirmation queued. Tells whether the claim still stood.
+    /// classes and ledger, confirmation queued, event written. Tells whether the claim still stood.
     async fn finish_reset(&self, finish: Finish) -> Result<bool, StoreError>;
 
     /// Ends a claim of which nothing reached the directory: its proof is as good as before.

@@ -14,7 +14,7 @@ pub struct LookUp {
     pub meant: &'static str,
     /// Whom it found: campaign and recipient's number; nobody where nobody was found.
     pub whom: Option<(i64, u64)>,
-    /// `find`, or `text` for the words of a notice.
+    /// `find`, `text` for the words of a notice, or `renotice` for a fresh copy of it.
     pub what: &'static str,
 }
 

@@ -31,6 +31,10 @@ struct Inner {
     tries: Keyed,
     /// Codes without a reference number, over all networks.
     anonymous: Alone,
+    /// Questions of the company's log-in page.
+    questions: Alone,
+    /// Lines of the log about questions that are none.
+    lines: Alone,
 }
 
 /// At most so many a minute, and so many at once.
@@ -40,13 +44,19 @@ fn quota(per_minute: u32, burst: u32) -> Quota {
 }
 
 impl Limits {
-    /// Limits with so many anonymous requests for codes a minute over all networks.
-    pub fn new(anonymous_per_minute: u32) -> Self {
+    /// Limits with so many anonymous requests for codes a minute over all networks, and so many questions of
+    /// the company's log-in page a second.
+    pub fn new(anonymous_per_minute: u32, questions_per_second: u32) -> Self {
         let burst = anonymous_per_minute.div_ceil(6);
         Self(Arc::new(Inner {
             codes: RateLimiter::keyed(quota(6, 20)),
             tries: RateLimiter::keyed(quota(30, 60)),
             anonymous: RateLimiter::direct(quota(anonymous_per_minute, burst)),
+            questions: RateLimiter::direct(quota(
+                questions_per_second.saturating_mul(60),
+                questions_per_second,
+            )),
+            lines: RateLimiter::direct(quota(6, 6)),
         }))
     }
 
@@ -60,6 +70,16 @@ impl Limits {
             keyed.retain_recent();
         }
         keyed.check_key(&network.to_owned()).is_ok()
+    }
+
+    /// Whether one more question of the company's log-in page is answered.
+    pub fn allows_question(&self) -> bool {
+        self.0.questions.check().is_ok()
+    }
+
+    /// Whether one more line is logged about a question that is none.
+    pub fn allows_a_line(&self) -> bool {
+        self.0.lines.check().is_ok()
     }
 
     /// Whether one more request without a reference number is taken.

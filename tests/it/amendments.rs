@@ -13,8 +13,8 @@ use forthwith::domain::track::Track;
 use forthwith::engine::EngineError;
 use forthwith::store::reports::DeliveryFilter;
 
-use crate::end_to_end::files_under;
 use crate::harness::amending::{EVIDENCE, REASON};
+use crate::harness::files_under;
 use crate::harness::running::{begun, finished, until};
 use crate::harness::snapshot::Told;
 use crate::harness::tampering::{hours, query, standing_clock};

@@ -18,7 +18,7 @@ use sqlx::{Connection as _, Executor as _};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::end_to_end::files_under;
+use crate::harness::files_under;
 use crate::harness::foreign::{Aiosmtpd, real_data, workspace};
 use crate::harness::{ANN, BOB, person, write};
 

@@ -60,6 +60,20 @@ async fn five_kills_lose_nobody_and_repeat_only_the_doubtful() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_kills_around_new_passwords_leave_every_account_in_one_of_two_states() {
+    let options = drill::reset::options::Options {
+        kills: 8,
+        accounts: 120,
+        at_once: 4,
+        keep: None,
+        binary: Some(env!("CARGO_BIN_EXE_forthwith").into()),
+    };
+    let report = drill::reset::run(&options, 20_120_115, &Bar::new(false)).await.unwrap();
+    assert!(report.breaks.is_empty(), "{}", report.told());
+    assert!(report.kills == 8 && report.reset > 0, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_signal_lets_what_is_open_finish_and_leaves_no_doubt() {
     let file = campaign_file("").replace("per_second = 2000", "per_second = 100");
     let house = House::ready(Plan {

@@ -6,7 +6,7 @@ use forthwith::directory::shop;
 use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
 
-use crate::harness::{CAMPAIGN, House, Plan};
+use crate::harness::{CAMPAIGN, House, Plan, files_under};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_is_secured_then_told_or_named() {
@@ -114,19 +114,6 @@ async fn nothing_happens_without_approval() {
     drop(signer);
     let unplanned = house.engine.seal(CAMPAIGN, &Silent).await.unwrap_err().to_string();
     assert!(unplanned.contains("was sealed at"), "{unplanned}");
-}
-
-pub fn files_under(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_under(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

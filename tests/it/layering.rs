@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 6] = [
     &["domain"],
     &["secret"],
     &["database"],
-    &["store", "mail", "render", "directory", "source", "ledger", "journal", "sink"],
+    &["store", "mail", "render", "directory", "source", "ledger", "journal", "sink", "webhook"],
     &["engine"],
     &["config", "web", "cli", "app", "lifecycle", "telemetry"],
 ];
@@ -55,7 +55,7 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("hmac", &["secret"]),
     ("sha2", &["secret"]),
     ("ldap3", &["directory"]),
-    ("reqwest", &["directory"]),
+    ("reqwest", &["directory", "webhook"]),
     ("lettre", &["mail"]),
     ("handlebars", &["render"]),
     ("smtp_proto", &["sink"]),
@@ -430,7 +430,7 @@ pub fn sources() -> Vec<PathBuf> {
 }
 
 fn files_of(folder: &Path) -> Vec<PathBuf> {
-    let mut files = crate::end_to_end::files_under(folder);
+    let mut files = crate::harness::files_under(folder);
     files.retain(|file| file.extension().is_some_and(|ending| ending == "rs"));
     files.sort();
     files

@@ -5,7 +5,7 @@
 mod drill;
 mod harness;
 
-use harness::files;
+use harness::{files, form};
 
 mod addresses;
 mod ahead;

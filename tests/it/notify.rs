@@ -100,7 +100,7 @@ async fn a_restored_older_database_sends_and_expires_nothing() {
     let backup = house.path("backup");
     // A backup as an operator makes one: the whole folder, nobody writing.
     std::fs::create_dir(&backup).unwrap();
-    for file in crate::end_to_end::files_under(&data) {
+    for file in crate::harness::files_under(&data) {
         std::fs::copy(&file, backup.join(file.file_name().unwrap())).unwrap();
     }
     house.approve(Track::Containment).await;

@@ -1,8 +1,13 @@
 //! The way back in, over HTTP and mail: whoever proves a mailbox gets a new password, and nobody else.
 
 mod abuse;
+mod events;
+mod forget;
+mod integrate;
 mod link;
 mod people;
+mod scanner;
+mod status;
 mod verify;
 
 use forthwith::directory::shop;
@@ -10,7 +15,8 @@ use forthwith::engine::progress::Silent;
 use forthwith::store::credentials::Pick;
 use reqwest::StatusCode;
 
-use crate::harness::visitor::{Shown, address, ask, between, code_in};
+use crate::harness::form::{between, code_in};
+use crate::harness::visitor::{Shown, address, ask};
 use crate::harness::{House, Plan};
 
 const NEW: &str = "harbour lantern fig";

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::database::{Database, Kind};
 use crate::harness::django::{Django, list, secret_file};
+use crate::harness::form::code_in;
 use crate::harness::tampering::{execute, query};
-use crate::harness::visitor::{Served, ask, code_in};
+use crate::harness::visitor::{Served, ask};
 use crate::harness::wordpress::WordPress;
 use crate::harness::{House, Plan, campaign_file, write};
 

@@ -1,13 +1,17 @@
 //! What support is told of somebody who calls: whether, when and how, never who.
 
+use std::collections::BTreeSet;
+
+use forthwith::domain::amendment::Change;
 use forthwith::engine::progress::Silent;
-use forthwith::engine::support::{SupportLimits, SupportView};
+use forthwith::engine::support::{Renotice, SupportLimits, SupportView};
 use forthwith::store::credentials::Pick;
 use jiff::SignedDuration;
 
-use crate::harness::tampering::query;
+use crate::harness::link::{link_file, ready};
+use crate::harness::tampering::{execute, query};
 use crate::harness::visitor::address;
-use crate::harness::{CAMPAIGN, House, Plan};
+use crate::harness::{CAMPAIGN, House, Plan, write};
 
 const LIMITS: SupportLimits = SupportLimits { look_ups: 6, shift: SignedDuration::from_hours(8) };
 
@@ -71,4 +75,97 @@ async fn every_look_up_is_kept_and_a_shift_has_so_many() {
     assert_eq!(kept.len(), 7);
     let dump = format!("{kept:?}");
     assert!(!dump.contains("C00000") && !dump.contains('@'), "{dump}");
+}
+
+async fn renotice(house: &House, number: u64, by: &str) -> Result<Renotice, String> {
+    let asked = house.engine.support_renotice(CAMPAIGN, number, by, LIMITS).await;
+    asked.map_err(|error| error.to_string())
+}
+
+/// Message-ID and subject of each notice in an address's mailbox.
+fn notices(house: &House, address: &str) -> BTreeSet<String> {
+    let to = house.taken().into_iter().filter(|(_, to, _)| to == address);
+    to.map(|(_, _, message_id)| message_id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_copy_goes_to_the_sealed_address_and_takes_the_older_link_back() {
+    let house = ready(Plan { campaign: link_file(""), ..Plan::default() }).await;
+    house.secure(Pick::Pending, &Silent).await.unwrap();
+    let number = house.number("C0000010").await;
+    let early = renotice(&house, number, "kim").await.unwrap_err();
+    assert!(early.contains("still to be sent") && early.contains("support find"), "{early}");
+    assert!(house.run().await.unwrap().is_finished);
+    let first = house.taken().len();
+    let asked = renotice(&house, number, "kim").await.unwrap();
+    assert_eq!((asked.number, asked.generation, asked.is_running), (number, 2, false));
+    let again = renotice(&house, number, "kim").await.unwrap_err();
+    assert!(again.contains("still to be sent"), "one at a time: {again}");
+    let sql = format!(
+        "SELECT generation, revoked_at IS NULL FROM reset_token WHERE number = {number} ORDER BY 1"
+    );
+    let tokens: Vec<(i64, bool)> = query(&house.database(), &sql).await;
+    assert_eq!(tokens, [(1, false)], "the older link is taken back at once");
+    assert!(house.run().await.unwrap().is_finished);
+    assert_eq!(house.taken().len(), first + 1, "one notice more, and no other");
+    let ids = notices(&house, &address(10));
+    assert_eq!(ids.len(), 2, "a notice of its own: {ids:?}");
+    let tokens: Vec<(i64, bool)> = query(&house.database(), &sql).await;
+    assert_eq!(tokens, [(1, false), (2, true)], "the new one is in force");
+    let sql = "SELECT looked_up_by, meant FROM support_look_up WHERE what = 'renotice'";
+    let kept: Vec<(String, String)> = query(&house.database(), sql).await;
+    assert_eq!(kept.len(), 3, "each is kept, done or not: {kept:?}");
+    assert_eq!(kept[0], ("kim".into(), "number".into()));
+    let ledger = house.ledger_lines().await;
+    let moved = |line: &&String| line.contains(r#""from":"told/accepted""#);
+    let lines: Vec<&String> = ledger.iter().filter(moved).collect();
+    assert!(lines.len() == 1 && lines[0].contains(r#""by":"kim""#), "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_re_notice_is_refused_where_mail_does_not_reach_and_counts_for_the_shift() {
+    let faults = vec!["rcpt:550:to=bo@*:text=5.1.1 No such user"];
+    let house = House::furnished(Plan { faults, ..Plan::default() }).await;
+    let list = "customer_id,name,email\nC0000010,Ann,ann@mail.example\n\
+                C0000011,Bo,bo@gone.example\nC0000012,Cy,not an address\nC0000013,Di,di@mail.example\n";
+    write(&house.path("affected.csv"), list);
+    house.make_ready().await;
+    house.secure(Pick::Pending, &Silent).await.unwrap();
+    assert!(house.run().await.unwrap().is_finished);
+    let number = async |account: &str| house.number(account).await;
+    for account in ["C0000011", "C0000012"] {
+        let number = number(account).await;
+        let letter = renotice(&house, number, "kim").await.unwrap_err();
+        let way = format!("amendment change-channel {CAMPAIGN} number:{number} --to post");
+        assert!(letter.contains("a letter is needed") && letter.contains(&way), "{letter}");
+    }
+    let unknown = renotice(&house, 9_999_999, "kim").await.unwrap_err();
+    assert!(unknown.contains("no recipient") && unknown.contains("hint: "), "{unknown}");
+    house.amended("C0000013", Change::ReplaceAddress("new@mail.example".parse().unwrap())).await;
+    assert!(house.run().await.unwrap().is_finished);
+    let replaced = renotice(&house, number("C0000013").await, "kim").await.unwrap_err();
+    assert!(replaced.contains("sealed addresses alone"), "{replaced}");
+    let ann = number("C0000010").await;
+    for _ in 0..2 {
+        renotice(&house, ann, "kim").await.unwrap();
+        assert!(house.run().await.unwrap().is_finished);
+    }
+    let spent = renotice(&house, ann, "kim").await.unwrap_err();
+    assert!(spent.contains("6 people were looked up by `kim`"), "{spent}");
+    assert_eq!(notices(&house, "ann@mail.example").len(), 3);
+    assert!(renotice(&house, ann, "lee").await.is_ok(), "a colleague may");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_back_is_not_called_expired_once_more() {
+    let house = House::ready(Plan::default()).await;
+    house.secure(Pick::Pending, &Silent).await.unwrap();
+    assert!(house.run().await.unwrap().is_finished);
+    let (number, taken) = (house.number("C0000010").await, house.taken().len());
+    let sql = format!("UPDATE credential SET class = 'regressed' WHERE number = {number}");
+    execute(&house.database(), &sql).await;
+    let refused = renotice(&house, number, "kim").await.unwrap_err();
+    assert!(refused.contains("secure recheck"), "{refused}");
+    house.run().await.unwrap();
+    assert_eq!(house.taken().len(), taken);
 }

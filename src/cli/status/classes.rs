@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::output::{count, harmless};
 use crate::domain::totals::DeliveryTotals;
+use crate::store::events::WaitingEvents;
 use crate::store::tokens::TokenTotals;
 
 /// How many personal links there are, and what became of them.
@@ -15,6 +16,16 @@ pub(super) fn link_lines(links: &TokenTotals) -> String {
         count(links.expired),
         count(links.consumed),
         count(links.revoked)
+    )
+}
+
+/// Resets that the company does not know of yet.
+pub(super) fn event_line(events: &WaitingEvents) -> String {
+    format!(
+        "Events\n{} resets are not told to your endpoint yet, the oldest of {}; hint: the log of `forthwith \
+         portal serve` says why",
+        count(events.waiting),
+        events.since
     )
 }
 

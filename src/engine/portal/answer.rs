@@ -66,11 +66,12 @@ impl Portal {
                 expires_at,
             });
         };
-        let answer = if best.answer.is_mailed() && self.is_flooded(request, &found, mailed).await? {
-            Answer::Limited
-        } else {
-            best.answer
-        };
+        // A number that is not this person's came past the limit of anonymous requests: were it mailed, any
+        // made-up number would be as good as the notice's own.
+        let is_made_up =
+            request.request.reference.is_some() && !found.iter().any(|one| one.has_reference);
+        let is_over = is_made_up || self.is_flooded(request, &found, mailed).await?;
+        let answer = if best.answer.is_mailed() && is_over { Answer::Limited } else { best.answer };
         let to = answer.is_mailed().then_some((best.campaign, best.number));
         let code = (answer == Answer::Code).then(|| self.draw(request.id, &found, expires_at));
         Ok(Answered { request: request.id, answer, code, mailed: to, expires_at })

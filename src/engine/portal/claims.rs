@@ -32,7 +32,7 @@ impl Portal {
             let (number, proof) = (claim.number, claim.proof);
             let choice = Choice { key: String::new(), account, served: at, number, proof };
             let persons = inner.persons(&choice).await?;
-            if inner.engine.end_claim(&company, &claim, &persons).await? {
+            if inner.engine.end_claim(&company, &claim, &persons, inner.tells()).await? {
                 ended += 1;
             } else {
                 served.forget_company().await;

@@ -142,7 +142,8 @@ impl Inner {
         let value = self.pool.hash(company.directory.password_form(), password).await?;
         let persons = self.persons(&choice).await?;
         let (proof, life) = (choice.proof, self.life.as_str());
-        let wanted = Wanted { persons: &persons, proof, life, locale: &locale };
+        let is_told = self.tells();
+        let wanted = Wanted { persons: &persons, proof, life, locale: &locale, is_told };
         let campaign = served.row.id;
         if !self.take_off(campaign, choice.number) {
             return Ok(Ended::Busy);

@@ -10,6 +10,7 @@ use crate::engine::breaker::BreakerView;
 use crate::engine::forecast::Forecast;
 use crate::engine::gates::GateView;
 use crate::engine::waves::WaveView;
+use crate::store::events::WaitingEvents;
 use crate::store::tokens::TokenTotals;
 
 /// Where a campaign stands.
@@ -58,6 +59,9 @@ pub struct Status {
     pub amendments: BTreeMap<&'static str, AmendmentSum>,
     /// Personal links; absent where none was issued, and while watching.
     pub tokens: Option<TokenTotals>,
+    /// Events of resets that the company's endpoint has not taken yet; absent where none waits, and while
+    /// watching.
+    pub events: Option<WaitingEvents>,
     /// Providers that rest.
     pub suspended: Vec<SuspendedLane>,
     /// Providers that go on more slowly for a while.

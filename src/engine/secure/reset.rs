@@ -19,6 +19,7 @@ use crate::engine::{Engine, EngineError};
 use crate::secret::replacement::SecretValue;
 use crate::store::campaigns::CampaignRow;
 use crate::store::credentials::{OwnWrite, SealedAccount, Settlement};
+use crate::store::events::NewEvent;
 use crate::store::resets::{Claimed, Finish, NewClaim, Proof};
 
 const PASSWORD: CredentialKind = CredentialKind::Password;
@@ -45,6 +46,8 @@ pub(in crate::engine) struct Wanted<'a> {
     pub life: &'a str,
     /// The language of the page.
     pub locale: &'a str,
+    /// Whether the company is told of it by an event.
+    pub is_told: bool,
 }
 
 /// How a reset ended.
@@ -202,14 +205,19 @@ impl Engine {
             let settled = settling.of(&one.account, &person, to, String::new());
             settlements.extend(settled.map(|settled| (people.campaign, settled)));
         }
+        let proof = match wanted.proof {
+            Proof::Code { .. } => "code",
+            Proof::Token { .. } => "link",
+        };
         let entry = Entry::Reset {
             campaign: first.sealed.people.ledger_name(),
             person: first.sealed.people.person(first.account.salt, &first.recipient),
-            by: match wanted.proof {
-                Proof::Code { .. } => "code",
-                Proof::Token { .. } => "link",
-            },
+            by: proof,
         };
+        let event = wanted.is_told.then(|| NewEvent {
+            event: uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string(),
+            proof,
+        });
         let persons = known.iter().map(|one| (one.sealed.people.campaign, one.sealed.number));
         let finish = Finish {
             claim,
@@ -218,6 +226,7 @@ impl Engine {
             line: entry.line(self.clock.now()),
             confirm: true,
             locale: wanted.locale.to_owned(),
+            event,
         };
         Ok(self.store.finish_reset(finish).await?)
     }

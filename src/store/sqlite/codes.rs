@@ -43,6 +43,18 @@ const PROVED: &str = "SELECT a.campaign_id, a.number, MAX(a.request_id)
      GROUP BY a.campaign_id, a.number
      ORDER BY a.campaign_id, a.number";
 
+/// The oldest rows have the lowest numbers, so a look at the first few is all it costs to find none.
+const OLD: &str = "SELECT id FROM (SELECT id, requested_at FROM code_request ORDER BY id LIMIT $2)
+     WHERE requested_at < $1";
+
+/// What belongs to requests (`$1`, a JSON array of their ids), then they themselves. The mail of one keeps its
+/// own story without it.
+const FORGET: [&str; 3] = [
+    "UPDATE errand SET request_id = NULL WHERE request_id IN (SELECT value FROM json_each($1))",
+    "DELETE FROM code_account WHERE request_id IN (SELECT value FROM json_each($1))",
+    "DELETE FROM code_request WHERE id IN (SELECT value FROM json_each($1))",
+];
+
 type RequestColumns = (i64, Vec<u8>, Vec<u8>, Vec<u8>, Option<Vec<u8>>, String, i64);
 
 fn read(columns: RequestColumns) -> Result<OpenRequest, StoreError> {
@@ -196,6 +208,29 @@ impl Codes for SqliteStore {
             })
             .collect())
     }
+
+    async fn forget_requests(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let old: Vec<i64> = sqlx::query_scalar(OLD)
+            .bind(row::micros(before))
+            .bind(i64::from(limit))
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("find old requests for a code"))?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let ids = json!(old).to_string();
+        let mut write = self.write().await?;
+        for sql in FORGET {
+            sqlx::query(sql)
+                .bind(&ids)
+                .execute(write.conn())
+                .await
+                .map_err(StoreError::on("forget old requests for a code"))?;
+        }
+        self.commit(write).await?;
+        Ok(old.len() as u64)
+    }
 }
 
 /// Tells whether this call answered it.
@@ -264,6 +299,15 @@ async fn queue_mail(
 mod tests {
     use super::*;
     use crate::store::sqlite::query_plan::steps;
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_found_by_key() {
+        for sql in FORGET {
+            let steps = steps(&format!("{sql} AND $3 = $3")).await;
+            let walks = |step: &&String| step.starts_with("SCAN") && !step.contains("json_each");
+            assert!(!steps.iter().any(|step| walks(&step)), "{steps:?}");
+        }
+    }
 
     #[tokio::test]
     async fn requests_are_found_by_index_and_never_walked() {

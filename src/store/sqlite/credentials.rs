@@ -7,6 +7,7 @@ mod holds;
 pub(super) use changes::record as record_writes;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::classes::{Lines, Moved, change_rows, move_counters};
 use super::{SqliteStore, StoreError, WriteTx, row};
@@ -36,6 +37,15 @@ impl Credentials for SqliteStore {
         numbers: &[u64],
     ) -> Result<Vec<SealedAccount>, StoreError> {
         self.accounts_among(campaign, kind, numbers).await
+    }
+
+    async fn classes_of(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        numbers: &[u64],
+    ) -> Result<Vec<Option<(CredentialClass, Timestamp)>>, StoreError> {
+        self.classes_among(campaign, kind, numbers).await
     }
 
     async fn some_accounts(

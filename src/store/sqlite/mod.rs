@@ -15,6 +15,7 @@ mod credentials;
 mod deliveries;
 mod due;
 mod errands;
+mod events;
 mod flush;
 mod followers;
 mod identity;

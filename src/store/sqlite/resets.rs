@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::credentials::record_writes;
-use super::{SqliteStore, StoreError, row, tokens};
+use super::{SqliteStore, StoreError, events, row, tokens};
 use crate::domain::credential::CredentialKind;
 use crate::store::resets::{
     Claimed, Finish, FoundToken, NewClaim, OpenClaim, Proof, Resets, Revocation,
@@ -142,6 +142,10 @@ impl Resets for SqliteStore {
         }
         if finish.confirm {
             queue_confirmation(write.conn(), &ended, &finish.locale, now).await?;
+        }
+        if let Some(event) = &finish.event {
+            let person = (ended.campaign_id, ended.number);
+            events::insert(write.conn(), person, event, now).await?;
         }
         self.log(&mut write, &[finish.line]).await?;
         self.commit(write).await?;

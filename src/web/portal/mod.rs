@@ -9,6 +9,7 @@ mod notice;
 mod page;
 mod password;
 mod start;
+mod status;
 mod verify;
 mod visitor;
 
@@ -58,13 +59,14 @@ pub fn router(portal: Portal, settings: &WebSettings) -> Router {
     let base = address.path().trim_end_matches('/').to_owned();
     let site = Site(Arc::new(Inner {
         pages: Pages::new(&portal, base.clone()),
-        limits: Limits::new(settings.anonymous_per_minute),
+        limits: Limits::new(settings.anonymous_per_minute, settings.questions_per_second),
         trusted_proxies: settings.trusted_proxies.clone(),
         origin: address.origin().ascii_serialization(),
         is_secure: address.scheme() == "https",
         base: base.clone(),
         portal,
     }));
+    let answers = site.0.portal.answers_questions();
     let pages = Router::new()
         .route("/", get(start::show).post(start::ask))
         .route("/code", get(code::show).post(code::enter))
@@ -80,6 +82,7 @@ pub fn router(portal: Portal, settings: &WebSettings) -> Router {
         .route("/theme.css", get(theme))
         .route("/link.js", get(async || asset("text/javascript; charset=utf-8", LINK)))
         .route("/password.js", get(async || asset("text/javascript; charset=utf-8", PASSWORD)));
+    let pages = if answers { pages.route("/status", get(status::ask)) } else { pages };
     let pages = if base.is_empty() {
         pages
     } else {

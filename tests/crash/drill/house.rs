@@ -3,27 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use forthwith::directory::shop::{self, ShopSpec};
 use forthwith::engine::Workspace;
 use rand::rngs::StdRng;
 
 use super::CAMPAIGN;
 use super::bar::Bar;
-use super::database::count;
 use super::forthwith::{FOUNDERS, Forthwith, Line};
+use super::furniture::Furniture;
 use super::options::{Mode, Options};
 use super::people::Directory;
 use super::preparation::{Preparation, Times};
 use super::report::Report;
-use super::shop::{Account, Fate, accounts, list, still_open};
+use super::shop::{Account, Fate, still_open};
 use super::sink::SinkProcess;
-use crate::files::{INCIDENT, PROVIDERS, campaign_file};
+use crate::files::campaign_file;
 
 /// The customer whose answers are always lost: in doubt again and again, and held at last.
 pub const LOST: &str = "customer12@mail.example";
-
-/// The page that personal links lead to.
-const PAGE: &str = "reset_url = \"https://www.northwind.example/account/new-password\"\n";
 
 /// A workspace that may send, its shop and its sink.
 pub struct House {
@@ -67,7 +63,12 @@ impl House {
         };
         killed.found(&mut times).await?;
         let record = forthwith.folder.join("sink.record");
-        let sink = SinkProcess::start(&forthwith, &record, options.dot_delay(), LOST)?;
+        let sink = SinkProcess::start(
+            &forthwith,
+            &record,
+            options.dot_delay(),
+            &[format!("--fault=drop-after-dot:to={LOST}")],
+        )?;
         let accounts = furnish(options, &forthwith, sink.port).await?;
         killed.make_ready(&mut times).await?;
         killed.secure(&mut times).await?;
@@ -124,30 +125,17 @@ impl House {
 
 /// The shop, the list, and the files an operator writes.
 async fn furnish(options: &Options, forthwith: &Forthwith, port: u16) -> Result<Vec<Account>> {
-    let folder = &forthwith.folder;
-    let database = Workspace::at(folder).database();
-    ensure!(count(&database, "SELECT COUNT(*) FROM operator").await? == 2, "init made no founders");
-    let said = forthwith.done(&Line::of(&["directory", "marker"]))?;
-    let marker = said.split('\'').find(|part| part.len() == 36).map(str::to_owned);
-    ensure!(marker.is_some(), "`directory marker` named no database: {said}");
-    let file = folder.join("shop.db");
-    shop::create(&file, &ShopSpec { customers: options.accounts, marker, seed: 7 }).await?;
-    let accounts = accounts(&file).await?;
-    std::fs::write(folder.join("affected.csv"), list(&accounts))?;
-
     let connections = options.connections;
     let settings = format!(
         "[relay]\nhost = \"127.0.0.1\"\nport = {port}\nhello = \"localhost\"\n\
          connections = {connections}\n"
     );
-    std::fs::write(folder.join("forthwith.toml"), settings)?;
-    std::fs::write(folder.join("providers.toml"), PROVIDERS)?;
-    let incident = INCIDENT.replace("support_email", &format!("{PAGE}support_email"));
-    let incidents = folder.join("incidents").join("cold-night");
-    std::fs::create_dir_all(&incidents)?;
-    std::fs::write(incidents.join("incident.toml"), incident)?;
-    std::fs::write(folder.join("campaigns").join(format!("{CAMPAIGN}.toml")), campaign(options))?;
-    Ok(accounts)
+    let furniture = Furniture {
+        customers: options.accounts,
+        settings: &settings,
+        campaign: &campaign(options),
+    };
+    furniture.bring(forthwith).await
 }
 
 /// The campaign's file.

@@ -8,6 +8,7 @@ pub mod bar;
 mod compare;
 mod database;
 mod forthwith;
+mod furniture;
 mod house;
 mod machine;
 mod migration;
@@ -16,6 +17,7 @@ mod people;
 mod preparation;
 mod record;
 pub mod report;
+pub mod reset;
 mod restore;
 mod sending;
 mod shop;
@@ -23,7 +25,7 @@ mod sink;
 mod story;
 mod sums;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -42,7 +44,7 @@ pub const CAMPAIGN: &str = "thaw";
 pub async fn run(options: &Options, seed: u64, bar: &Bar) -> Result<Report> {
     bar.note(&format!("seed {seed}"));
     let began = Instant::now();
-    let (folder, _kept) = folder(options, seed)?;
+    let (folder, _kept) = folder(options.keep.as_deref(), seed)?;
     let mut rng = StdRng::seed_from_u64(seed);
     let mut report = Report::new(options, seed);
     migration::kill(options, &folder, &mut rng, &mut report, bar).await?;
@@ -58,8 +60,8 @@ pub async fn run(options: &Options, seed: u64, bar: &Bar) -> Result<Report> {
 }
 
 /// Where it all lies: the folder named, which is kept, else one that goes when the run ends well.
-fn folder(options: &Options, seed: u64) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
-    if let Some(named) = &options.keep {
+fn folder(keep: Option<&Path>, seed: u64) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
+    if let Some(named) = keep {
         let folder = named.join(format!("seed-{seed}"));
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;

@@ -1,6 +1,6 @@
 //! What a run is to be.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -98,16 +98,21 @@ impl Mode {
     }
 }
 
+/// The binary named, else the one built beside this driver.
+pub fn binary(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(named) = named {
+        return named.canonicalize().with_context(|| format!("no {}", named.display()));
+    }
+    let own = std::env::current_exe()?;
+    let beside = own.parent().and_then(|examples| examples.parent());
+    let found = beside.map(|folder| folder.join("forthwith")).filter(|file| file.is_file());
+    found.context("no `forthwith` beside this driver; hint: run it by scripts/crash")
+}
+
 impl Options {
     /// The binary at work: the one named, else the one built beside this driver.
     pub fn binary(&self) -> Result<PathBuf> {
-        if let Some(named) = &self.binary {
-            return named.canonicalize().with_context(|| format!("no {}", named.display()));
-        }
-        let own = std::env::current_exe()?;
-        let beside = own.parent().and_then(|examples| examples.parent());
-        let found = beside.map(|folder| folder.join("forthwith")).filter(|file| file.is_file());
-        found.context("no `forthwith` beside this driver; hint: run it by scripts/crash")
+        binary(self.binary.as_deref())
     }
 
     /// Notices a second.

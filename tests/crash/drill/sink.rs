@@ -19,22 +19,22 @@ pub struct SinkProcess {
 }
 
 impl SinkProcess {
-    /// Starts one that loses every answer to `lost`.
+    /// Starts one with these further options.
     pub fn start(
         forthwith: &Forthwith,
         record: &Path,
         dot_delay: Duration,
-        lost: &str,
+        more: &[String],
     ) -> Result<Self> {
         let record = Record::at(record);
-        let words = [
+        let mut words = vec![
             "sink".to_owned(),
             "--listen=127.0.0.1:0".into(),
             format!("--record={}", record.path().display()),
             format!("--dot-delay-ms={}", dot_delay.as_millis()),
-            format!("--fault=drop-after-dot:to={lost}"),
         ];
-        let line = Line { words: words.into(), signer: None };
+        words.extend_from_slice(more);
+        let line = Line { words, signer: None };
         let mut command = forthwith.command(&line);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let out = child.stdout.take().context("the sink has no output")?;

@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
 
 use super::foreign::{end_by_stdin, python};
-use super::visitor::between;
+use super::form::between;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

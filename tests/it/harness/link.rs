@@ -10,9 +10,9 @@ use mail_parser::Message;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode_char;
 use tracing::subscriber::DefaultGuard;
 
+use super::files_under;
 use super::tampering::query;
 use super::{CAMPAIGN, House, INCIDENT, Plan, campaign_file, write};
-use crate::end_to_end::files_under;
 
 pub const PAGE: &str = "https://www.northwind.example/account/new-password";
 

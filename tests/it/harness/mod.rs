@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod exim;
 pub mod files;
 pub mod foreign;
+pub mod form;
 pub mod guests;
 pub mod keycloak;
 pub mod kratos;
@@ -262,6 +263,28 @@ pub fn person(name: &str) -> Person {
 pub fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
+}
+
+/// A file with a secret, for its owner alone.
+pub fn secret_file(path: &Path, secret: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    write(path, secret);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_owned()
+}
+
+/// Every file under a folder.
+pub fn files_under(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_under(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
 }
 
 pub async fn start_sink(maildir: &Path, faults: &[&str], dot_delay: Duration) -> Sink {

@@ -14,6 +14,7 @@ use reqwest::{Client, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::House;
+use super::form::{self, between, code_in};
 
 /// A portal that is served.
 pub struct Served {
@@ -50,6 +51,8 @@ impl House {
             hashes_at_once: 2,
             relay: self.engine.relay.clone(),
             connections: 2,
+            status_key: None,
+            events: None,
         }
     }
 
@@ -59,11 +62,26 @@ impl House {
     }
 
     pub async fn portal_with(&self, change: impl FnOnce(&mut WebSettings)) -> Served {
+        self.portal_of(|_| {}, change).await
+    }
+
+    /// A portal with settings of its own.
+    pub async fn portal_set(&self, change: impl FnOnce(&mut PortalSettings)) -> Served {
+        self.portal_of(change, |_| {}).await
+    }
+
+    pub async fn portal_of(
+        &self,
+        change: impl FnOnce(&mut PortalSettings),
+        change_web: impl FnOnce(&mut WebSettings),
+    ) -> Served {
         let mut web = web_settings();
-        change(&mut web);
+        change_web(&mut web);
         let listening = Listening::bind(&web).await.unwrap();
         let address = listening.address().unwrap();
-        let portal = self.engine.portal(&[], self.portal_settings(address)).await.unwrap();
+        let mut settings = self.portal_settings(address);
+        change(&mut settings);
+        let portal = self.engine.portal(&[], settings).await.unwrap();
         Served::of(portal, listening, &web)
     }
 
@@ -133,6 +151,7 @@ fn web_settings() -> WebSettings {
         certificate: None,
         connections: 200,
         anonymous_per_minute: 60_000,
+        questions_per_second: 200,
     }
 }
 
@@ -195,8 +214,7 @@ impl Visitor {
 
     /// As [`Self::send`], without following.
     pub async fn sent(&self, shown: &Shown, fields: &[(&str, &str)]) -> Response {
-        let action = between(&shown.html, "<form method=\"post\" action=\"", "\"").unwrap();
-        let proof = between(&shown.html, "name=\"proof\" value=\"", "\"").unwrap();
+        let (action, proof) = form::action(&shown.html).unwrap();
         let mut form = vec![("proof", proof)];
         form.extend_from_slice(fields);
         self.client.post(format!("{}{action}", self.root)).form(&form).send().await.unwrap()
@@ -234,17 +252,4 @@ impl Shown {
         let text = between(part, "<p>", "</p>")?;
         Some(text.rsplit_once("\">").map_or(text, |(_, text)| text).replace("</a>", ""))
     }
-}
-
-pub fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
-    let rest = text.split_once(before)?.1;
-    Some(rest.split_once(after)?.0)
-}
-
-/// The code in a mail.
-pub fn code_in(mail: &str) -> Option<String> {
-    let is_code = |line: &&str| {
-        line.len() == 14 && line.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
-    };
-    mail.lines().map(str::trim).find(is_code).map(str::to_owned)
 }

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use forthwith::secret::mail::reference;
 use reqwest::StatusCode;
 use reqwest::header::{HOST, ORIGIN, SET_COOKIE};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::secured;
-use crate::harness::visitor::{address, ask, between};
+use super::verify::reference_of;
+use crate::harness::form::between;
+use crate::harness::visitor::{address, ask};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_of_another_site_or_another_visit_is_not_taken() {
@@ -107,11 +110,7 @@ async fn a_flood_is_asked_for_the_reference_number_and_people_who_have_it_pass()
     let wrong = visitor.send(&page, &typed).await;
     assert!(wrong.problem().unwrap().contains("reference number"), "{}", wrong.html);
     assert!(wrong.html.contains("value=\"nonsense\""), "what was typed stays");
-    let (_, people) = house.engine.people(crate::harness::CAMPAIGN).await.unwrap();
-    let number = house.number("C0000010").await;
-    let reference =
-        forthwith::secret::mail::reference(house.engine.keys.mail(), &people.uuid, number);
-    let typed = [("address", address(10)), ("reference", reference.to_string())];
+    let typed = [("address", address(10)), ("reference", reference_of(&house, "C0000010").await)];
     let typed: Vec<(&str, &str)> =
         typed.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let through = visitor.send(&page, &typed).await;
@@ -130,16 +129,28 @@ async fn a_flooded_mailbox_gets_a_few_mails_and_its_owner_still_a_code() {
     }
     let flooded = house.mails_to(&address(10)).len();
     assert!(flooded <= 4, "{flooded} mails in an hour");
-    let (_, people) = house.engine.people(crate::harness::CAMPAIGN).await.unwrap();
-    let number = house.number("C0000010").await;
-    let reference =
-        forthwith::secret::mail::reference(house.engine.keys.mail(), &people.uuid, number);
     let visitor = served.visitor_from("203.0.113.5");
     let start = visitor.get("/reset").await;
-    let (to, reference) = (address(10), reference.to_string());
+    let (to, reference) = (address(10), reference_of(&house, "C0000010").await);
     let shown = visitor.send(&start, &[("address", &to), ("reference", &reference)]).await;
     served.post().await;
     let code = house.code_to(&address(10)).unwrap();
     let form = visitor.send(&shown, &[("code", &code)]).await;
     assert_eq!(form.path, "/reset/password", "{}", form.html);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reference_number_of_nobody_s_or_of_somebody_else_s_gets_no_mail_past_the_limit() {
+    let house = secured().await;
+    let served = house.portal().await;
+    let visitor = served.visitor();
+    let nobodys = reference(house.engine.keys.mail(), &uuid::Uuid::nil(), 10).to_string();
+    for wrong in [nobodys, reference_of(&house, "C0000011").await] {
+        let start = visitor.get("/reset").await;
+        let (to, fields) = (address(10), wrong.as_str());
+        let shown = visitor.send(&start, &[("address", &to), ("reference", fields)]).await;
+        assert_eq!(shown.path, "/reset/code", "the answer is everybody's: {}", shown.html);
+        served.post().await;
+        assert!(house.mails_to(&address(10)).is_empty(), "{wrong}");
+    }
 }

@@ -14,7 +14,7 @@ use crate::harness::visitor::Served;
 use crate::harness::{CAMPAIGN, House, Plan};
 
 /// A house whose people were told, each by a link of their own.
-async fn told() -> House {
+pub(super) async fn told() -> House {
     let plan = Plan { campaign: link_file(""), ..Plan::default() };
     let house = ready(plan).await;
     house.secure(Pick::Pending, &Silent).await.unwrap();
@@ -23,7 +23,7 @@ async fn told() -> House {
 }
 
 /// The link in the mail to the shop's customer of this place, with its number.
-async fn link(house: &House, place: u32) -> (String, u64) {
+pub(super) async fn link(house: &House, place: u32) -> (String, u64) {
     let account = format!("C{place:07}");
     let number = house.number(&account).await;
     let found = house.mails().into_iter().find_map(|mail| {
@@ -143,7 +143,7 @@ async fn a_directory_that_is_down_costs_nobody_their_link() {
 }
 
 /// What a portal leaves that dies half way: its claim, and in the directory what `sets` says.
-async fn left_half_done(house: &House, number: u64, sets: bool) -> String {
+pub(super) async fn left_half_done(house: &House, number: u64, sets: bool) -> String {
     let (row, people) = house.engine.people(CAMPAIGN).await.unwrap();
     let before = house.hash_of("C0000010").await.unwrap();
     let word = forthwith::secret::password::Password::new(NEW.into());

@@ -6,7 +6,8 @@ use forthwith::engine::progress::Silent;
 use forthwith::store::credentials::Pick;
 
 use super::{NEW, secured};
-use crate::harness::visitor::{Served, address, ask, code_in};
+use crate::harness::form::code_in;
+use crate::harness::visitor::{Served, address, ask};
 use crate::harness::{House, Plan, campaign_file, write};
 
 /// What somebody gets by mail who asks with this address.

@@ -18,7 +18,7 @@ async fn told() -> House {
     house
 }
 
-async fn reference_of(house: &House, account: &str) -> String {
+pub async fn reference_of(house: &House, account: &str) -> String {
     let (_, people) = house.engine.people(CAMPAIGN).await.unwrap();
     let number = house.number(account).await;
     reference(house.engine.keys.mail(), &people.uuid, number).to_string()
@@ -52,8 +52,7 @@ async fn a_notice_is_confirmed_to_whoever_has_its_number_and_its_address() {
         let no = check(&served, reference, &to).await;
         times.push(begun.elapsed());
         assert!(no.html.contains("cannot confirm"), "{}", no.html);
-        let told =
-            crate::harness::visitor::between(&no.html, "role=\"status\">", "</div>").unwrap();
+        let told = crate::harness::form::between(&no.html, "role=\"status\">", "</div>").unwrap();
         bodies.insert(told.to_owned());
     }
     assert_eq!(bodies.len(), 1, "one answer for all that is not so");

@@ -123,6 +123,7 @@ const COMMANDS: &[(&[&str], bool)] = &[
     // each look-up is kept
     (&["support", "find", "C0000010"], true),
     (&["support", "text", CAMPAIGN, "1000"], true),
+    (&["support", "renotice", CAMPAIGN, "1000", "--yes"], true),
     (&["wave", "list", CAMPAIGN], false),
 ];
 

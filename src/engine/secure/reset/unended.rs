@@ -17,12 +17,13 @@ const SURELY_OVER: SignedDuration = SignedDuration::from_mins(2);
 
 impl Engine {
     /// Ends a claim of a portal that is no more: finished where its value stands, released where it can
-    /// never stand any more. `false` where the directory does not say yet.
+    /// never stand any more. `false` where the directory does not say yet. `is_told` as in [`Wanted`].
     pub(in crate::engine) async fn end_claim(
         &self,
         company: &Company,
         claim: &OpenClaim,
         persons: &[Sealed<'_>],
+        is_told: bool,
     ) -> Result<bool, EngineError> {
         let known = self.known(persons).await?;
         let Some(first) = known.first() else {
@@ -34,8 +35,8 @@ impl Engine {
             match self.stands(company, &reference, first, claim.planned).await {
                 Err(()) => return Ok(false),
                 Ok(true) => {
-                    let wanted =
-                        Wanted { persons, proof: claim.proof, life: &claim.life, locale: "" };
+                    let (proof, life) = (claim.proof, claim.life.as_str());
+                    let wanted = Wanted { persons, proof, life, locale: "", is_told };
                     self.end_well(claim.id, &wanted, &known).await?;
                     return Ok(true);
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -73,6 +74,13 @@ const AMONG: &str = accounts!(
     "r.copy_of IS NULL ORDER BY r.number"
 );
 
+/// The class alone, for whoever asks often.
+const CLASSES: &str = "SELECT r.number, c.class, c.changed_at
+     FROM json_each($4) AS j
+     CROSS JOIN recipient AS r ON r.seal_id = $2 AND r.number = CAST(j.value AS INTEGER)
+     LEFT JOIN credential AS c ON c.campaign_id = $1 AND c.number = r.number AND c.kind = $3
+     WHERE r.copy_of IS NULL";
+
 /// The numbers drive: without `CROSS` the planner walked every write of the campaign for each page.
 const WRITTEN: &str = "SELECT json_group_array(json_array(w.number, hex(w.planned), hex(w.seen)))
      FROM json_each($2) AS j
@@ -125,6 +133,30 @@ impl SqliteStore {
             .await
             .map_err(StoreError::on("find accounts to secure"))?;
         self.sealed(campaign, kind, &rows).await
+    }
+
+    /// The classes of a kind of these numbers' credentials.
+    pub(super) async fn classes_among(
+        &self,
+        campaign: i64,
+        kind: CredentialKind,
+        numbers: &[u64],
+    ) -> Result<Vec<Option<(CredentialClass, Timestamp)>>, StoreError> {
+        let seal = self.seal_of(campaign).await?;
+        let rows: Vec<(i64, Option<String>, Option<i64>)> = sqlx::query_as(CLASSES)
+            .bind(campaign)
+            .bind(seal)
+            .bind(kind.to_string())
+            .bind(json!(numbers).to_string())
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::on("look a credential's class up"))?;
+        rows.into_iter()
+            .map(|(number, class, at)| {
+                let class = class.map(|word| parse_class(&word, number)).transpose()?;
+                Ok(class.zip(at.map(row::instant)))
+            })
+            .collect()
     }
 
     /// The accounts with these numbers.

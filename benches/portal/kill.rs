@@ -1,0 +1,130 @@
+//! The secure pass on a company's own PostgreSQL, and on LDAP and `http` over a wire of 5 ms.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use forthwith::domain::track::Track;
+use forthwith::engine::progress::Silent;
+use forthwith::secret::password::{Params, Password, PasswordForm};
+use forthwith::store::credentials::Pick;
+
+use crate::files::campaign_file;
+use crate::harness::database::{Database, Kind};
+use crate::harness::endpoint::Endpoint;
+use crate::harness::slapd::{Holding, SUFFIX, Slapd};
+use crate::harness::tampering::query;
+use crate::harness::wire::Wire;
+use crate::harness::{CAMPAIGN, House, Plan, write};
+use crate::table::Table;
+
+/// To the server and back.
+const LATENCY: Duration = Duration::from_millis(5);
+/// Operations at once.
+const CONCURRENCY: u32 = 8;
+
+/// Measures each.
+pub async fn measure(table: &mut Table) {
+    let rate = postgres(100_000).await;
+    table.goal(
+        "secure pass with read-back, 100,000 accounts, PostgreSQL",
+        format!("{rate:.0} accounts/s"),
+        "≥ 10,000/s",
+        rate >= 10_000.0,
+    );
+    let most = f64::from(CONCURRENCY) / LATENCY.as_secs_f64();
+    let share =
+        |rate: f64| format!("{rate:.0}/s, {:.0} % of {CONCURRENCY} ÷ 5 ms", rate / most * 100.0);
+    let rate = ldap(4_000).await;
+    let what = "secure pass with read-back, 4,000 entries, OpenLDAP with its policy, 5 ms away";
+    table.goal(what, share(rate), "≥ 80 %", rate >= most * 0.8);
+    let rate = http(4_000, 1).await;
+    let what = "secure pass with read-back, `http`, 5 ms away, a row a request: requests";
+    table.goal(what, share(rate), "≥ 80 %", rate >= most * 0.8);
+    let rate = http(20_000, 100).await / 3.0 * 100.0;
+    table.row(
+        "… 20,000 accounts, 100 rows a request (the default)",
+        format!("{rate:.0} accounts/s"),
+    );
+}
+
+/// A house over that directory, approved for containment, and who has a password.
+async fn contained(house: &House, directory: &str) {
+    let file = campaign_file("");
+    let (head, rest) = file.split_once("[directory.sql]").unwrap();
+    let tail = rest.split_once("[notice]").unwrap().1;
+    let path = house.engine.workspace.campaign_file(CAMPAIGN).0;
+    write(&path, &format!("{head}{directory}\n[notice]{tail}"));
+    house.seal().await;
+    house.approve(Track::Containment).await;
+}
+
+/// Everybody a second, from the start of the pass to its end.
+async fn pass(house: &House, people: u32) -> f64 {
+    let began = Instant::now();
+    assert!(house.secure(Pick::Pending, &Silent).await.unwrap().is_done);
+    f64::from(people) / began.elapsed().as_secs_f64()
+}
+
+async fn furnished(customers: u32) -> (House, Vec<(String, bool)>) {
+    let house = House::furnished(Plan { customers, ..Plan::default() }).await;
+    let found: Vec<(String, Option<String>)> =
+        query(&house.shop, "SELECT id, password_hash FROM customer").await;
+    (house, found.into_iter().map(|(id, hash)| (id, hash.is_some())).collect())
+}
+
+async fn postgres(people: u32) -> f64 {
+    let (house, _) = furnished(people).await;
+    let database = Database::start(Kind::Postgres, None).await;
+    database.stock(&house).await;
+    database.admin().await.execute("ANALYZE").await;
+    contained(&house, &database.directory()).await;
+    pass(&house, people).await
+}
+
+async fn ldap(people: u32) -> f64 {
+    let (house, customers) = furnished(people).await;
+    let hash = PasswordForm::LdapArgon2
+        .hash(
+            &Password::new("an old password".into()),
+            Params::new(64, 1, 1).unwrap(),
+            &mut rand::rng(),
+        )
+        .unwrap()
+        .expose()
+        .to_owned();
+    let people: Vec<_> = customers
+        .iter()
+        .map(|(id, has)| (id.clone(), "-", if *has { hash.clone() } else { "-".into() }))
+        .collect();
+    let count = u32::try_from(people.len()).unwrap();
+    let slapd = Slapd::start(&Holding { people, ..Holding::default() });
+    let entry = house.engine.marker_entry(SUFFIX).await.unwrap();
+    slapd.modify(&entry.replacen('\n', "\nchangetype: add\n", 1));
+    let wire = Wire::to(slapd.port(), LATENCY / 2).await;
+    let table =
+        format!("[directory.ldap]\n{}concurrency = {CONCURRENCY}\n", slapd.table(wire.port()));
+    contained(&house, &table).await;
+    pass(&house, count).await
+}
+
+/// Requests a second.
+async fn http(people: u32, rows: u32) -> f64 {
+    let (house, customers) = furnished(people).await;
+    let endpoint = Endpoint::start().await;
+    let hash = "$argon2id$v=19$m=64,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$\
+                zL2wVdFJq5PMbp7wGqzT1MTdBd0P1pRQbJm6yq3bU8s";
+    for (id, has) in &customers {
+        endpoint.put(id, has.then(|| hash.to_owned()), 1);
+    }
+    endpoint.inside().rehearsal =
+        Some(house.engine.store.identity().await.unwrap().database_id.to_string());
+    let wire = Wire::to(endpoint.port(), LATENCY / 2).await;
+    let mut table = format!("[directory.http]\n{}", endpoint.table(wire.port()));
+    writeln!(table, "rows_per_request = {rows}\nconcurrency = {CONCURRENCY}").unwrap();
+    contained(&house, &table).await;
+    let before = endpoint.inside().requests;
+    let began = Instant::now();
+    pass(&house, people).await;
+    let made = u32::try_from(endpoint.inside().requests - before).unwrap();
+    f64::from(made) / began.elapsed().as_secs_f64()
+}

@@ -3,9 +3,8 @@
 //!
 //! Layers, imports pointing down only (`tests/it/layering.rs` holds it): `domain` (L0), `secret` (L1a), `database`,
 //! `store mail render directory source ledger journal password_filter sink webhook` (L1b, never importing each
-//! other), `engine`
-//! (L2), `config cli app lifecycle telemetry` (L3). `docs/architecture.md` walks one recipient through
-//! them.
+//! other), `engine` (L2), `config cli app lifecycle telemetry` (L3). `docs/architecture.md` walks one recipient
+//! through them.
 
 pub mod app;
 pub mod cli;

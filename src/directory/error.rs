@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::control::ControlFault;
 use super::http::HttpFault;
 use super::ldap::LdapFault;
+use super::rest::RestFault;
 use super::sql::bind::BindError;
 use crate::database::DatabaseError;
 use crate::domain::credential::CredentialKind;
@@ -23,6 +24,9 @@ pub enum DirectoryError {
     /// A company's own endpoint.
     #[error(transparent)]
     Http(#[from] HttpFault),
+    /// An identity server.
+    #[error(transparent)]
+    Rest(#[from] RestFault),
     /// The server is a copy of another.
     #[error(
         "the database at {place} is no primary ({why}), so that it takes no writes and may show what was"
@@ -262,6 +266,7 @@ impl DirectoryError {
         match self {
             Self::Ldap(fault) => fault.hint(),
             Self::Http(fault) => fault.hint(),
+            Self::Rest(fault) => fault.hint(),
             Self::NotPrimary { .. } => Some("name the primary in directory.sql.url"),
             Self::NotTransactional { .. } => Some(
                 "ALTER TABLE … ENGINE = InnoDB; a word of the statement that is only called like \
@@ -345,6 +350,7 @@ impl DirectoryError {
         match self {
             Self::Ldap(fault) => fault.is_of_rows(),
             Self::Http(fault) => fault.is_of_rows(),
+            Self::Rest(fault) => fault.is_of_rows(),
             other => matches!(other, Self::RowRefused { .. } | Self::Busy { of_rows: true, .. }),
         }
     }
@@ -359,6 +365,7 @@ impl DirectoryError {
         match self {
             Self::Ldap(fault) => fault.is_transient(),
             Self::Http(fault) => fault.is_transient(),
+            Self::Rest(fault) => fault.is_transient(),
             other => matches!(other, Self::Busy { .. }),
         }
     }

@@ -4,6 +4,7 @@
 //! milliseconds and blocks: callers put it on a bounded pool. It must not know password policy.
 
 mod form;
+mod keycloak;
 mod stored;
 
 use std::fmt;

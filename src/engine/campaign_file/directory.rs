@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::directory::http::HttpDirectorySettings;
+use crate::directory::keycloak::KeycloakDirectorySettings;
+use crate::directory::kratos::KratosDirectorySettings;
 use crate::directory::ldap::LdapDirectorySettings;
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::credential::ExpiryPolicy;
@@ -67,6 +69,10 @@ pub struct DirectorySection {
     pub ldap: Option<LdapDirectorySettings>,
     /// An endpoint of the company's own.
     pub http: Option<HttpDirectorySettings>,
+    /// A realm of Keycloak.
+    pub keycloak: Option<KeycloakDirectorySettings>,
+    /// An Ory Kratos.
+    pub kratos: Option<KratosDirectorySettings>,
 }
 
 /// What happens to protected accounts that are sealed.
@@ -95,7 +101,10 @@ impl DirectorySection {
     fn adapters(&self) -> impl Iterator<Item = Adapter<'_>> {
         let sql = self.sql.iter().map(Adapter::Sql);
         let ldap = self.ldap.iter().map(Adapter::Ldap);
-        sql.chain(ldap).chain(self.http.iter().map(Adapter::Http))
+        let http = self.http.iter().map(Adapter::Http);
+        let keycloak = self.keycloak.iter().map(Adapter::Keycloak);
+        let kratos = self.kratos.iter().map(Adapter::Kratos);
+        sql.chain(ldap).chain(http).chain(keycloak).chain(kratos)
     }
 
     /// The one adapter; none where the section was never checked.
@@ -108,7 +117,7 @@ impl DirectorySection {
     pub fn preset_statements(&self) -> Option<String> {
         match self.adapter()? {
             Adapter::Sql(sql) if sql.preset.is_some() => statements::text(sql),
-            Adapter::Sql(_) | Adapter::Ldap(_) | Adapter::Http(_) => None,
+            _ => None,
         }
     }
 
@@ -119,6 +128,8 @@ impl DirectorySection {
             Adapter::Ldap(ldap) => ldap.form.longest(),
             // it says its form when it is opened; a password that does not fit is refused then
             Adapter::Http(_) => None,
+            Adapter::Keycloak(keycloak) => keycloak.form.longest(),
+            Adapter::Kratos(kratos) => kratos.form.longest(),
         }
     }
 
@@ -170,8 +181,8 @@ impl DirectorySection {
             problems.at(
                 "directory",
                 "`[directory]` must have exactly one table that says what it is; hint: [directory.sql] \
-                 for a user table in SQL, [directory.ldap] for an LDAP server, [directory.http] for an \
-                 endpoint of your own",
+                 for a user table in SQL, [directory.ldap] for an LDAP server, [directory.keycloak] for a \
+                 realm of Keycloak, [directory.kratos] for an Ory Kratos, [directory.http] for an endpoint of your own",
             );
         }
         if let Some(sql) = &self.sql {
@@ -179,7 +190,11 @@ impl DirectorySection {
         }
         let ldap = self.ldap.iter().flat_map(LdapDirectorySettings::faults);
         let http = self.http.iter().flat_map(HttpDirectorySettings::faults);
+        let keycloak = self.keycloak.iter().flat_map(KeycloakDirectorySettings::faults);
         let named = ldap.map(|fault| ("ldap", fault)).chain(http.map(|fault| ("http", fault)));
+        let kratos = self.kratos.iter().flat_map(KratosDirectorySettings::faults);
+        let named = named.chain(keycloak.map(|fault| ("keycloak", fault)));
+        let named = named.chain(kratos.map(|fault| ("kratos", fault)));
         for (table, (key, said)) in named {
             let key = format!("directory.{table}.{key}");
             problems.at(&key, format!("`{key}` {said}"));
@@ -253,7 +268,14 @@ mod tests {
         assert_eq!(checked(&format!("{ldap}base = 'dc=x'")), Ok(Some("directory.ldap")));
         let http = "[http]\nkey_file = 'k'\nurl = 'https://a.example'\n";
         assert_eq!(checked(http), Ok(Some("directory.http")));
+        let keycloak = "[keycloak]\nurl = 'https://a.example'\nrealm = 'r'\nclient_id = 'c'\nsecret_file = 's'\n";
+        assert_eq!(checked(keycloak), Ok(Some("directory.keycloak")));
+        let kratos = "[kratos]\nurl = 'https://a.example'\n";
+        assert_eq!(checked(kratos), Ok(Some("directory.kratos")));
         for (text, told) in [
+            (format!("{keycloak}batch = 0"), "`directory.keycloak.batch` must be between"),
+            (format!("{keycloak}{http}"), "exactly one table"),
+            (format!("{kratos}concurrency = 0"), "`directory.kratos.concurrency` must be between"),
             (String::new(), "exactly one table"),
             (format!("{http}{ldap}base = 'dc=x'"), "exactly one table"),
             (format!("{ldap}base = 'people'"), "`directory.ldap.base` is no distinguished name"),

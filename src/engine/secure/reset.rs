@@ -9,7 +9,7 @@ mod unended;
 use super::safety::Safety;
 use super::settle::Settling;
 use super::{Containment, replacement};
-use crate::directory::{Directory, DirectoryError, Replacement, SessionEnd};
+use crate::directory::{Chosen, Directory, DirectoryError, Replacement, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::ledger::Entry;
 use crate::domain::recipient::Recipient;
@@ -117,8 +117,9 @@ impl Engine {
         if !first.account.planned.contains(&first.mark(&current)) {
             return Ok(ResetEnd::NotOurs);
         }
+        let Chosen { written: new, shown } = company.directory.chosen(new);
         let writes = known.iter().map(|one| {
-            let (planned, seen) = (one.mark(&new), one.mark(&current));
+            let (planned, seen) = (one.mark(&shown), one.mark(&current));
             (one.sealed.people.campaign, OwnWrite { number: one.sealed.number, planned, seen })
         });
         let claim = NewClaim {
@@ -133,7 +134,7 @@ impl Engine {
             Claimed::Busy => return Ok(ResetEnd::Busy),
             Claimed::Void => return Ok(ResetEnd::Void),
         };
-        let planned = first.mark(&new);
+        let planned = first.mark(&shown);
         let change = Replacement { account: reference.clone(), current, replacement: new };
         let written = told(
             company.directory.set(PASSWORD, &[change], company.safety.controls(PASSWORD)).await,

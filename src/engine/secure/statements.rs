@@ -51,7 +51,8 @@ impl Engine {
         let may_end = match adapter {
             Some(Adapter::Sql(sql)) => sql.sessions.end.is_some(),
             Some(Adapter::Http(_)) => true,
-            Some(Adapter::Ldap(_)) | None => false,
+            // these try nothing that would have to be taken back
+            Some(Adapter::Ldap(_) | Adapter::Keycloak(_) | Adapter::Kratos(_)) | None => false,
         };
         for (kind, report) in kinds.iter().zip(reports) {
             let asked = report.read - report.without_value - report.unknown_scheme;
@@ -157,7 +158,7 @@ impl Engine {
                  it for one that came back, and expires it again"
             ));
         }
-        if matches!(section.adapter(), Some(Adapter::Ldap(_) | Adapter::Http(_))) {
+        if !matches!(section.adapter(), Some(Adapter::Sql(_)) | None) {
             notes.push(format!(
                 "{} has no transactions that we could take back: what was replaced before something is \
                  found wrong stays replaced",

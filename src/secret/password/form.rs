@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha384;
 use zeroize::Zeroizing;
 
-use super::{Params, Password, PasswordError, hash};
+use super::{Params, Password, PasswordError, hash, keycloak};
 use crate::secret::replacement::SecretValue;
 
 /// Cost of bcrypt: 2^12 rounds.
@@ -41,6 +41,10 @@ pub enum PasswordForm {
     LdapArgon2,
     /// `{CRYPT}$2y$…`, which LDAP servers read wherever the system's crypt(3) knows bcrypt.
     LdapCrypt,
+    /// The two texts that Keycloak keeps of a password, with Argon2id: from Keycloak 25 on, but not in its FIPS mode.
+    KeycloakArgon2,
+    /// The same with PBKDF2-HMAC-SHA-512, which every Keycloak reads.
+    KeycloakPbkdf2,
 }
 
 impl PasswordForm {
@@ -56,6 +60,11 @@ impl PasswordForm {
     /// takes a hash for a password in clear.
     pub const fn is_for_ldap(self) -> bool {
         matches!(self, Self::LdapArgon2 | Self::LdapCrypt)
+    }
+
+    /// Whether it is one of Keycloak's.
+    pub const fn is_for_keycloak(self) -> bool {
+        matches!(self, Self::KeycloakArgon2 | Self::KeycloakPbkdf2)
     }
 
     /// Hashes a password; `params` are those of Argon2id, where it is used.
@@ -76,6 +85,8 @@ impl PasswordForm {
                 let text = wordpress(password.expose().as_bytes())?;
                 format!("$wp{}", bcrypt(text.as_bytes(), rng)?)
             }
+            Self::KeycloakArgon2 => keycloak::argon2(password, params, rng)?,
+            Self::KeycloakPbkdf2 => keycloak::pbkdf2(password, rng),
         };
         Ok(SecretValue::new(text))
     }

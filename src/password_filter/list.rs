@@ -96,16 +96,15 @@ fn hash(line: &[u8]) -> Result<u64, RejectReason> {
             key = key << 4 | u64::from(value);
         }
     }
-    match rest.split_first() {
-        None => Ok(key),
-        Some((b':', count)) if count.is_empty() || !count.iter().all(u8::is_ascii_digit) => {
-            Err(RejectReason::NoCount)
-        }
-        Some((b':', count)) if count.iter().all(|digit| *digit == b'0') => {
-            Err(RejectReason::Padding)
-        }
-        Some((b':', _)) => Ok(key),
-        Some(_) => Err(RejectReason::NoHash),
+    let Some((mark, count)) = rest.split_first() else { return Ok(key) };
+    if *mark != b':' {
+        Err(RejectReason::NoHash)
+    } else if count.is_empty() || !count.iter().all(u8::is_ascii_digit) {
+        Err(RejectReason::NoCount)
+    } else if count.iter().all(|digit| *digit == b'0') {
+        Err(RejectReason::Padding)
+    } else {
+        Ok(key)
     }
 }
 

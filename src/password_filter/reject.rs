@@ -88,20 +88,16 @@ impl<'a> Rejects<'a> {
 
     /// Gives the file its name; one of an earlier build goes.
     pub fn finish(self, path: &Path) -> io::Result<Rejected> {
-        let kept = match self.file {
-            Some(file) => {
-                let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-                keep(file, path, self.folder)?;
-                Some(path.to_owned())
-            }
-            None => {
-                match std::fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-                None
-            }
-        };
+        let mut kept = None;
+        if let Some(file) = self.file {
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            keep(file, path, self.folder)?;
+            kept = Some(path.to_owned());
+        } else if let Err(error) = std::fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
         Ok(Rejected { total: self.total, first: self.first, kept })
     }
 }

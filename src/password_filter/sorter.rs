@@ -123,7 +123,9 @@ mod tests {
         for many in [0, 1, 999, 1_000, 1_001, 25_000] {
             let mut wanted: Vec<u64> = (0..many).map(|_| rng.random_range(0..9_000)).collect();
             let mut sorter = Sorter::of(folder.path(), 1_000).unwrap();
-            wanted.iter().for_each(|key| sorter.push(*key).unwrap());
+            for key in &wanted {
+                sorter.push(*key).unwrap();
+            }
             let mut sorted = sorter.finish().unwrap();
             let mut found = Vec::new();
             while let Some(key) = sorted.next().unwrap() {

@@ -264,7 +264,9 @@ impl HelperDef for Sentence {
         // the brand's words first: what somebody typed is put in last and read no more
         let mut values: Vec<(&str, String)> = always.into_iter().chain(own).collect();
         if texts.is_some_and(is_rtl) {
-            values.iter_mut().for_each(|(_, value)| *value = isolated(value));
+            for (_, value) in &mut values {
+                *value = isolated(value);
+            }
         }
         let values = values.iter().map(|(name, value)| (*name, value.as_str()));
         Ok(Value::from(fill(text, values)).into())

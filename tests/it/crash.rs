@@ -69,7 +69,8 @@ async fn eight_kills_around_new_passwords_leave_every_account_in_one_of_two_stat
         binary: Some(env!("CARGO_BIN_EXE_forthwith").into()),
     };
     let report = drill::reset::run(&options, 20_120_115, &Bar::new(false)).await.unwrap();
-    assert!(report.breaks.is_empty(), "{}", report.told());
+    let table = drill::reset::report::table(std::slice::from_ref(&report));
+    assert!(report.breaks.is_empty(), "{}{table}", report.told());
     assert!(report.kills == 8 && report.reset > 0, "{report:?}");
 }
 

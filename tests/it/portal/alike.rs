@@ -36,7 +36,7 @@ async fn house(rounds: usize) -> House {
          address_changed_at = \"changed\" }",
     );
     let customers = u32::try_from(6 * rounds + 20).unwrap();
-    let house = House::furnished(Plan { campaign, customers, ..Plan::default() }).await;
+    let house = House::furnished(Plan { customers, campaign, ..Plan::default() }).await;
     // every 25th customer has no password
     let mut accounts = (1..customers).filter(|place| place % 25 != 7 && place % 997 != 499);
     let mut list = "customer_id,name,email,changed\n".to_owned();

@@ -218,6 +218,14 @@ pub enum DirectoryError {
         /// The statement's key.
         key: String,
     },
+    /// What was put away of replaced values did not come back, or stayed.
+    #[error("{key} {what}; rolled back, nothing changed")]
+    Archive {
+        /// The statement's key.
+        key: String,
+        /// What it did not do.
+        what: &'static str,
+    },
     /// The rehearsal marker can't be read as one.
     #[error("the table forthwith_rehearsal holds {what}")]
     Marker {
@@ -295,6 +303,10 @@ impl DirectoryError {
             Self::NotCompareAndSet { .. } => {
                 Some("add `AND password = r.value ->> 'current'` to the statement's WHERE")
             }
+            Self::Archive { .. } => Some(
+                "keep, read and forget work on one table, a row for each account and value; \
+                 docs/directories.md has them for each engine",
+            ),
             Self::Marker { .. } => {
                 Some("one row, whose database_id is text; see `forthwith status`")
             }

@@ -221,6 +221,22 @@ pub trait Directory: Send + Sync {
         Chosen::as_it_is(hashed)
     }
 
+    /// Whether the company keeps the values that [`Self::replace`] replaces, where it was told to: nothing
+    /// of them is ever kept by us (protocol §3).
+    fn keeps_replaced(&self) -> bool {
+        false
+    }
+
+    /// The password values that are kept of an account, so that nobody chooses the stolen one again.
+    async fn replaced(&self, _account: &str) -> Result<Vec<SecretValue>, DirectoryError> {
+        Ok(Vec::new())
+    }
+
+    /// Destroys what is kept of these accounts; how many values that were, by the directory's own count.
+    async fn forget_replaced(&self, _accounts: &[String]) -> Result<u64, DirectoryError> {
+        Ok(0)
+    }
+
     /// The name this adapter logs in to the directory by, where it has one: it must never be one of
     /// the accounts to be expired.
     fn logs_in_as(&self) -> Option<String> {

@@ -5,6 +5,7 @@
 
 mod form;
 mod keycloak;
+mod stored;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::digest::equal_in_constant_time;
 
 pub use form::PasswordForm;
+pub use stored::{is_behind, is_checkable};
 
 const SALT: usize = 16;
 const OUTPUT: usize = 32;

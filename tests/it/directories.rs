@@ -8,7 +8,7 @@ mod keycloak;
 mod kratos;
 mod ldap;
 mod promises;
-mod stages;
+pub mod stages;
 
 use forthwith::directory::{Current, Directory, Replacement};
 use forthwith::domain::credential::CredentialKind;

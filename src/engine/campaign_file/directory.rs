@@ -1,6 +1,7 @@
 //! `[directory]`: the company's identity store, and what keeps a wrong statement from doing harm.
 
 mod adapter;
+mod second_factor;
 mod statements;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use crate::domain::toml_file::Problems;
 use crate::domain::track::Environment;
 
 pub use adapter::Adapter;
+pub use second_factor::SecondFactor;
 
 /// The most control accounts: they are read in every transaction.
 const MOST_CONTROLS: usize = 50;
@@ -56,6 +58,11 @@ pub struct DirectorySection {
     /// Whether a re-check ends sessions found on an account whose password is still our replacement.
     #[serde(default = "yes")]
     pub recheck_sessions: bool,
+    /// Whether every log-in of these accounts asks for a second factor besides the password.
+    #[serde(default)]
+    pub second_factor: SecondFactor,
+    /// The fewest code points of a new password, where more are wanted than have to be.
+    pub shortest_password: Option<usize>,
     /// A SQL user table.
     pub sql: Option<SqlDirectorySettings>,
     /// An LDAP server.
@@ -126,6 +133,11 @@ impl DirectorySection {
         }
     }
 
+    /// Whether the company keeps replaced passwords, so that nobody chooses the stolen one again.
+    pub fn keeps_replaced(&self) -> bool {
+        self.sql.as_ref().is_some_and(|sql| sql.archive.is_some())
+    }
+
     /// Whether a pass stops after its first batch.
     pub fn pauses(&self, environment: Environment) -> bool {
         self.pause_after_first_batch.unwrap_or(environment == Environment::Live)
@@ -164,6 +176,7 @@ impl DirectorySection {
         ] {
             check_accounts(key, accounts, problems);
         }
+        self.check_shortest(problems);
         if self.adapters().count() != 1 {
             problems.at(
                 "directory",

@@ -153,6 +153,25 @@ impl Engine {
         }
     }
 
+    /// The values of an account that the company keeps of those we replaced, without such as were ours: a
+    /// claim that nobody ended is fenced by replacing one of them. Nothing where the directory does not answer.
+    pub(in crate::engine) async fn stolen(
+        &self,
+        company: &Company,
+        person: Sealed<'_>,
+    ) -> Result<Option<Vec<SecretValue>>, EngineError> {
+        if !company.directory.keeps_replaced() {
+            return Ok(Some(Vec::new()));
+        }
+        let known = self.known(&[person]).await?;
+        let Some(known) = known.first() else { return Ok(Some(Vec::new())) };
+        let kept = told(company.directory.replaced(known.recipient.account.as_str()).await).ok();
+        Ok(kept.map(|mut kept| {
+            kept.retain(|value| !known.account.planned.contains(&known.mark(value)));
+            kept
+        }))
+    }
+
     /// The account in each campaign that has it.
     async fn known<'a>(&self, persons: &[Sealed<'a>]) -> Result<Vec<Known<'a>>, EngineError> {
         let mut known = Vec::with_capacity(persons.len());

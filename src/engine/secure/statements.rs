@@ -89,6 +89,9 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let can = directory.capabilities();
         let Some(adapter) = section.adapter() else { return Err(super::no_directory()) };
+        if let Some(fallen) = section.fallen_factor(kinds) {
+            return Err(EngineError::refused(fallen));
+        }
         for kind in kinds {
             if *kind == CredentialKind::Session {
                 // Sessions have no value to replace or to spare; they are ended or they are not.
@@ -161,6 +164,13 @@ impl Engine {
                  found wrong stays replaced",
                 section.adapter().map(Adapter::key).unwrap_or_default()
             ));
+        }
+        if kinds.contains(&CredentialKind::Password) && !section.keeps_replaced() {
+            notes.push(
+                "nobody can tell at the portal whether a new password is the stolen one: no old value is kept \
+                 by us, and [directory.sql.archive] is not set"
+                    .to_owned(),
+            );
         }
         if section.control_accounts.is_empty() {
             notes.push("directory.control_accounts is empty: live needs at least one".to_owned());

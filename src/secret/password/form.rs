@@ -82,7 +82,8 @@ impl PasswordForm {
             Self::LdapArgon2 => format!("{{ARGON2}}{}", hash(password, params, rng)?),
             Self::LdapCrypt => format!("{{CRYPT}}{}", bcrypt(password.expose().as_bytes(), rng)?),
             Self::Wordpress => {
-                format!("$wp{}", bcrypt(wordpress(password)?.as_bytes(), rng)?)
+                let text = wordpress(password.expose().as_bytes())?;
+                format!("$wp{}", bcrypt(text.as_bytes(), rng)?)
             }
             Self::KeycloakArgon2 => keycloak::argon2(password, params, rng)?,
             Self::KeycloakPbkdf2 => keycloak::pbkdf2(password, rng),
@@ -101,11 +102,13 @@ fn bcrypt(password: &[u8], rng: &mut (impl CryptoRng + ?Sized)) -> Result<String
 
 /// What `WordPress` 6.8 gives to bcrypt instead of the password, so that its length does not matter:
 /// base64 of HMAC-SHA-384 under the key `wp-sha384`, of the password without white space around it.
-fn wordpress(password: &Password) -> Result<Zeroizing<String>, PasswordError> {
-    let around = [' ', '\t', '\n', '\r', '\0', '\u{b}'];
+pub(super) fn wordpress(password: &[u8]) -> Result<Zeroizing<String>, PasswordError> {
+    let is_around = |byte: &u8| b" \t\n\r\0\x0b".contains(byte);
+    let from = password.iter().position(|byte| !is_around(byte)).unwrap_or(password.len());
+    let until = password.iter().rposition(|byte| !is_around(byte)).map_or(from, |last| last + 1);
     let mut mac =
         Hmac::<Sha384>::new_from_slice(b"wp-sha384").map_err(|_| PasswordError::StoredForm)?;
-    mac.update(password.expose().trim_matches(around).as_bytes());
+    mac.update(&password[from..until]);
     Ok(Zeroizing::new(STANDARD.encode(mac.finalize().into_bytes())))
 }
 

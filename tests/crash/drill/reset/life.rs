@@ -150,6 +150,10 @@ impl<'t> Lives<'t> {
     async fn look(&self, report: &mut Report) -> Result<()> {
         let database = self.town.database();
         report.sums(sums::breaks(&database).await?);
+        // a portal that died in the middle of its write left the shop a journal: whoever reads next takes it
+        // back, as the shop's own log-in page would
+        let mut shop = reading(&self.town.shop()).await?;
+        sqlx::query("SELECT COUNT(*) FROM customer").execute(&mut shop).await?;
         let mut conn = reading(&database).await?;
         let open: Vec<(i64,)> = sqlx::query_as("SELECT number FROM reset WHERE state = 'claimed'")
             .fetch_all(&mut conn)

@@ -17,6 +17,10 @@ use crate::directory::rest::{Answered, Line, LineSettings, RestFault};
 /// The realm attribute that marks a copy for rehearsals.
 const MARKER: &str = "forthwith-rehearsal";
 
+/// How often one request asks for another token: the first may have lapsed, and the next may lapse while its
+/// turn comes.
+const RENEWALS: u32 = 2;
+
 /// A realm's admin API.
 pub(super) struct Server {
     pub(super) line: Line,
@@ -76,10 +80,10 @@ impl Server {
         Ok(Self { line, realm, identity })
     }
 
-    /// Asks; the answer with whatever status but 401, upon which a token is asked for anew, once.
+    /// Asks; the answer with whatever status but 401, upon which a token is asked for anew, a few times.
     pub(super) async fn ask(&self, client: &Client, ask: &Ask<'_>) -> Result<Answered, RestFault> {
         let url = self.url(ask);
-        let mut refused = None;
+        let (mut refused, mut renewals) = (None, 0);
         loop {
             let token = self.identity.token(&self.line, client, refused.as_ref()).await?;
             let build = || {
@@ -97,7 +101,7 @@ impl Server {
             let answer = self.line.send(build).await;
             let answer = answer.map_err(|trouble| RestFault::of(TABLE, ask.doing, trouble))?;
             match answer.status {
-                401 if refused.is_none() => refused = Some(token),
+                401 if renewals < RENEWALS => (refused, renewals) = (Some(token), renewals + 1),
                 status @ 401 => {
                     return Err(RestFault::Forbidden { table: TABLE, doing: ask.doing, status });
                 }

@@ -280,7 +280,7 @@ async fn serve(
         return (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")]).into_response();
     }
     let url = url::Url::parse(&format!("http://fake{uri}")).unwrap();
-    let decoded = |segment: &str| form_decoded(&segment.replace('+', "%2B"));
+    let decoded = |segment: &str| form_decoded(&segment.replace('+', "%2B").replace('&', "%26"));
     let path: Vec<String> = url.path_segments().unwrap().map(decoded).collect();
     let query = url.query_pairs().into_owned().collect();
     let request = Asked { method, path, query, headers: &headers, body: &body };

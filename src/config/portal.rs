@@ -87,7 +87,7 @@ impl PortalSection {
 
     /// What no value says alone: the key to look at, and what is wrong.
     pub(super) fn check_together(&self) -> Result<(), (&'static str, String)> {
-        let pair = |key, other: &str| {
+        let pair = |key: &'static str, other: &str| {
             let said = format!("`{key}` goes together with `{other}`; hint: set both, or neither");
             Err((key, said))
         };

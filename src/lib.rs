@@ -2,9 +2,9 @@
 //! first.
 //!
 //! Layers, imports pointing down only (`tests/it/layering.rs` holds it): `domain` (L0), `secret` (L1a), `database`,
-//! `store mail render directory source ledger journal sink webhook` (L1b, never importing each other), `engine`
-//! (L2), `config cli app lifecycle telemetry` (L3). `docs/architecture.md` walks one recipient through
-//! them.
+//! `store mail render directory source ledger journal password_filter sink webhook` (L1b, never importing each
+//! other), `engine` (L2), `config cli app lifecycle telemetry` (L3). `docs/architecture.md` walks one recipient
+//! through them.
 
 pub mod app;
 pub mod cli;
@@ -17,6 +17,7 @@ pub mod journal;
 pub mod ledger;
 pub mod lifecycle;
 pub mod mail;
+pub mod password_filter;
 pub mod render;
 pub mod secret;
 pub mod sink;

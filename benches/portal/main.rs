@@ -1,4 +1,4 @@
-//! What the way back in costs: pages, hashes, resets; and the kill on PostgreSQL, LDAP and `http`.
+//! What the way back in costs: pages, hashes, resets; and the kill on `PostgreSQL`, LDAP and `http`.
 //!
 //!     scripts/bench portal [pages|kill|flood|guesses] [--accounts N] [--page FILE]
 //!
@@ -10,6 +10,7 @@
 #[path = "../../tests/it/harness/mod.rs"]
 mod harness;
 mod kill;
+#[expect(dead_code, reason = "`scripts/crash reset` uses the rest of it")]
 #[path = "../../tests/crash/drill/reset/mails.rs"]
 mod mails;
 mod pages;
@@ -59,7 +60,7 @@ async fn main() {
             Part::Pages => {
                 let alone = resets::hash_alone();
                 let what = "Argon2id alone, 19 MiB and 2 passes, on all cores";
-                table.row(what, format!("{alone:.1} hashes/s"));
+                table.row(what, &format!("{alone:.1} hashes/s"));
                 let served = pages::Served::start().await;
                 pages::measure(&served, &mut table);
                 resets::measure(&served, alone, &mut table).await;

@@ -75,7 +75,7 @@ pub fn measure(served: &Served, table: &mut Table) {
         let slow = after("99%");
         table.row(
             &format!("GETs of the {name}, {connections} connections, `wrk` on the same cores"),
-            format!("{rate:.0}/s, p99 {slow}"),
+            &format!("{rate:.0}/s, p99 {slow}"),
         );
     }
 }

@@ -79,7 +79,7 @@ pub async fn measure(served: &Served, alone: f64, table: &mut Table) {
     let share = rate / alone;
     table.goal(
         &format!("redeems by link, {count} people, {AT_ONCE} at once, SQLite directory"),
-        format!("{rate:.1}/s, {:.0} % of Argon2id alone", share * 100.0),
+        &format!("{rate:.1}/s, {:.0} % of Argon2id alone", share * 100.0),
         "≥ 85 %",
         share >= 0.85,
     );
@@ -87,7 +87,7 @@ pub async fn measure(served: &Served, alone: f64, table: &mut Table) {
     let (middle, worst) = (looks[looks.len() / 2], looks[looks.len() - 1]);
     table.goal(
         &format!("GET of the first page meanwhile, {} of them", looks.len()),
-        format!("p50 {middle:.1?}, p99 {slow:.1?}, slowest {worst:.1?}"),
+        &format!("p50 {middle:.1?}, p99 {slow:.1?}, slowest {worst:.1?}"),
         "p99 < 50 ms",
         slow < Duration::from_millis(50),
     );

@@ -33,9 +33,9 @@ use crate::table::Table;
 const FLOOD: u32 = 500;
 /// People who come meanwhile, and in what time.
 const PEOPLE: u32 = 1_000;
-const COME_FOR: Duration = Duration::from_secs(60);
+const COME_FOR: Duration = Duration::from_mins(1);
 /// When somebody should hold their code.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// The pace of the campaign, which goes on.
 const PACE: u32 = 100;
 const CUSTOMERS: u32 = 16_000;
@@ -79,7 +79,7 @@ pub async fn flood(table: &mut Table) {
             "{asked:.0} attackers' requests for codes a second while {PEOPLE} people come in {} s",
             COME_FOR.as_secs()
         ),
-        format!(
+        &format!(
             "{soon} hold a code that opens within {} s; p50 {:.1?}, p99 {:.1?}, slowest {:.1?}",
             SOON.as_secs(),
             at(50),
@@ -91,7 +91,7 @@ pub async fn flood(table: &mut Table) {
     );
     table.goal(
         "… notices a second meanwhile, and before",
-        format!("{told:.1}, {before:.1}"),
+        &format!("{told:.1}, {before:.1}"),
         &format!("its pace of {PACE}"),
         told >= before * 0.98,
     );
@@ -279,7 +279,7 @@ pub async fn guesses(table: &mut Table, accounts: u32) {
     let (codes, fired) = (count(&house).await, alarms.count());
     table.goal(
         &format!("{accounts} accounts, a code asked for each, five others typed"),
-        format!(
+        &format!(
             "{codes} codes, {wrong} wrong ones counted, {taken} accounts taken over, {fired} alarms; {:.0} \
              tries/s",
             f64::from(accounts) * 5.0 / began.elapsed().as_secs_f64()

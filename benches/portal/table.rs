@@ -12,13 +12,13 @@ pub struct Table {
 
 impl Table {
     /// A figure without a target.
-    pub fn row(&mut self, what: &str, measured: String) {
-        self.add(what, &measured, "", "");
+    pub fn row(&mut self, what: &str, measured: &str) {
+        self.add(what, measured, "", "");
     }
 
     /// A figure with one.
-    pub fn goal(&mut self, what: &str, measured: String, target: &str, met: bool) {
-        self.add(what, &measured, target, if met { "met" } else { "**missed**" });
+    pub fn goal(&mut self, what: &str, measured: &str, target: &str, met: bool) {
+        self.add(what, measured, target, if met { "met" } else { "**missed**" });
     }
 
     fn add(&mut self, what: &str, measured: &str, target: &str, verdict: &str) {

@@ -125,7 +125,7 @@ pub(super) async fn close(
     context.confirm(&format!("Close `{name}`? Its personal links end with it."), args.yes)?;
     let wanted = super::ask::Wanted::of(operator, args.password_file.as_ref());
     let signer = context.signer(engine, &wanted).await?;
-    engine.close(name, &signer).await?;
+    engine.close(name, &signer, &Bars::new(context.printer)).await?;
     context.printer.say(&format!("`{name}` is closed."));
     Ok(())
 }

@@ -25,6 +25,7 @@ mod notice;
 mod operator;
 pub mod output;
 mod pace;
+mod password;
 mod portal;
 pub mod problem;
 mod provider;
@@ -126,6 +127,9 @@ enum Noun {
     /// The public pages: the way back in
     #[command(subcommand)]
     Portal(portal::Verb),
+    /// What is known of passwords from other breaches
+    #[command(subcommand)]
+    Password(password::Verb),
     /// What to say to people who call
     #[command(subcommand)]
     Support(support::Verb),
@@ -206,6 +210,7 @@ async fn dispatch(cli: Cli, variables: Variables, printer: &Printer) -> Result<(
         Noun::Pace(verb) => pace::run(verb, &context).await,
         Noun::Provider(verb) => provider::run(verb, &context).await,
         Noun::Portal(verb) => Box::pin(portal::run(verb, &context)).await,
+        Noun::Password(verb) => password::run(verb, &context),
         Noun::Support(verb) => support::run(verb, &context).await,
         Noun::Delivery(verb) => delivery::run(verb, &context).await,
         Noun::Amendment(verb) => amendment::run(verb, &context).await,

@@ -144,6 +144,9 @@ async fn tell(portal: &Portal, stop: &CancellationToken) {
 /// Ends what was left half done, and forgets what is old.
 async fn sweep(portal: &Portal, stop: &CancellationToken) {
     while !stop.is_cancelled() {
+        if let Err(error) = portal.learn_bounds().await {
+            tracing::error!(%error, "a directory does not say yet which passwords it takes");
+        }
         match portal.end_claims().await {
             Ok((0, _)) => {}
             Ok((ended, _)) => tracing::info!(ended, "resets that were left half done are ended"),

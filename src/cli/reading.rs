@@ -22,6 +22,7 @@ pub(super) fn only_reads(noun: &Noun) -> bool {
         | Noun::Delivery(delivery::Verb::List(_) | delivery::Verb::Show { .. })
         | Noun::Amendment(amendment::Verb::List { .. })
         | Noun::Journal(journal::Verb::List(_))
+        | Noun::Password(_)
         | Noun::Reply(_)
         | Noun::Sink(_)
         | Noun::Demo(_) => true,

@@ -30,6 +30,14 @@ pub(super) enum Verb {
         #[arg(long, value_name = "TIME")]
         every: Option<HumanDuration>,
     },
+    /// Have the company destroy the replaced passwords that it keeps for comparison; closing does it too
+    Forget {
+        /// The campaign
+        campaign: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +73,7 @@ pub(super) async fn run(verb: Verb, context: &Context<'_>) -> Result<(), CliErro
         Verb::Run(args) if args.dry_run => dry_run(&args, context).await,
         Verb::Run(args) => pass(&args, context).await,
         Verb::Recheck { campaign, every } => recheck(&campaign, every, context).await,
+        Verb::Forget { campaign, yes } => forget(&campaign, yes, context).await,
     }
 }
 
@@ -105,6 +114,23 @@ async fn dry_run(args: &RunArgs, context: &Context<'_>) -> Result<(), CliError> 
     for note in &found.notes {
         context.printer.say(&format!("The pass would not begin: {note}"));
     }
+    Ok(())
+}
+
+async fn forget(campaign: &str, yes: bool, context: &Context<'_>) -> Result<(), CliError> {
+    let question = format!(
+        "Destroy the replaced passwords of `{campaign}`? From then on nobody can tell whether a new password is \
+         the stolen one."
+    );
+    context.confirm(&question, yes)?;
+    let bars = Bars::new(context.printer);
+    let gone = context
+        .with_engine(async |engine| Ok(engine.forget_replaced(campaign, &bars).await?))
+        .await?;
+    context.printer.say(&match gone {
+        Some(gone) => format!("{} replaced passwords are destroyed.", count(gone)),
+        None => format!("The directory of `{campaign}` keeps none."),
+    });
     Ok(())
 }
 

@@ -26,6 +26,7 @@ pub(super) struct PortalSection {
     trusted_proxies: Vec<IpNet>,
     pub(super) connections: usize,
     hashes_at_once: usize,
+    password_filter: String,
     pub(super) anonymous_per_minute: u32,
     pub(super) relay: PortalRelay,
     pub(super) status: StatusSection,
@@ -159,6 +160,8 @@ impl PortalSection {
             status_key: (!self.status.key_file.is_empty())
                 .then(|| root.join(&self.status.key_file)),
             events: self.event.settings(root),
+            password_filter: (!self.password_filter.is_empty())
+                .then(|| root.join(&self.password_filter)),
         }
     }
 }

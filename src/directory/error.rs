@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::control::ControlFault;
 use super::http::HttpFault;
 use super::ldap::LdapFault;
+use super::rest::RestFault;
 use super::sql::bind::BindError;
 use crate::database::DatabaseError;
 use crate::domain::credential::CredentialKind;
@@ -23,6 +24,9 @@ pub enum DirectoryError {
     /// A company's own endpoint.
     #[error(transparent)]
     Http(#[from] HttpFault),
+    /// An identity server.
+    #[error(transparent)]
+    Rest(#[from] RestFault),
     /// The server is a copy of another.
     #[error(
         "the database at {place} is no primary ({why}), so that it takes no writes and may show what was"
@@ -214,6 +218,14 @@ pub enum DirectoryError {
         /// The statement's key.
         key: String,
     },
+    /// What was put away of replaced values did not come back, or stayed.
+    #[error("{key} {what}; rolled back, nothing changed")]
+    Archive {
+        /// The statement's key.
+        key: String,
+        /// What it did not do.
+        what: &'static str,
+    },
     /// The rehearsal marker can't be read as one.
     #[error("the table forthwith_rehearsal holds {what}")]
     Marker {
@@ -254,6 +266,7 @@ impl DirectoryError {
         match self {
             Self::Ldap(fault) => fault.hint(),
             Self::Http(fault) => fault.hint(),
+            Self::Rest(fault) => fault.hint(),
             Self::NotPrimary { .. } => Some("name the primary in directory.sql.url"),
             Self::NotTransactional { .. } => Some(
                 "ALTER TABLE … ENGINE = InnoDB; a word of the statement that is only called like \
@@ -290,6 +303,10 @@ impl DirectoryError {
             Self::NotCompareAndSet { .. } => {
                 Some("add `AND password = r.value ->> 'current'` to the statement's WHERE")
             }
+            Self::Archive { .. } => Some(
+                "keep, read and forget work on one table, a row for each account and value; \
+                 docs/directories.md has them for each engine",
+            ),
             Self::Marker { .. } => {
                 Some("one row, whose database_id is text; see `forthwith status`")
             }
@@ -333,6 +350,7 @@ impl DirectoryError {
         match self {
             Self::Ldap(fault) => fault.is_of_rows(),
             Self::Http(fault) => fault.is_of_rows(),
+            Self::Rest(fault) => fault.is_of_rows(),
             other => matches!(other, Self::RowRefused { .. } | Self::Busy { of_rows: true, .. }),
         }
     }
@@ -347,6 +365,7 @@ impl DirectoryError {
         match self {
             Self::Ldap(fault) => fault.is_transient(),
             Self::Http(fault) => fault.is_transient(),
+            Self::Rest(fault) => fault.is_transient(),
             other => matches!(other, Self::Busy { .. }),
         }
     }

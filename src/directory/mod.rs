@@ -9,7 +9,10 @@ mod concurrent;
 mod control;
 mod error;
 pub mod http;
+pub mod keycloak;
+pub mod kratos;
 pub mod ldap;
+mod rest;
 pub mod shop;
 pub mod sql;
 mod tls;
@@ -23,6 +26,7 @@ use crate::secret::replacement::{Scheme, SecretValue, UnknownScheme};
 
 pub use control::{ControlFault, Controls};
 pub use error::{AnswerFault, DirectoryError};
+pub use rest::RestFault;
 
 /// An account's credential as the directory holds it now. Where an account may have several values of
 /// a kind ([`CredentialKind::has_several`], and passwords in LDAP), each comes as a `Current` of its own
@@ -49,6 +53,23 @@ pub struct Replacement {
     pub current: SecretValue,
     /// The value it gets.
     pub replacement: SecretValue,
+}
+
+/// A new password, hashed: as it is handed to [`Directory::set`], and as a read shows it afterwards. They
+/// differ where a directory never gives a hash back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// What is set.
+    pub written: SecretValue,
+    /// What is read.
+    pub shown: SecretValue,
+}
+
+impl Chosen {
+    /// Set and read as it was hashed.
+    pub fn as_it_is(hashed: SecretValue) -> Self {
+        Self { shown: hashed.clone(), written: hashed }
+    }
 }
 
 /// Makes the replacement of a stored value for [`Directory::check`].
@@ -194,6 +215,27 @@ pub trait Directory: Send + Sync {
 
     /// The form in which the directory's own log-in reads a password that we hash.
     fn password_form(&self) -> PasswordForm;
+
+    /// A password that was hashed in [`Self::password_form`], made ready for [`Self::set`].
+    fn chosen(&self, hashed: SecretValue) -> Chosen {
+        Chosen::as_it_is(hashed)
+    }
+
+    /// Whether the company keeps the values that [`Self::replace`] replaces, where it was told to: nothing
+    /// of them is ever kept by us (protocol §3).
+    fn keeps_replaced(&self) -> bool {
+        false
+    }
+
+    /// The password values that are kept of an account, so that nobody chooses the stolen one again.
+    async fn replaced(&self, _account: &str) -> Result<Vec<SecretValue>, DirectoryError> {
+        Ok(Vec::new())
+    }
+
+    /// Destroys what is kept of these accounts; how many values that were, by the directory's own count.
+    async fn forget_replaced(&self, _accounts: &[String]) -> Result<u64, DirectoryError> {
+        Ok(0)
+    }
 
     /// The name this adapter logs in to the directory by, where it has one: it must never be one of
     /// the accounts to be expired.

@@ -7,6 +7,7 @@
 
 mod adapter;
 mod answer;
+mod archive;
 pub mod bind;
 mod cell;
 mod check;
@@ -24,6 +25,7 @@ mod transactional;
 use std::path::Path;
 use std::time::Duration;
 
+use self::archive::Archive;
 use self::connection::{Access, Conn};
 use self::statement::{JsonRow, Statement, json_rows};
 use super::batch::admit;
@@ -34,7 +36,9 @@ use crate::secret::password::PasswordForm;
 use crate::secret::replacement::Scheme;
 
 pub use preset::{Preset, PresetFault};
-pub use settings::{KindStatements, SessionStatements, SqlDirectorySettings, Statements};
+pub use settings::{
+    ArchiveStatements, KindStatements, SessionStatements, SqlDirectorySettings, Statements,
+};
 
 /// A user table in SQL.
 #[derive(Debug)]
@@ -47,6 +51,7 @@ pub struct SqlDirectory {
     end: Vec<Statement>,
     form: PasswordForm,
     ends_sessions: SessionEnd,
+    archive: Option<Archive>,
 }
 
 /// What a compare-and-set is for.
@@ -101,9 +106,11 @@ impl SqlDirectory {
         };
         let patience = settings.timeout.unsigned();
         let (batch, kinds) = (settings.batch, Vec::new());
+        let archive = settings.archive.as_ref();
+        let archive = archive.map(|texts| Archive::parse(texts, engine)).transpose()?;
         let form = settings.password_form();
         let mut directory =
-            Self { database, patience, batch, kinds, count, end, form, ends_sessions };
+            Self { database, patience, batch, kinds, count, end, form, ends_sessions, archive };
         let mut conn = directory.connect(Access::Read).await?;
         directory.prepare(settings, &mut conn).await?;
         conn.close().await;
@@ -137,6 +144,9 @@ impl SqlDirectory {
                 scheme: texts.scheme,
                 reads_change_time: columns.iter().any(|column| column == "changed_at"),
             });
+        }
+        if let Some(archive) = &mut self.archive {
+            archive.prepare(conn).await?;
         }
         if let Some(count) = &mut self.count {
             count.prepare_read(conn, &answer::SESSIONS).await?;
@@ -275,6 +285,9 @@ impl SqlDirectory {
             current: Some(row.current.expose()),
             replacement: Some(row.replacement.expose()),
         }));
+        if let Some(archive) = self.archive_of(kind, purpose) {
+            archive.keep(conn, &json, rows.len() as u64).await?;
+        }
         let changed = statement.execute(conn, &json).await?;
         let asked = rows.len() as u64;
         if changed > asked {

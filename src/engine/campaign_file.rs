@@ -227,6 +227,10 @@ impl CampaignFile {
     pub fn check_against(&self, incident: &Incident, problems: &mut Problems<'_>) {
         let name = problems.file().to_owned();
         let incident_name = format!("incidents/{}/incident.toml", self.incident);
+        let exposed = &incident.exposed().credentials;
+        if let Some(fallen) = self.directory.as_ref().and_then(|it| it.fallen_factor(exposed)) {
+            problems.at("directory.second_factor", fallen);
+        }
         if let Err(refusal) = Links::of(self, &name, incident, &incident_name) {
             problems.at("notice.mode", refusal.to_string());
         }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::operators::Signer;
+use super::progress::Progress;
 use super::{Engine, EngineError};
 use crate::domain::credential::CredentialClass;
 use crate::domain::track::NoticeState;
@@ -75,8 +76,14 @@ impl Engine {
         Ok(checks)
     }
 
-    /// Closes a campaign of which every check holds; its personal links end with it.
-    pub async fn close(&self, name: &str, signer: &Signer) -> Result<(), EngineError> {
+    /// Closes a campaign of which every check holds; its personal links end with it, and so do the replaced
+    /// passwords that the company kept.
+    pub async fn close(
+        &self,
+        name: &str,
+        signer: &Signer,
+        progress: &dyn Progress,
+    ) -> Result<(), EngineError> {
         let (row, people) = self.people(name).await?;
         if row.control.notice == NoticeState::Closed {
             return Err(EngineError::refused(format!(
@@ -96,6 +103,8 @@ impl Engine {
                 open.join("; ")
             )));
         }
+        // before the end is written: a close that died here is asked for again
+        self.forget_replaced(name, progress).await?;
         let change = (row.control.notice, NoticeState::Closed);
         self.act(&people, ActKind::Close, change, "every check holds", signer).await
     }

@@ -37,6 +37,7 @@ use crate::domain::address::EmailAddress;
 use crate::domain::incident::Brand;
 use crate::journal::WorkerLock;
 use crate::mail::settings::RelaySettings;
+use crate::password_filter::PasswordFilter;
 use crate::render::Pages;
 use crate::secret::lookup::address_digest;
 use crate::secret::mail::{Reference, random_id};
@@ -71,6 +72,8 @@ pub struct PortalSettings {
     pub status_key: Option<PathBuf>,
     /// Where the company is told of each reset; nobody is where there is none.
     pub events: Option<WebhookSettings>,
+    /// The filter of breached passwords.
+    pub password_filter: Option<PathBuf>,
 }
 
 /// A request for a code as it came in.
@@ -102,6 +105,8 @@ struct Inner {
     life: String,
     pool: pool::Pool,
     redeems: Redeems,
+    /// Passwords known from breaches, where there is such a file.
+    breached: Option<Arc<PasswordFilter>>,
     /// What is asked about notices.
     watch: verify::Watch,
     /// What the company's log-in page asks, where it may.
@@ -139,6 +144,7 @@ impl Engine {
         }
         let desk = settings.status_key.as_deref().map(status::Desk::open).transpose()?;
         let bell = events::Bell::open(settings.events.as_ref(), &self.clock)?;
+        let breached = open_filter(settings.password_filter.clone()).await?;
         let lock = WorkerLock::acquire(&self.workspace.portal_lock())?;
         let inner = Inner {
             engine: self.clone(),
@@ -149,6 +155,7 @@ impl Engine {
             watch: verify::Watch::default(),
             desk,
             bell,
+            breached,
             settings,
             served,
             pages,
@@ -204,7 +211,7 @@ impl Portal {
 
     /// The fewest characters of a password here, and the most bytes where there is such a bound.
     pub fn password_bounds(&self) -> (usize, Option<usize>) {
-        let rules = self.0.served.iter().map(|one| &one.rule);
+        let rules = self.0.served.iter().map(Served::rule);
         let least = rules.clone().map(|rule| rule.shortest).max().unwrap_or(0);
         (least, rules.filter_map(|rule| rule.longest_bytes).min())
     }
@@ -229,6 +236,15 @@ impl Portal {
         };
         Ok(self.0.engine.store.request_code(request).await?)
     }
+}
+
+/// Reads the whole filter once: a portal does not begin with a damaged one.
+async fn open_filter(path: Option<PathBuf>) -> Result<Option<Arc<PasswordFilter>>, EngineError> {
+    let Some(path) = path else { return Ok(None) };
+    let opened = tokio::task::spawn_blocking(move || PasswordFilter::open(&path)).await;
+    let opened = opened.map_err(|error| EngineError::Broken(error.to_string()))?;
+    let filter = opened.map_err(|error| EngineError::refused(error.to_string()))?;
+    Ok(Some(Arc::new(filter)))
 }
 
 /// The address that people see: one for all campaigns.
@@ -276,6 +292,8 @@ pub enum Ended {
     Void,
     /// Whoever looks after the account must help.
     NotOurs,
+    /// It is the password that was stolen; nothing is lost.
+    Stolen,
     /// The directory is out of reach; nothing is lost.
     Unreachable,
 }

@@ -3,6 +3,8 @@
 use super::{Engine, EngineError};
 use crate::directory::Directory;
 use crate::directory::http::HttpDirectory;
+use crate::directory::keycloak::KeycloakDirectory;
+use crate::directory::kratos::KratosDirectory;
 use crate::directory::ldap::LdapDirectory;
 use crate::directory::sql::SqlDirectory;
 use crate::domain::loopback::{is_loopback_host, leads_elsewhere};
@@ -19,8 +21,8 @@ impl Engine {
     ) -> Result<Box<dyn Directory>, EngineError> {
         let adapter = section.adapter().ok_or_else(|| {
             EngineError::refused(format!(
-                "directory `{}` does not say what it is; hint: add [directory.sql], [directory.ldap] or \
-                 [directory.http]",
+                "directory `{}` does not say what it is; hint: add [directory.sql], [directory.ldap], \
+                 [directory.keycloak], [directory.kratos] or [directory.http]",
                 section.name
             ))
         })?;
@@ -29,14 +31,17 @@ impl Engine {
         {
             return Err(EngineError::refused(elsewhere(&format!("{}.url", adapter.key()), &place)));
         }
-        let root = self.workspace.root();
+        let (root, clock) = (self.workspace.root(), std::sync::Arc::clone(&self.clock));
         let directory: Box<dyn Directory> = match adapter {
             Adapter::Sql(sql) => Box::new(Box::pin(SqlDirectory::open(sql, root)).await?),
             Adapter::Ldap(ldap) => Box::new(Box::pin(LdapDirectory::open(ldap, root)).await?),
             Adapter::Http(http) => {
-                let clock = std::sync::Arc::clone(&self.clock);
                 Box::new(Box::pin(HttpDirectory::open(http, root, clock)).await?)
             }
+            Adapter::Keycloak(keycloak) => {
+                Box::new(Box::pin(KeycloakDirectory::open(keycloak, root, clock)).await?)
+            }
+            Adapter::Kratos(kratos) => Box::new(KratosDirectory::open(kratos, root)?),
         };
         self.check_marker(directory.as_ref(), section, adapter, environment).await?;
         Ok(directory)
@@ -71,34 +76,12 @@ impl Engine {
             (Environment::Rehearsal, Some(_)) => Err(EngineError::refused(format!(
                 "directory `{name}` carries the rehearsal marker of another workspace; \
                  hint: {}",
-                match adapter {
-                    Adapter::Sql(_) => {
-                        format!("its table `forthwith_rehearsal` must hold database_id '{mine}'")
-                    }
-                    Adapter::Ldap(_) => {
-                        format!("the description of its entry `{MARKER_ENTRY}` must be {mine}")
-                    }
-                    Adapter::Http(_) => format!("its `rehearsal` must be \"{mine}\""),
-                }
+                marked_otherwise(adapter, &mine)
             ))),
             (Environment::Rehearsal, None) => Err(EngineError::refused(format!(
                 "directory `{name}` carries no rehearsal marker, so a rehearsal does not touch it; \
                  hint: on a copy, never on the living: {}",
-                match adapter {
-                    Adapter::Sql(_) => format!(
-                        "{}, as `forthwith directory marker` prints it",
-                        marking(&mine).join("; ")
-                    ),
-                    Adapter::Ldap(_) => format!(
-                        "an entry `{MARKER_ENTRY}` below directory.ldap.base, as `forthwith directory \
-                         marker --ldap BASE` prints it"
-                    ),
-                    Adapter::Http(_) => {
-                        format!(
-                            "let the endpoint answer `capabilities` with \"rehearsal\": \"{mine}\""
-                        )
-                    }
-                }
+                unmarked(adapter, &mine)
             ))),
             (Environment::Live, None) => Ok(()),
             (Environment::Live, Some(_)) => Err(EngineError::refused(format!(
@@ -149,6 +132,49 @@ impl Engine {
 
 /// The entry of an LDAP directory for rehearsals, below its base.
 const MARKER_ENTRY: &str = "cn=forthwith-rehearsal";
+
+/// How a directory that another workspace marked becomes one of this workspace's.
+fn marked_otherwise(adapter: Adapter<'_>, mine: &str) -> String {
+    match adapter {
+        Adapter::Sql(_) => {
+            format!("its table `forthwith_rehearsal` must hold database_id '{mine}'")
+        }
+        Adapter::Ldap(_) => {
+            format!("the description of its entry `{MARKER_ENTRY}` must be {mine}")
+        }
+        Adapter::Http(_) => format!("its `rehearsal` must be \"{mine}\""),
+        Adapter::Keycloak(_) => {
+            format!("the realm's attribute `forthwith-rehearsal` must be {mine}")
+        }
+        Adapter::Kratos(_) => format!(
+            "the admin metadata of the identity whose external id is forthwith-rehearsal must be \
+             {{\"forthwith_rehearsal\": \"{mine}\"}}"
+        ),
+    }
+}
+
+/// How a directory becomes one for rehearsals.
+fn unmarked(adapter: Adapter<'_>, mine: &str) -> String {
+    match adapter {
+        Adapter::Sql(_) => {
+            format!("{}, as `forthwith directory marker` prints it", marking(mine).join("; "))
+        }
+        Adapter::Ldap(_) => format!(
+            "an entry `{MARKER_ENTRY}` below directory.ldap.base, as `forthwith directory marker --ldap \
+             BASE` prints it"
+        ),
+        Adapter::Http(_) => {
+            format!("let the endpoint answer `capabilities` with \"rehearsal\": \"{mine}\"")
+        }
+        Adapter::Keycloak(_) => format!(
+            "kcadm.sh update realms/REALM -s 'attributes.\"forthwith-rehearsal\"=\"{mine}\"'"
+        ),
+        Adapter::Kratos(_) => format!(
+            "create an identity with \"external_id\": \"forthwith-rehearsal\" and \"metadata_admin\": \
+             {{\"forthwith_rehearsal\": \"{mine}\"}}"
+        ),
+    }
+}
 
 /// A table with one row, this database's id.
 fn marking(database_id: &str) -> [String; 2] {

@@ -135,7 +135,16 @@ impl Pages {
     /// A sentence alone.
     pub fn text(&self, language: &str, key: &str, values: &[(&str, &str)]) -> String {
         let found = self.languages.get(language).and_then(|texts| texts.get(key));
-        fill(found.map_or(key, String::as_str), values.iter().copied())
+        let values = values.iter().copied();
+        match self.languages.get(language) {
+            Some(texts) if is_rtl(texts) => {
+                let apart: Vec<(&str, String)> =
+                    values.map(|(name, value)| (name, isolated(value))).collect();
+                let apart = apart.iter().map(|(name, value)| (*name, value.as_str()));
+                fill(found.map_or(key, String::as_str), apart)
+            }
+            _ => fill(found.map_or(key, String::as_str), values),
+        }
     }
 
     /// An instant as a language writes it, with its clock and zone.
@@ -199,6 +208,19 @@ fn check_keys(languages: &BTreeMap<String, Texts>) -> Result<(), PageError> {
     Ok(())
 }
 
+/// Whether a language is written from right to left.
+fn is_rtl(texts: &Texts) -> bool {
+    texts.get("direction").is_some_and(|direction| direction == "rtl")
+}
+
+/// A value that keeps its own direction between words of another one, as UAX #9 says it: the groups of a number
+/// or a code stand in their order. Text without a letter of either direction runs from left to right there.
+fn isolated(value: &str) -> String {
+    const FIRST_STRONG_ISOLATE: char = '\u{2068}';
+    const POP_DIRECTIONAL_ISOLATE: char = '\u{2069}';
+    format!("{FIRST_STRONG_ISOLATE}{value}{POP_DIRECTIONAL_ISOLATE}")
+}
+
 /// Puts values where `{name}` stands.
 fn fill<'v>(text: &str, values: impl IntoIterator<Item = (&'v str, &'v str)>) -> String {
     let mut filled = text.to_owned();
@@ -236,12 +258,16 @@ impl HelperDef for Sentence {
         if let Some((name, _)) = helper.hash().iter().find(|(_, value)| value.is_value_missing()) {
             return Err(failed(format!("`{key}` is given no `{name}`")));
         }
-        let own: Vec<(&str, String)> =
-            helper.hash().iter().map(|(name, value)| (*name, shown(value.value()))).collect();
-        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
         let always = [("brand", of_root("/brand/name")), ("site", of_root("/brand/site"))];
+        let always = always.map(|(name, value)| (name, value.to_owned()));
+        let own = helper.hash().iter().map(|(name, value)| (*name, shown(value.value())));
         // the brand's words first: what somebody typed is put in last and read no more
-        Ok(Value::from(fill(text, always.into_iter().chain(own))).into())
+        let mut values: Vec<(&str, String)> = always.into_iter().chain(own).collect();
+        if texts.is_some_and(is_rtl) {
+            values.iter_mut().for_each(|(_, value)| *value = isolated(value));
+        }
+        let values = values.iter().map(|(name, value)| (*name, value.as_str()));
+        Ok(Value::from(fill(text, values)).into())
     }
 }
 
@@ -295,6 +321,27 @@ mod tests {
         assert_eq!(pages.choose(["pt-BR", "DE_at", "en"]), "de");
         assert_eq!(pages.choose(["pt"]), "en");
         assert!(pages.page("hello", &json!({"lang": "de"})).is_err(), "strict");
+    }
+
+    #[test]
+    fn between_words_from_right_to_left_a_value_keeps_its_own_direction() {
+        let pages = pages("language = 'עברית'\ndirection = 'rtl'\nhello = 'שלום {who}, {brand}'");
+        // the other texts of this test have no direction
+        let error = pages.unwrap_err().to_string();
+        assert!(error.contains("direction"), "{error}");
+        let pages = Pages::compile([
+            (
+                "portal/texts/en.toml",
+                "language = 'English'\ndirection = 'ltr'\nhello = 'Hello {who}'",
+            ),
+            ("portal/texts/he.toml", "language = 'עברית'\ndirection = 'rtl'\nhello = 'שלום {who}'"),
+            ("portal/page/hello.hbs", "{{t \"hello\" who=name}}"),
+        ])
+        .unwrap();
+        let page = |lang| pages.page("hello", &json!({"lang": lang, "name": "12-34"})).unwrap();
+        assert_eq!(page("en"), "Hello 12-34");
+        assert_eq!(page("he"), "שלום \u{2068}12-34\u{2069}");
+        assert_eq!(pages.text("he", "hello", &[("who", "a")]), "שלום \u{2068}a\u{2069}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! or directory, and reads no file but its own key files ([`keyring`]). Randomness is handed in.
 
 pub mod base32;
+pub mod breached;
 pub mod campaign_key;
 pub mod code;
 pub mod database;

@@ -4,6 +4,8 @@
 //! milliseconds and blocks: callers put it on a bounded pool. It must not know password policy.
 
 mod form;
+mod keycloak;
+mod stored;
 
 use std::fmt;
 
@@ -16,6 +18,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::digest::equal_in_constant_time;
 
 pub use form::PasswordForm;
+pub use stored::{is_behind, is_checkable};
 
 const SALT: usize = 16;
 const OUTPUT: usize = 32;

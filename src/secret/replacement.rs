@@ -15,9 +15,12 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+mod keycloak;
 mod layout;
 
 use layout::{last_segment, layout, ldap};
+
+pub use keycloak::Version;
 
 /// A raw credential value. It lives in memory only, is wiped when dropped, shows nothing of
 /// itself in Debug, and compares in constant time.
@@ -50,15 +53,28 @@ impl PartialEq for SecretValue {
 
 impl Eq for SecretValue {}
 
-/// A stored value whose scheme is not known. It carries the length only, never the value.
+/// What a directory gives as the value of an account whose password is kept in a store behind it. No stored
+/// text begins so.
+pub const KEPT_ELSEWHERE: &str = "\0kept elsewhere";
+
+/// A stored value that nothing can be forged for. It carries the length at most, never the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "a stored value of {length} bytes follows no password scheme known here; hint: where its last \
-     part is the digest, set scheme = \"last-segment\" for its kind in the directory's settings"
-)]
-pub struct UnknownScheme {
-    /// Length of the stored value in bytes.
-    pub length: usize,
+pub enum UnknownScheme {
+    /// It follows no known scheme.
+    #[error(
+        "a stored value of {length} bytes follows no password scheme known here; hint: where its last \
+         part is the digest, set scheme = \"last-segment\" for its kind in the directory's settings"
+    )]
+    Value {
+        /// Length of the stored value in bytes.
+        length: usize,
+    },
+    /// The directory only passes log-ins on.
+    #[error(
+        "the password is kept in another store behind this directory; hint: a campaign over that store \
+         secures it"
+    )]
+    Elsewhere,
 }
 
 /// How a stored value is understood.
@@ -74,6 +90,9 @@ pub enum Scheme {
     /// As [`Scheme::Detect`]; a value without the word of a scheme before it (`{SSHA}`) is a password in
     /// clear, as LDAP has it, and is replaced by one in `CLEAR_BECOMES`, whatever it looks like.
     Ldap,
+    /// What Keycloak tells of a password instead of its hash ([`Version`]). It comes with the adapter.
+    #[serde(skip)]
+    Keycloak,
 }
 
 /// What replaces a password in clear: the one scheme that every LDAP server reads. Digest and salt are
@@ -101,14 +120,20 @@ pub fn forge_as(
     current: &str,
     derive: &mut dyn FnMut(&mut [u8]),
 ) -> Result<SecretValue, UnknownScheme> {
-    let unknown = UnknownScheme { length: current.len() };
+    if current == KEPT_ELSEWHERE {
+        return Err(UnknownScheme::Elsewhere);
+    }
+    let unknown = UnknownScheme::Value { length: current.len() };
+    if scheme == Scheme::Keycloak {
+        return Version::parse(current).map(|now| now.next(derive).shown()).ok_or(unknown);
+    }
     if scheme == Scheme::Ldap && is_in_clear(current) {
         let mut drawn = Zeroizing::new([0; SSHA_BYTES]);
         derive(&mut drawn[..]);
         return Ok(SecretValue::new(format!("{CLEAR_BECOMES}{}", STANDARD.encode(&drawn[..]))));
     }
     let layout = layout(current).or_else(|| match scheme {
-        Scheme::Detect | Scheme::Ldap => None,
+        Scheme::Detect | Scheme::Ldap | Scheme::Keycloak => None,
         Scheme::LastSegment => last_segment(current),
     });
     let fields = layout.ok_or(unknown)?.fields;
@@ -422,7 +447,7 @@ mod tests {
             "päßwort:5f4dcc3b5aa765d61d8327deb882cf99",
         ] {
             let error = forge(value, &mut stream(1)).unwrap_err();
-            assert_eq!(error.length, value.len());
+            assert_eq!(error, UnknownScheme::Value { length: value.len() });
             assert_eq!(scheme_name(value), "unknown");
             let text = format!("{error} {error:?}");
             assert!(value.is_empty() || !text.contains(value), "{text}");
@@ -459,7 +484,7 @@ mod tests {
         assert!(made.expose().ends_with("U="), "padding bits of the last character stay");
         assert_ne!(made.expose(), value);
         let short = forge_as(Scheme::LastSegment, "acme|hunter2", &mut stream(1));
-        assert_eq!(short, Err(UnknownScheme { length: 12 }));
+        assert_eq!(short, Err(UnknownScheme::Value { length: 12 }));
     }
 
     #[test]

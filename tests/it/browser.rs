@@ -2,6 +2,10 @@
 //! and press on the way.
 
 mod access;
+mod direction;
+mod line;
+
+use std::path::PathBuf;
 
 use forthwith::engine::progress::Silent;
 use forthwith::sink::{CertificateKind, Certificates};
@@ -10,7 +14,7 @@ use mail_parser::MessageParser;
 use tempfile::TempDir;
 
 use crate::harness::browser::Browser;
-use crate::harness::django::{Django, list};
+use crate::harness::django::{Django, User, list};
 use crate::harness::link::{PAGE, link_of};
 use crate::harness::tampering::execute;
 use crate::harness::visitor::Served;
@@ -22,6 +26,7 @@ pub const NEW: &str = "harbour lantern fig";
 pub struct Scene {
     pub house: House,
     pub site: Django,
+    file: PathBuf,
     pub served: Served,
     pub browser: Browser,
     _folder: TempDir,
@@ -30,10 +35,15 @@ pub struct Scene {
 impl Scene {
     /// Everybody is secured and told, by a notice of this mode.
     pub async fn set(mode: &str) -> Self {
+        Self::prepared(mode, |_, _| {}).await
+    }
+
+    /// As [`Self::set`], with something changed in the house, or in what it is told of the site's users, before.
+    pub async fn prepared(mode: &str, change: impl FnOnce(&House, &mut Vec<User>)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("site.db");
         let users = ["5", "--own", "5", "--sessions", "5"];
-        let site = Django::start(&format!("sqlite:{}", file.display()), None, &users);
+        let mut site = Django::start(&format!("sqlite:{}", file.display()), None, &users);
         let text = campaign_file("");
         let head = text.split_once("[audience.csv]").unwrap().0;
         let tail = text.split_once("[notice]").unwrap().1;
@@ -49,6 +59,7 @@ impl Scene {
             &format!("reset_url = \"{PAGE}\"\nphone = \"+44 20 7946 0000\"\nsupport_email"),
         );
         write(&house.path("incidents/cold-night/incident.toml"), &incident);
+        change(&house, &mut site.users);
         write(&house.path("affected.csv"), &list(&site.users));
         for statement in house.engine.marker().await.unwrap() {
             execute(&file, &statement).await;
@@ -62,7 +73,7 @@ impl Scene {
         write(&key, &made.key_pem);
         let served = house.portal_at_its_own_address((chain, key)).await;
         let browser = Browser::start(&[("www.northwind.example", served.address.port())]);
-        Self { house, site, served, browser, _folder: folder }
+        Self { house, site, file, served, browser, _folder: folder }
     }
 
     /// The notice that a user got.

@@ -1,6 +1,7 @@
 //! The company's database on each engine: a campaign from a SQL audience through a SQL directory, and
 //! what the directory promises, against Debian's own `PostgreSQL` and MariaDB beside SQLite.
 
+mod archive;
 mod audience;
 mod entering;
 mod promises;

@@ -1,11 +1,14 @@
 //! What a directory promises, whatever it runs on: one set of behaviours against the trait, on SQL, on
-//! Debian's `OpenLDAP` and on an endpoint of our own, each judged by whom its own log-in lets in.
+//! Debian's `OpenLDAP`, on an endpoint of our own and on fakes of identity servers, each judged by whom its own
+//! log-in lets in.
 
 mod campaign;
 mod endpoint;
+mod keycloak;
+mod kratos;
 mod ldap;
 mod promises;
-mod stages;
+pub mod stages;
 
 use forthwith::directory::{Current, Directory, Replacement};
 use forthwith::domain::credential::CredentialKind;
@@ -17,7 +20,7 @@ const PASSWORDS: CredentialKind = CredentialKind::Password;
 macro_rules! on_each_directory {
     ($($behaviour:ident)+) => {$(
         mod $behaviour {
-            use crate::directories::stages::{HttpStage, LdapStage, SqlStage};
+            use crate::directories::stages::{HttpStage, KeycloakStage, KratosStage, LdapStage, SqlStage};
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sql() {
@@ -32,6 +35,16 @@ macro_rules! on_each_directory {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn http() {
                 super::$behaviour(&HttpStage::start().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn keycloak() {
+                super::$behaviour(&KeycloakStage::start().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn kratos() {
+                super::$behaviour(&KratosStage::start().await).await;
             }
         }
     )+};

@@ -12,7 +12,18 @@ const LAYERS: [&[&str]; 6] = [
     &["domain"],
     &["secret"],
     &["database"],
-    &["store", "mail", "render", "directory", "source", "ledger", "journal", "sink", "webhook"],
+    &[
+        "store",
+        "mail",
+        "render",
+        "directory",
+        "source",
+        "ledger",
+        "journal",
+        "password_filter",
+        "sink",
+        "webhook",
+    ],
     &["engine"],
     &["config", "web", "cli", "app", "lifecycle", "telemetry"],
 ];
@@ -40,7 +51,7 @@ const FORBIDDEN: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates that belong to certain modules: (crate, modules that may use it).
-const HOMES: [(&str, &[&str]); 20] = [
+const HOMES: [(&str, &[&str]); 21] = [
     ("miette", &["cli"]),
     ("sqlx", &["store", "database", "directory", "source"]),
     ("argon2", &["secret"]),
@@ -53,6 +64,7 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("ed25519_dalek", &["secret"]),
     ("hkdf", &["secret"]),
     ("hmac", &["secret"]),
+    ("md5", &["secret"]),
     ("sha2", &["secret"]),
     ("ldap3", &["directory"]),
     ("reqwest", &["directory", "webhook"]),

@@ -1,13 +1,17 @@
 //! The way back in, over HTTP and mail: whoever proves a mailbox gets a new password, and nobody else.
 
 mod abuse;
+mod alike;
 mod events;
 mod forget;
 mod integrate;
+mod limits;
 mod link;
 mod people;
+mod rules;
 mod scanner;
 mod status;
+mod stolen;
 mod verify;
 
 use forthwith::directory::shop;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::directory::tls::TlsSetupError;
+use crate::directory::rest::{LineError, MOST_BYTES, Trouble};
 use crate::domain::credential::CredentialKind;
 use crate::secret::webhook::WebhookKeyError;
 
@@ -20,12 +20,9 @@ pub enum HttpFault {
     /// The shared key.
     #[error(transparent)]
     Key(#[from] WebhookKeyError),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsSetupError),
-    /// The client.
-    #[error("no HTTP client can be set up: {0}")]
-    Client(String),
+    /// No line to the endpoint can be set up.
+    #[error("{0}")]
+    Line(String),
     /// No answer.
     #[error(
         "{verb}: the endpoint in directory.http.url did not answer in {tries} tries: {cause}; whether this \
@@ -66,7 +63,7 @@ pub enum HttpFault {
         verb: &'static str,
     },
     /// An answer without end.
-    #[error("{verb}: the answer has more than {} MiB", super::client::MOST_BYTES / 1_048_576)]
+    #[error("{verb}: the answer has more than {} MiB", MOST_BYTES / 1_048_576)]
     TooLarge {
         /// What was asked.
         verb: &'static str,
@@ -136,12 +133,27 @@ pub enum RowFault {
     NoSessions,
 }
 
+impl From<LineError> for HttpFault {
+    fn from(error: LineError) -> Self {
+        Self::Line(error.to_string())
+    }
+}
+
 impl HttpFault {
+    /// What was asked came to this.
+    pub(super) fn of(verb: &'static str, trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Unreachable { tries, cause } => Self::Unreachable { verb, tries, cause },
+            Trouble::Busy { tries, status } => Self::Busy { verb, tries, status },
+            Trouble::Failed { status } => Self::Status { verb, status },
+            Trouble::TooLarge => Self::TooLarge { verb },
+        }
+    }
+
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Setting { .. } | Self::Key(_) | Self::Tls(_) => return None,
-            Self::Client(_) => "this is a fault in forthwith, please report it",
+            Self::Setting { .. } | Self::Key(_) | Self::Line(_) => return None,
             Self::Unreachable { .. } => {
                 "is the endpoint running, and is directory.http.url right? Run it again: what was done is \
                  read back first, and known again as ours"

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use url::Url;
 
+use crate::directory::rest::{self, WrongUrl};
 use crate::domain::duration::HumanDuration;
-use crate::domain::loopback::is_loopback_host;
 use crate::secret::replacement::Scheme;
 
 /// An endpoint that does to the company's identity store what we ask of it by signed messages:
@@ -62,18 +62,12 @@ impl HttpDirectorySettings {
         if let Err(said) = place(&self.url) {
             found.push(("url", said.to_owned()));
         }
-        for (key, value, most, usual) in [
+        let per_second = self.per_second.map_or(1, |most| most as usize);
+        found.extend(rest::out_of_bounds(&[
             ("rows_per_request", self.rows_per_request, 1_000, "for 100"),
             ("concurrency", self.concurrency, 64, "for 8"),
-            ("per_second", self.per_second.map_or(1, |most| most as usize), 10_000, "for no bound"),
-        ] {
-            if !(1..=most).contains(&value) {
-                found.push((
-                    key,
-                    format!("must be between 1 and {most}; hint: leave it out {usual}"),
-                ));
-            }
-        }
+            ("per_second", per_second, 10_000, "for no bound"),
+        ]));
         if self.timeout.is_zero() {
             found.push(("timeout", "is nothing; hint: timeout = \"30s\"".into()));
         }
@@ -81,23 +75,18 @@ impl HttpDirectorySettings {
     }
 }
 
-/// Reads the URL; what is said of a wrong one never repeats it, since it may hold a password.
+/// Reads the URL; what is said of a wrong one never repeats it.
 pub(super) fn place(url: &str) -> Result<Url, &'static str> {
-    let unreadable = "cannot be read; hint: \"https://accounts.brand.example/forthwith\"";
-    let parsed = Url::parse(url).map_err(|_| unreadable)?;
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(
+    rest::place(url).map_err(|wrong| match wrong {
+        WrongUrl::Unreadable => {
+            "cannot be read; hint: \"https://accounts.brand.example/forthwith\""
+        }
+        WrongUrl::Identified => {
             "holds a user or a password; hint: take them out, for files are signed and kept in git; \
-             who we are is proved by the key in `key_file`",
-        );
-    }
-    let host = parsed.host_str().ok_or(unreadable)?;
-    match parsed.scheme() {
-        "https" => Ok(parsed),
-        "http" if is_loopback_host(host) => Ok(parsed),
-        "http" => Err("would let others on the way read password hashes; hint: \"https://…\""),
-        _ => Err(unreadable),
-    }
+             who we are is proved by the key in `key_file`"
+        }
+        WrongUrl::Clear => "would let others on the way read password hashes; hint: \"https://…\"",
+    })
 }
 
 #[cfg(test)]

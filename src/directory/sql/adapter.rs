@@ -13,7 +13,7 @@ use crate::directory::{
 };
 use crate::domain::credential::CredentialKind;
 use crate::secret::password::PasswordForm;
-use crate::secret::replacement::Scheme;
+use crate::secret::replacement::{Scheme, SecretValue};
 
 /// How often a transaction is made that somebody else's got into the way of.
 const TRIES: u32 = 4;
@@ -210,6 +210,19 @@ impl Directory for SqlDirectory {
             ends_sessions: self.ends_sessions,
             batch: self.batch,
         }
+    }
+
+    fn keeps_replaced(&self) -> bool {
+        self.archive.is_some()
+    }
+
+    async fn replaced(&self, account: &str) -> Result<Vec<SecretValue>, DirectoryError> {
+        self.read_archive(&[account.to_owned()]).await
+    }
+
+    async fn forget_replaced(&self, accounts: &[String]) -> Result<u64, DirectoryError> {
+        admit(self.batch, accounts.iter().map(String::as_str))?;
+        self.forget_archived(accounts).await
     }
 
     fn logs_in_as(&self) -> Option<String> {

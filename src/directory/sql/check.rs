@@ -51,6 +51,7 @@ impl SqlDirectory {
         refuse_unchanged(&rows)?;
         self.try_stale(conn, kind, &rows).await?;
         report.changed = self.expire(conn, kind, &rows).await?;
+        self.try_archive(conn, kind, &rows).await?;
         let mut known: Vec<String> = before.into_iter().map(|current| current.account).collect();
         known.dedup();
         report.sessions_ended = self.end_on(conn, &known).await?;

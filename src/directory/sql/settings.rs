@@ -102,6 +102,9 @@ pub struct SqlDirectorySettings {
     /// Statements for sessions.
     #[serde(default)]
     pub sessions: SessionStatements,
+    /// Statements for a table of the company's own that keeps replaced passwords.
+    #[serde(default)]
+    pub archive: Option<ArchiveStatements>,
 }
 
 fn thirty_seconds() -> HumanDuration {
@@ -150,6 +153,19 @@ pub struct SessionStatements {
     /// Where sessions can't be ended: how long one lives at the most, as `"12h"`.
     #[serde(default)]
     pub lapse_within: Option<SignedDuration>,
+}
+
+/// The statements for a table of replaced password values, in the company's own database: so that nobody chooses
+/// the stolen password again.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveStatements {
+    /// Puts `account` and `current` away; runs before `expire`, in its transaction. What is there already stays.
+    pub keep: String,
+    /// Returns `account` and `current`, a row for each value kept.
+    pub read: String,
+    /// Deletes what is kept of the accounts.
+    pub forget: String,
 }
 
 /// One statement, or several that are run one after the other.

@@ -106,6 +106,7 @@ fn settings() -> SqlDirectorySettings {
         users: None,
         account: None,
         form: None,
+        archive: None,
         password: Some(KindStatements {
             set: None,
             read: READ.to_owned(),

@@ -1,6 +1,7 @@
 //! `[directory]`: the company's identity store, and what keeps a wrong statement from doing harm.
 
 mod adapter;
+mod second_factor;
 mod statements;
 
 use std::collections::BTreeSet;
@@ -8,6 +9,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::directory::http::HttpDirectorySettings;
+use crate::directory::keycloak::KeycloakDirectorySettings;
+use crate::directory::kratos::KratosDirectorySettings;
 use crate::directory::ldap::LdapDirectorySettings;
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::credential::ExpiryPolicy;
@@ -16,6 +19,7 @@ use crate::domain::toml_file::Problems;
 use crate::domain::track::Environment;
 
 pub use adapter::Adapter;
+pub use second_factor::SecondFactor;
 
 /// The most control accounts: they are read in every transaction.
 const MOST_CONTROLS: usize = 50;
@@ -54,12 +58,21 @@ pub struct DirectorySection {
     /// Whether a re-check ends sessions found on an account whose password is still our replacement.
     #[serde(default = "yes")]
     pub recheck_sessions: bool,
+    /// Whether every log-in of these accounts asks for a second factor besides the password.
+    #[serde(default)]
+    pub second_factor: SecondFactor,
+    /// The fewest code points of a new password, where more are wanted than have to be.
+    pub shortest_password: Option<usize>,
     /// A SQL user table.
     pub sql: Option<SqlDirectorySettings>,
     /// An LDAP server.
     pub ldap: Option<LdapDirectorySettings>,
     /// An endpoint of the company's own.
     pub http: Option<HttpDirectorySettings>,
+    /// A realm of Keycloak.
+    pub keycloak: Option<KeycloakDirectorySettings>,
+    /// An Ory Kratos.
+    pub kratos: Option<KratosDirectorySettings>,
 }
 
 /// What happens to protected accounts that are sealed.
@@ -88,7 +101,10 @@ impl DirectorySection {
     fn adapters(&self) -> impl Iterator<Item = Adapter<'_>> {
         let sql = self.sql.iter().map(Adapter::Sql);
         let ldap = self.ldap.iter().map(Adapter::Ldap);
-        sql.chain(ldap).chain(self.http.iter().map(Adapter::Http))
+        let http = self.http.iter().map(Adapter::Http);
+        let keycloak = self.keycloak.iter().map(Adapter::Keycloak);
+        let kratos = self.kratos.iter().map(Adapter::Kratos);
+        sql.chain(ldap).chain(http).chain(keycloak).chain(kratos)
     }
 
     /// The one adapter; none where the section was never checked.
@@ -101,7 +117,7 @@ impl DirectorySection {
     pub fn preset_statements(&self) -> Option<String> {
         match self.adapter()? {
             Adapter::Sql(sql) if sql.preset.is_some() => statements::text(sql),
-            Adapter::Sql(_) | Adapter::Ldap(_) | Adapter::Http(_) => None,
+            _ => None,
         }
     }
 
@@ -112,7 +128,14 @@ impl DirectorySection {
             Adapter::Ldap(ldap) => ldap.form.longest(),
             // it says its form when it is opened; a password that does not fit is refused then
             Adapter::Http(_) => None,
+            Adapter::Keycloak(keycloak) => keycloak.form.longest(),
+            Adapter::Kratos(kratos) => kratos.form.longest(),
         }
+    }
+
+    /// Whether the company keeps replaced passwords, so that nobody chooses the stolen one again.
+    pub fn keeps_replaced(&self) -> bool {
+        self.sql.as_ref().is_some_and(|sql| sql.archive.is_some())
     }
 
     /// Whether a pass stops after its first batch.
@@ -153,12 +176,13 @@ impl DirectorySection {
         ] {
             check_accounts(key, accounts, problems);
         }
+        self.check_shortest(problems);
         if self.adapters().count() != 1 {
             problems.at(
                 "directory",
                 "`[directory]` must have exactly one table that says what it is; hint: [directory.sql] \
-                 for a user table in SQL, [directory.ldap] for an LDAP server, [directory.http] for an \
-                 endpoint of your own",
+                 for a user table in SQL, [directory.ldap] for an LDAP server, [directory.keycloak] for a \
+                 realm of Keycloak, [directory.kratos] for an Ory Kratos, [directory.http] for an endpoint of your own",
             );
         }
         if let Some(sql) = &self.sql {
@@ -166,7 +190,11 @@ impl DirectorySection {
         }
         let ldap = self.ldap.iter().flat_map(LdapDirectorySettings::faults);
         let http = self.http.iter().flat_map(HttpDirectorySettings::faults);
+        let keycloak = self.keycloak.iter().flat_map(KeycloakDirectorySettings::faults);
         let named = ldap.map(|fault| ("ldap", fault)).chain(http.map(|fault| ("http", fault)));
+        let kratos = self.kratos.iter().flat_map(KratosDirectorySettings::faults);
+        let named = named.chain(keycloak.map(|fault| ("keycloak", fault)));
+        let named = named.chain(kratos.map(|fault| ("kratos", fault)));
         for (table, (key, said)) in named {
             let key = format!("directory.{table}.{key}");
             problems.at(&key, format!("`{key}` {said}"));
@@ -240,7 +268,14 @@ mod tests {
         assert_eq!(checked(&format!("{ldap}base = 'dc=x'")), Ok(Some("directory.ldap")));
         let http = "[http]\nkey_file = 'k'\nurl = 'https://a.example'\n";
         assert_eq!(checked(http), Ok(Some("directory.http")));
+        let keycloak = "[keycloak]\nurl = 'https://a.example'\nrealm = 'r'\nclient_id = 'c'\nsecret_file = 's'\n";
+        assert_eq!(checked(keycloak), Ok(Some("directory.keycloak")));
+        let kratos = "[kratos]\nurl = 'https://a.example'\n";
+        assert_eq!(checked(kratos), Ok(Some("directory.kratos")));
         for (text, told) in [
+            (format!("{keycloak}batch = 0"), "`directory.keycloak.batch` must be between"),
+            (format!("{keycloak}{http}"), "exactly one table"),
+            (format!("{kratos}concurrency = 0"), "`directory.kratos.concurrency` must be between"),
             (String::new(), "exactly one table"),
             (format!("{http}{ldap}base = 'dc=x'"), "exactly one table"),
             (format!("{ldap}base = 'people'"), "`directory.ldap.base` is no distinguished name"),

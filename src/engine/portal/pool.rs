@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 
 use crate::engine::EngineError;
-use crate::secret::password::{Params, Password, PasswordForm};
+use crate::secret::password::{Params, Password, PasswordForm, is_behind};
 use crate::secret::replacement::SecretValue;
+
+/// Kept values that a password is compared with: whose password was taken twice has two.
+const COMPARED: usize = 5;
 
 /// How many stand before somebody, themselves included.
 pub type Place = u64;
@@ -47,19 +50,27 @@ impl Pool {
     }
 
     /// Hashes when the ticket's turn has come. Whoever called [`Self::ticket`] must come here, or leave with
-    /// [`Self::leave`].
+    /// [`Self::leave`]. Nothing where it is the password behind one of the values `stolen`, whose own cost is
+    /// bounded; those of forms that are not known here are passed over.
     pub(super) async fn hash(
         &self,
         form: PasswordForm,
         password: Password,
-    ) -> Result<SecretValue, EngineError> {
+        stolen: Vec<SecretValue>,
+    ) -> Result<Option<SecretValue>, EngineError> {
         // the semaphore is fair, so tickets are called in their order
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         self.leave();
         let permit = permit.map_err(|_| EngineError::Broken("the pool was closed".into()))?;
         let params = self.params;
         let hashed = tokio::task::spawn_blocking(move || {
-            let made = form.hash(&password, params, &mut rand::rng());
+            let is_stolen =
+                |value: &SecretValue| is_behind(value.expose(), &password) == Some(true);
+            let made = if stolen.iter().take(COMPARED).any(is_stolen) {
+                Ok(None)
+            } else {
+                form.hash(&password, params, &mut rand::rng()).map(Some)
+            };
             drop(permit);
             made
         });

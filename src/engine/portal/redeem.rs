@@ -14,6 +14,7 @@ use super::{Choice, Ended, Inner, Portal};
 use crate::domain::password_rule::PasswordRefusal;
 use crate::engine::EngineError;
 use crate::engine::secure::{Company, ResetEnd, Sealed, Wanted};
+use crate::password_filter::FilterError;
 use crate::secret::lookup::account_digest;
 use crate::secret::password::Password;
 use crate::secret::replacement::SecretValue;
@@ -43,6 +44,8 @@ pub struct Reset {
     pub password: Password,
     /// The language of the page.
     pub locale: String,
+    /// The token it came with, where it came by a link: for the form, should it have to be shown again.
+    pub token: Option<Zeroizing<String>>,
 }
 
 /// Where a reset stands.
@@ -63,12 +66,13 @@ pub(super) struct Redeems(Mutex<HashMap<[u8; 16], Redeem>>);
 struct Redeem {
     ticket: Ticket,
     begun: Instant,
+    token: Option<Zeroizing<String>>,
     ended: watch::Receiver<Option<Ended>>,
 }
 
 impl Portal {
     /// Begins a reset for a visit; one that is under way goes on instead.
-    pub fn begin(&self, visit: &Visit, reset: Reset) {
+    pub fn begin(&self, visit: &Visit, mut reset: Reset) {
         let key = visit.digest(self.keys().portal());
         let mut all = self.0.redeems.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.get(&key).is_some_and(|one| one.ended.borrow().is_none()) {
@@ -79,7 +83,8 @@ impl Portal {
         }
         let ticket = self.0.pool.ticket();
         let (end, ended) = watch::channel(None);
-        all.insert(key, Redeem { ticket, begun: Instant::now(), ended });
+        let token = reset.token.take();
+        all.insert(key, Redeem { ticket, begun: Instant::now(), token, ended });
         drop(all);
         let inner = Arc::clone(&self.0);
         tokio::spawn(async move {
@@ -108,6 +113,13 @@ impl Portal {
         }
     }
 
+    /// The token that a visit's reset came with, where it came by a link.
+    pub fn token_of(&self, visit: &Visit) -> Option<Zeroizing<String>> {
+        let key = visit.digest(self.keys().portal());
+        let all = self.0.redeems.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&key).and_then(|one| one.token.clone())
+    }
+
     /// Whether a password may be chosen for an account.
     pub async fn check_password(
         &self,
@@ -115,10 +127,18 @@ impl Portal {
         password: &str,
     ) -> Result<Result<(), PasswordRefusal>, EngineError> {
         let own = self.0.own_words_of(choice).await?;
-        let rule = self.0.served[choice.served].rule.clone();
+        let rule = self.0.served[choice.served].rule();
         let password = Zeroizing::new(password.to_owned());
-        let checked = tokio::task::spawn_blocking(move || rule.check(&password, &own));
-        checked.await.map_err(|error| EngineError::Broken(error.to_string()))
+        let breached = self.0.breached.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            if let Err(refusal) = rule.check(&password, &own) {
+                return Ok(Err(refusal));
+            }
+            let is_breached = breached.map_or(Ok(false), |filter| filter.holds(&password))?;
+            Ok::<_, FilterError>(if is_breached { Err(PasswordRefusal::Breached) } else { Ok(()) })
+        });
+        let checked = checked.await.map_err(|error| EngineError::Broken(error.to_string()))?;
+        checked.map_err(|error| EngineError::refused(error.to_string()))
     }
 
     /// Whether the line is so long that people are asked to come back.
@@ -129,7 +149,7 @@ impl Portal {
 
 impl Inner {
     async fn redeem(&self, reset: Reset) -> Result<Ended, EngineError> {
-        let Reset { choice, password, locale } = reset;
+        let Reset { choice, password, locale, .. } = reset;
         let served = &self.served[choice.served];
         let company = match served.company(&self.engine).await {
             Ok(company) => company,
@@ -139,7 +159,17 @@ impl Inner {
                 return Ok(Ended::Unreachable);
             }
         };
-        let value = self.pool.hash(company.directory.password_form(), password).await?;
+        let person = Sealed { people: &served.people, number: choice.number };
+        let stolen = self.engine.stolen(&company, person).await;
+        let Ok(Some(stolen)) = stolen else {
+            self.pool.leave();
+            served.forget_company().await;
+            return stolen.map(|_| Ended::Unreachable);
+        };
+        let form = company.directory.password_form();
+        let Some(value) = self.pool.hash(form, password, stolen).await? else {
+            return Ok(Ended::Stolen);
+        };
         let persons = self.persons(&choice).await?;
         let (proof, life) = (choice.proof, self.life.as_str());
         let is_told = self.tells();

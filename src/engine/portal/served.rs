@@ -1,15 +1,15 @@
 //! A campaign as a portal serves it: its people, its brand, its directory while that can be reached.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Mutex;
 
-use super::no_campaign;
+use super::{Portal, no_campaign};
 use crate::domain::credential::CredentialKind;
 use crate::domain::incident::{Brand, Incident};
 use crate::domain::password_rule::{PasswordRule, SHORTEST};
 use crate::domain::track::{NoticeState, Track};
-use crate::engine::campaign_file::{CampaignFile, DirectorySection, Mode};
+use crate::engine::campaign_file::{Adapter, CampaignFile, DirectorySection, Mode};
 use crate::engine::notice::{NoticeWriter, approved_words};
 use crate::engine::people::People;
 use crate::engine::secure::Company;
@@ -24,7 +24,10 @@ pub(super) struct Served {
     pub file: CampaignFile,
     /// The campaign's own language.
     pub locale: String,
-    pub rule: PasswordRule,
+    /// As far as the approved files say it.
+    rule: PasswordRule,
+    /// The most bytes that the directory's form reads, once the directory was opened.
+    longest: OnceLock<Option<usize>>,
     /// From here on a changed address may be a thief's.
     pub window_from: jiff::Timestamp,
     /// What writes its notices, once one is approved.
@@ -55,13 +58,44 @@ impl Served {
             return Ok(Arc::clone(company));
         }
         let company = Arc::new(engine.company(&self.row, &self.people).await?);
+        self.longest.get_or_init(|| company.directory.password_form().longest());
         *held = Some(Arc::clone(&company));
         Ok(company)
+    }
+
+    /// What a new password is judged by.
+    pub(super) fn rule(&self) -> PasswordRule {
+        let longest_bytes = self.longest.get().copied().unwrap_or(self.rule.longest_bytes);
+        PasswordRule { longest_bytes, ..self.rule.clone() }
+    }
+
+    /// Opens a directory that says only then which passwords it takes, unless it said so already.
+    async fn learn(&self, engine: &Engine) -> Result<(), EngineError> {
+        let says_late = matches!(
+            self.file.directory.as_ref().and_then(DirectorySection::adapter),
+            Some(Adapter::Http(_))
+        );
+        if self.resets() && says_late && self.longest.get().is_none() {
+            self.company(engine).await?;
+        }
+        Ok(())
     }
 
     /// Forgets the opened directory: the next one who asks opens it anew.
     pub(super) async fn forget_company(&self) {
         *self.company.lock().await = None;
+    }
+}
+
+impl Portal {
+    /// Asks every directory that says only when it is opened which passwords it takes, so that people are told
+    /// before they type one. Called again until all have answered; the error is the first that did not.
+    pub async fn learn_bounds(&self) -> Result<(), EngineError> {
+        let mut first = Ok(());
+        for served in &self.0.served {
+            first = first.and(served.learn(&self.0.engine).await);
+        }
+        first
     }
 }
 
@@ -91,13 +125,16 @@ impl Engine {
 
     async fn serve(&self, row: CampaignRow) -> Result<Served, EngineError> {
         let (row, people) = self.people(&row.name).await?;
-        let kinds = self.secured_kinds(&row, &people).await?;
+        let containment = self.approved_containment(&row, &people).await?;
+        let kinds = containment.as_ref().map(|it| it.kinds.clone()).unwrap_or_default();
+        let shortest = containment.as_ref().map_or(SHORTEST, |it| it.section.shortest_password());
         let (file, incident, writer) = self.own_words(&row, &people).await?;
         let brand = incident.brand().clone();
         let longest_bytes = file.directory.as_ref().and_then(DirectorySection::longest_password);
         let words = vec![brand.name.as_str().to_owned(), brand.site.typed()];
         Ok(Served {
-            rule: PasswordRule { shortest: SHORTEST, longest_bytes, brand: words },
+            rule: PasswordRule { shortest, longest_bytes, brand: words },
+            longest: OnceLock::new(),
             secures_passwords: kinds.contains(&CredentialKind::Password),
             locale: file.notice.locale.clone(),
             zone: incident.window().from.zoned().time_zone().clone(),

@@ -6,6 +6,7 @@ mod apart;
 mod batch;
 mod dry_run;
 mod exempt;
+mod forget;
 mod give_up;
 mod pass;
 mod pipeline;
@@ -171,11 +172,21 @@ impl Engine {
         row: &CampaignRow,
         people: &People,
     ) -> Result<Vec<CredentialKind>, EngineError> {
+        let containment = self.approved_containment(row, people).await?;
+        Ok(containment.map(|it| it.kinds).unwrap_or_default())
+    }
+
+    /// A campaign's approved containment, where it has one.
+    pub(super) async fn approved_containment(
+        &self,
+        row: &CampaignRow,
+        people: &People,
+    ) -> Result<Option<Containment>, EngineError> {
         if row.containment_digest.is_none() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let approved = self.approved(row, people, Track::Containment).await?;
-        Ok(Containment::read(&approved.parts)?.kinds)
+        Containment::read(&approved.parts).map(Some)
     }
 
     /// Expires what is pending (or failed before), until nothing is left, paused or stopped.

@@ -9,7 +9,7 @@ mod unended;
 use super::safety::Safety;
 use super::settle::Settling;
 use super::{Containment, replacement};
-use crate::directory::{Directory, DirectoryError, Replacement, SessionEnd};
+use crate::directory::{Chosen, Directory, DirectoryError, Replacement, SessionEnd};
 use crate::domain::credential::{CredentialClass, CredentialKind};
 use crate::domain::ledger::Entry;
 use crate::domain::recipient::Recipient;
@@ -117,8 +117,9 @@ impl Engine {
         if !first.account.planned.contains(&first.mark(&current)) {
             return Ok(ResetEnd::NotOurs);
         }
+        let Chosen { written: new, shown } = company.directory.chosen(new);
         let writes = known.iter().map(|one| {
-            let (planned, seen) = (one.mark(&new), one.mark(&current));
+            let (planned, seen) = (one.mark(&shown), one.mark(&current));
             (one.sealed.people.campaign, OwnWrite { number: one.sealed.number, planned, seen })
         });
         let claim = NewClaim {
@@ -133,7 +134,7 @@ impl Engine {
             Claimed::Busy => return Ok(ResetEnd::Busy),
             Claimed::Void => return Ok(ResetEnd::Void),
         };
-        let planned = first.mark(&new);
+        let planned = first.mark(&shown);
         let change = Replacement { account: reference.clone(), current, replacement: new };
         let written = told(
             company.directory.set(PASSWORD, &[change], company.safety.controls(PASSWORD)).await,
@@ -150,6 +151,25 @@ impl Engine {
                 Ok(if written.is_err() { ResetEnd::Unreachable } else { ResetEnd::NotOurs })
             }
         }
+    }
+
+    /// The values of an account that the company keeps of those we replaced, without such as were ours: a
+    /// claim that nobody ended is fenced by replacing one of them. Nothing where the directory does not answer.
+    pub(in crate::engine) async fn stolen(
+        &self,
+        company: &Company,
+        person: Sealed<'_>,
+    ) -> Result<Option<Vec<SecretValue>>, EngineError> {
+        if !company.directory.keeps_replaced() {
+            return Ok(Some(Vec::new()));
+        }
+        let known = self.known(&[person]).await?;
+        let Some(known) = known.first() else { return Ok(Some(Vec::new())) };
+        let kept = told(company.directory.replaced(known.recipient.account.as_str()).await).ok();
+        Ok(kept.map(|mut kept| {
+            kept.retain(|value| !known.account.planned.contains(&known.mark(value)));
+            kept
+        }))
     }
 
     /// The account in each campaign that has it.

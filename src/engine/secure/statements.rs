@@ -51,7 +51,8 @@ impl Engine {
         let may_end = match adapter {
             Some(Adapter::Sql(sql)) => sql.sessions.end.is_some(),
             Some(Adapter::Http(_)) => true,
-            Some(Adapter::Ldap(_)) | None => false,
+            // these try nothing that would have to be taken back
+            Some(Adapter::Ldap(_) | Adapter::Keycloak(_) | Adapter::Kratos(_)) | None => false,
         };
         for (kind, report) in kinds.iter().zip(reports) {
             let asked = report.read - report.without_value - report.unknown_scheme;
@@ -88,6 +89,9 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let can = directory.capabilities();
         let Some(adapter) = section.adapter() else { return Err(super::no_directory()) };
+        if let Some(fallen) = section.fallen_factor(kinds) {
+            return Err(EngineError::refused(fallen));
+        }
         for kind in kinds {
             if *kind == CredentialKind::Session {
                 // Sessions have no value to replace or to spare; they are ended or they are not.
@@ -154,12 +158,19 @@ impl Engine {
                  it for one that came back, and expires it again"
             ));
         }
-        if matches!(section.adapter(), Some(Adapter::Ldap(_) | Adapter::Http(_))) {
+        if !matches!(section.adapter(), Some(Adapter::Sql(_)) | None) {
             notes.push(format!(
                 "{} has no transactions that we could take back: what was replaced before something is \
                  found wrong stays replaced",
                 section.adapter().map(Adapter::key).unwrap_or_default()
             ));
+        }
+        if kinds.contains(&CredentialKind::Password) && !section.keeps_replaced() {
+            notes.push(
+                "nobody can tell at the portal whether a new password is the stolen one: no old value is kept \
+                 by us, and [directory.sql.archive] is not set"
+                    .to_owned(),
+            );
         }
         if section.control_accounts.is_empty() {
             notes.push("directory.control_accounts is empty: live needs at least one".to_owned());

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha384;
 use zeroize::Zeroizing;
 
-use super::{Params, Password, PasswordError, hash};
+use super::{Params, Password, PasswordError, hash, keycloak};
 use crate::secret::replacement::SecretValue;
 
 /// Cost of bcrypt: 2^12 rounds.
@@ -41,6 +41,10 @@ pub enum PasswordForm {
     LdapArgon2,
     /// `{CRYPT}$2y$…`, which LDAP servers read wherever the system's crypt(3) knows bcrypt.
     LdapCrypt,
+    /// The two texts that Keycloak keeps of a password, with Argon2id: from Keycloak 25 on, but not in its FIPS mode.
+    KeycloakArgon2,
+    /// The same with PBKDF2-HMAC-SHA-512, which every Keycloak reads.
+    KeycloakPbkdf2,
 }
 
 impl PasswordForm {
@@ -58,6 +62,11 @@ impl PasswordForm {
         matches!(self, Self::LdapArgon2 | Self::LdapCrypt)
     }
 
+    /// Whether it is one of Keycloak's.
+    pub const fn is_for_keycloak(self) -> bool {
+        matches!(self, Self::KeycloakArgon2 | Self::KeycloakPbkdf2)
+    }
+
     /// Hashes a password; `params` are those of Argon2id, where it is used.
     pub fn hash(
         self,
@@ -73,8 +82,11 @@ impl PasswordForm {
             Self::LdapArgon2 => format!("{{ARGON2}}{}", hash(password, params, rng)?),
             Self::LdapCrypt => format!("{{CRYPT}}{}", bcrypt(password.expose().as_bytes(), rng)?),
             Self::Wordpress => {
-                format!("$wp{}", bcrypt(wordpress(password)?.as_bytes(), rng)?)
+                let text = wordpress(password.expose().as_bytes())?;
+                format!("$wp{}", bcrypt(text.as_bytes(), rng)?)
             }
+            Self::KeycloakArgon2 => keycloak::argon2(password, params, rng)?,
+            Self::KeycloakPbkdf2 => keycloak::pbkdf2(password, rng),
         };
         Ok(SecretValue::new(text))
     }
@@ -90,11 +102,13 @@ fn bcrypt(password: &[u8], rng: &mut (impl CryptoRng + ?Sized)) -> Result<String
 
 /// What `WordPress` 6.8 gives to bcrypt instead of the password, so that its length does not matter:
 /// base64 of HMAC-SHA-384 under the key `wp-sha384`, of the password without white space around it.
-fn wordpress(password: &Password) -> Result<Zeroizing<String>, PasswordError> {
-    let around = [' ', '\t', '\n', '\r', '\0', '\u{b}'];
+pub(super) fn wordpress(password: &[u8]) -> Result<Zeroizing<String>, PasswordError> {
+    let is_around = |byte: &u8| b" \t\n\r\0\x0b".contains(byte);
+    let from = password.iter().position(|byte| !is_around(byte)).unwrap_or(password.len());
+    let until = password.iter().rposition(|byte| !is_around(byte)).map_or(from, |last| last + 1);
     let mut mac =
         Hmac::<Sha384>::new_from_slice(b"wp-sha384").map_err(|_| PasswordError::StoredForm)?;
-    mac.update(password.expose().trim_matches(around).as_bytes());
+    mac.update(&password[from..until]);
     Ok(Zeroizing::new(STANDARD.encode(mac.finalize().into_bytes())))
 }
 

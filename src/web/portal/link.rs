@@ -17,7 +17,7 @@ use crate::secret::token::PlainToken;
 
 const FORM: &str = "link";
 
-fn page<'a>(site: &'a Site, visitor: &'a Visitor, token: &str) -> Page<'a> {
+pub(super) fn page<'a>(site: &'a Site, visitor: &'a Visitor, token: &str) -> Page<'a> {
     let (least, most) = site.0.portal.password_bounds();
     Page::new((site, visitor), "password", "/link", "link_title").with(json!({
         "proof": visitor.proof(site, FORM),

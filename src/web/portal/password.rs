@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::form::{self, Fields};
 use super::page::Page;
 use super::visitor::Visitor;
-use super::{Site, message};
+use super::{Site, link, message};
 use crate::domain::password_rule::PasswordRefusal;
 use crate::engine::portal::{Choice, Ended, Progress, Reset};
 use crate::secret::password::Password;
@@ -119,8 +119,9 @@ pub(super) async fn save(
     }
     let password = Password::new(std::mem::take(&mut *fields.password));
     let locale = visitor.language.clone();
-    site.0.portal.begin(&visitor.visit, Reset { choice, password, locale });
-    progress(site, visitor, PATIENCE).await
+    let token = Some(std::mem::take(&mut fields.token)).filter(|token| !token.is_empty());
+    site.0.portal.begin(&visitor.visit, Reset { choice, password, locale, token });
+    progress(site, visitor, PATIENCE, Some(shown)).await
 }
 
 fn refused(shown: Page<'_>, refusal: PasswordRefusal) -> Page<'_> {
@@ -143,10 +144,16 @@ pub(super) async fn wait(
     State(site): State<Site>,
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
-    progress(&site, &visitor, Duration::from_millis(500)).await
+    progress(&site, &visitor, Duration::from_millis(500), None).await
 }
 
-async fn progress(site: &Site, visitor: &Visitor, patience: Duration) -> Response {
+/// Where it stands; `shown` is the form it came from, where that is at hand.
+async fn progress(
+    site: &Site,
+    visitor: &Visitor,
+    patience: Duration,
+    shown: Option<Page<'_>>,
+) -> Response {
     match site.0.portal.wait(&visitor.visit, patience).await {
         Progress::None => form::on_to(site, "/password"),
         Progress::Waiting(place) => {
@@ -157,7 +164,27 @@ async fn progress(site: &Site, visitor: &Visitor, patience: Duration) -> Respons
         Progress::Ended(Ended::Busy) => message::busy(site, visitor),
         Progress::Ended(Ended::Void) => message::void(site, visitor),
         Progress::Ended(Ended::NotOurs) => message::not_ours(site, visitor),
+        Progress::Ended(Ended::Stolen) => match shown {
+            Some(shown) => stolen(shown),
+            None => again(site, visitor).await,
+        },
         Progress::Ended(Ended::Unreachable) => message::unreachable(site, visitor),
+    }
+}
+
+fn stolen(shown: Page<'_>) -> Response {
+    refused(shown, PasswordRefusal::Stolen).answer(StatusCode::UNPROCESSABLE_ENTITY)
+}
+
+/// The form once more, for whoever stood in line with the stolen password.
+async fn again(site: &Site, visitor: &Visitor) -> Response {
+    if let Some(token) = site.0.portal.token_of(&visitor.visit) {
+        return stolen(link::page(site, visitor, &token));
+    }
+    match site.0.portal.choices(&visitor.visit).await {
+        Ok(choices) if choices.is_empty() => message::void(site, visitor),
+        Ok(choices) => stolen(page(site, visitor, &choices, None)),
+        Err(error) => message::failed(site, visitor, &error),
     }
 }
 

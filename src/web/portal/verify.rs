@@ -65,7 +65,8 @@ pub(super) async fn ask(
         Err(response) => return *response,
     };
     let wrong = |key: &str, field| {
-        let page = page(&site, &visitor, &fields, &Value::Null).problem(key, field, &[]);
+        let page = page(&site, &visitor, &fields, &Value::Null);
+        let page = page.problem(key, field, &[("example", "FW-7K2M-9QXT-41ZB")]);
         page.answer(StatusCode::UNPROCESSABLE_ENTITY)
     };
     let Ok(reference) = fields.reference.trim().parse::<Reference>() else {

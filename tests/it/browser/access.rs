@@ -6,7 +6,7 @@ use crate::harness::link::PAGE;
 use crate::harness::snapshot;
 
 /// The pages that anybody reaches by their address.
-const OPEN: [&str; 8] =
+pub const OPEN: [&str; 8] =
     ["", "/code", "/link", "/notice", "/questions", "/verify", "/not-me", "/no-such-page"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

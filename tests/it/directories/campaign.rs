@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::stages::hashed;
 use crate::harness::endpoint::Endpoint;
+use crate::harness::keycloak::Keycloak;
+use crate::harness::kratos::Kratos;
 use crate::harness::slapd::{Holding, SUFFIX, Slapd};
 use crate::harness::tampering::query;
 use crate::harness::{CAMPAIGN, House, Plan, campaign_file, write};
@@ -94,4 +96,72 @@ async fn a_campaign_over_an_endpoint_is_contained() {
     assert!(!endpoint.logs_in("C0000001", "an old password"));
     let alive: u64 = endpoint.inside().accounts.values().map(|held| held.sessions).sum();
     assert_eq!(alive, 0, "every session ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_over_keycloak_is_contained() {
+    let (house, customers) = house().await;
+    let keycloak = Keycloak::start().await;
+    for (id, has) in &customers {
+        keycloak.put(id, has.then_some("an old password"), 1);
+    }
+    let table = format!("[directory.keycloak]\n{}batch = 15\n", keycloak.table(keycloak.port()));
+    set_directory(&house, &table);
+    house.seal().await;
+    let said = house.engine.check_directory(CAMPAIGN).await.unwrap_err().to_string();
+    assert!(said.contains("no rehearsal marker") && said.contains("kcadm.sh update"), "{said}");
+    let id = house.engine.store.identity().await.unwrap().database_id.to_string();
+    keycloak.inside().marker = Some(id);
+
+    let report = house.engine.check_directory(CAMPAIGN).await.unwrap()[0].1;
+    assert_eq!((report.asked, report.read, report.was_tried), (3, 3, false), "{report:?}");
+    assert!(keycloak.logs_in("C0000001", "an old password").await, "a check changes nothing");
+    keycloak.inside().token_uses = 30;
+    contain(&house).await;
+    assert!(!keycloak.logs_in("C0000001", "an old password").await);
+    assert_eq!(keycloak.sessions(), 0, "every session ended");
+    assert!(keycloak.inside().strays.is_empty());
+
+    // One comes back, as by a restored backup; another was set anew by its owner.
+    let stolen = keycloak.with("C0000003", |user| user.credentials[0].clone());
+    keycloak.put("C0000002", Some("an old password"), 1);
+    keycloak.chooses("C0000003", "what its owner chose");
+    let stop = CancellationToken::new();
+    let report = house.engine.recheck(CAMPAIGN, &Silent, &stop).await.unwrap();
+    assert_eq!(report.counts.regressed, 1, "{report:?}");
+    assert!(!keycloak.logs_in("C0000002", "an old password").await, "it does not stay");
+    assert!(keycloak.logs_in("C0000003", "what its owner chose").await);
+    assert_ne!(keycloak.with("C0000003", |user| user.credentials[0].clone()), stolen);
+    let status = house.status().await;
+    assert_eq!(status.credentials.get("password/reset-elsewhere"), Some(&1), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_over_kratos_is_contained() {
+    let (house, customers) = house().await;
+    let kratos = Kratos::start().await;
+    let hash = hashed(PasswordForm::Bcrypt, "an old password");
+    for (id, has) in &customers {
+        kratos.put(id, has.then(|| hash.clone()), 1);
+    }
+    let table = format!("[directory.kratos]\n{}batch = 15\n", kratos.table(kratos.port()));
+    set_directory(&house, &table);
+    house.seal().await;
+    let said = house.engine.check_directory(CAMPAIGN).await.unwrap_err().to_string();
+    assert!(said.contains("no rehearsal marker") && said.contains("external_id"), "{said}");
+    let id = house.engine.store.identity().await.unwrap().database_id.to_string();
+    kratos.mark(Some(&id));
+
+    let report = house.engine.check_directory(CAMPAIGN).await.unwrap()[0].1;
+    assert_eq!((report.asked, report.read, report.was_tried), (3, 3, false), "{report:?}");
+    assert!(kratos.logs_in("C0000001", "an old password").await, "a check changes nothing");
+    contain(&house).await;
+    assert!(!kratos.logs_in("C0000001", "an old password").await);
+    assert_eq!(kratos.sessions(), 0, "every session ended");
+    assert!(kratos.inside().strays.is_empty());
+    kratos.with("C0000002", |one| one.password.as_mut().unwrap().hash = hash);
+    let stop = CancellationToken::new();
+    let report = house.engine.recheck(CAMPAIGN, &Silent, &stop).await.unwrap();
+    assert_eq!(report.counts.regressed, 1, "{report:?}");
+    assert!(!kratos.logs_in("C0000002", "an old password").await, "it does not stay");
 }

@@ -1,4 +1,6 @@
-//! The same people in directories of three kinds, and who lets them in.
+//! The same people in directories of several kinds, and who lets them in.
+
+mod identity;
 
 use async_trait::async_trait;
 use forthwith::directory::Directory;
@@ -15,6 +17,8 @@ use crate::harness::database::{Database, Kind};
 use crate::harness::endpoint::Endpoint;
 use crate::harness::slapd::{Holding, Slapd};
 use crate::harness::wire::{Condition, Wire};
+
+pub use identity::{KeycloakStage, KratosStage};
 
 /// People with a password of their own, by [`password_of`].
 pub const PEOPLE: [&str; 4] = ["ann", "bob", "cleo", "eve"];

@@ -71,6 +71,17 @@ impl Kind {
         self.documented().split("\n[directory.sql.api-key]").next().unwrap()
     }
 
+    /// The documented table of replaced passwords, and its statements.
+    pub fn archive(self) -> (&'static str, &'static str) {
+        let section = PAGE.split_once("### What was replaced").unwrap().1;
+        let place = [Self::Sqlite, Self::Postgres, Self::MariaDb].iter().position(|it| *it == self);
+        let block = |fence| {
+            let block = section.split(fence).nth(1 + place.unwrap()).unwrap();
+            block.split_once("```").unwrap().0
+        };
+        (block("```sql\n"), block("```toml\n"))
+    }
+
     /// All documented statements.
     pub fn documented(self) -> &'static str {
         let section = PAGE.split_once(self.heading()).unwrap().1;

@@ -55,6 +55,8 @@ pub struct Inside {
     pub accounts: BTreeMap<String, Account>,
     pub mood: Mood,
     pub rehearsal: Option<String>,
+    /// The form it says it reads passwords in; Argon2id where it is empty.
+    pub form: &'static str,
     /// Verbs in their order, each answer that was made.
     pub done: Vec<String>,
     pub requests: usize,
@@ -178,6 +180,7 @@ impl Inside {
             "capabilities" => json!({
                 "kinds": ["password"], "change_time": ["password"], "counts_sessions": true,
                 "ends_sessions": "ended", "batch": 50, "rehearsal": self.rehearsal,
+                "form": if self.form.is_empty() { "argon2id" } else { self.form },
             }),
             "read" | "confirm" => json!({ "rows": self.read(&rows) }),
             "replace" | "set" => self.replace(&rows),

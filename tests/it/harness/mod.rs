@@ -13,6 +13,8 @@ pub mod files;
 pub mod foreign;
 pub mod form;
 pub mod guests;
+pub mod keycloak;
+pub mod kratos;
 pub mod link;
 pub mod opensmtpd;
 pub mod postfix;

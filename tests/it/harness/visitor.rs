@@ -53,6 +53,7 @@ impl House {
             connections: 2,
             status_key: None,
             events: None,
+            password_filter: None,
         }
     }
 
@@ -83,6 +84,11 @@ impl House {
         change(&mut settings);
         let portal = self.engine.portal(&[], settings).await.unwrap();
         Served::of(portal, listening, &web)
+    }
+
+    /// A portal that asks this filter of breached passwords.
+    pub async fn portal_with_filter(&self, filter: PathBuf) -> Served {
+        self.portal_set(|settings| settings.password_filter = Some(filter)).await
     }
 
     /// A portal that does TLS itself, at the address its notices lead to.
@@ -200,6 +206,11 @@ impl Visitor {
 
     pub async fn raw(&self, path: &str) -> Response {
         self.client.get(format!("{}{path}", self.root)).send().await.unwrap()
+    }
+
+    /// The same browser at another portal: cookies know no ports.
+    pub fn at(&self, served: &Served) -> Self {
+        Self { client: self.client.clone(), root: format!("http://{}", served.address) }
     }
 
     pub fn client(&self) -> &Client {

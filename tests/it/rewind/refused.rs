@@ -120,6 +120,7 @@ const COMMANDS: &[(&[&str], bool)] = &[
     (&["relay", "check"], false),
     (&["secure", "run", CAMPAIGN], true),
     (&["secure", "recheck", CAMPAIGN], true),
+    (&["secure", "forget", CAMPAIGN, "--yes"], true),
     // each look-up is kept
     (&["support", "find", "C0000010"], true),
     (&["support", "text", CAMPAIGN, "1000"], true),
@@ -174,7 +175,8 @@ fn no_command_is_left_out_of_the_table() {
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
     let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     // those need no workspace, or make one, or send a message of a test only (`notice`)
-    let others = ["init", "config", "incident", "notice", "reply", "sink", "demo", "help"];
+    let others =
+        ["init", "config", "incident", "notice", "password", "reply", "sink", "demo", "help"];
     for line in commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
         let command = line.split_whitespace().next().unwrap();
         assert!(listed.contains(command) || others.contains(&command), "{command}");

@@ -1,6 +1,8 @@
 //! The one adapter that a section sets up, and how messages speak of it.
 
 use crate::directory::http::HttpDirectorySettings;
+use crate::directory::keycloak::KeycloakDirectorySettings;
+use crate::directory::kratos::KratosDirectorySettings;
 use crate::directory::ldap::LdapDirectorySettings;
 use crate::directory::sql::SqlDirectorySettings;
 use crate::domain::credential::CredentialKind;
@@ -14,6 +16,10 @@ pub enum Adapter<'a> {
     Ldap(&'a LdapDirectorySettings),
     /// `[directory.http]`.
     Http(&'a HttpDirectorySettings),
+    /// `[directory.keycloak]`.
+    Keycloak(&'a KeycloakDirectorySettings),
+    /// `[directory.kratos]`.
+    Kratos(&'a KratosDirectorySettings),
 }
 
 impl<'a> Adapter<'a> {
@@ -23,6 +29,8 @@ impl<'a> Adapter<'a> {
             Self::Sql(_) => "directory.sql",
             Self::Ldap(_) => "directory.ldap",
             Self::Http(_) => "directory.http",
+            Self::Keycloak(_) => "directory.keycloak",
+            Self::Kratos(_) => "directory.kratos",
         }
     }
 
@@ -32,6 +40,8 @@ impl<'a> Adapter<'a> {
             Self::Sql(settings) => &settings.url,
             Self::Ldap(settings) => &settings.url,
             Self::Http(settings) => &settings.url,
+            Self::Keycloak(settings) => &settings.url,
+            Self::Kratos(settings) => &settings.url,
         }
     }
 
@@ -39,7 +49,9 @@ impl<'a> Adapter<'a> {
     pub fn expiry(self, kind: CredentialKind) -> String {
         match self {
             Self::Sql(_) => format!("directory.sql.{kind}.expire"),
-            Self::Ldap(_) | Self::Http(_) => self.key().to_owned(),
+            Self::Ldap(_) | Self::Http(_) | Self::Keycloak(_) | Self::Kratos(_) => {
+                self.key().to_owned()
+            }
         }
     }
 
@@ -53,6 +65,11 @@ impl<'a> Adapter<'a> {
                     .to_owned()
             }
             Self::Http(_) => format!("let the endpoint name {kind} among its `kinds`"),
+            Self::Keycloak(_) | Self::Kratos(_) => {
+                "an identity server holds passwords and sessions; end others where they are kept, and take \
+                 them out of the incident's `credentials`"
+                    .to_owned()
+            }
         }
     }
 
@@ -64,6 +81,7 @@ impl<'a> Adapter<'a> {
                 "end them where they are kept, and take them out of the incident's `credentials`"
             }
             Self::Http(_) => "let the endpoint say \"ends_sessions\": \"ended\"",
+            Self::Keycloak(_) | Self::Kratos(_) => "update forthwith: this one ends them",
         }
     }
 
@@ -75,6 +93,8 @@ impl<'a> Adapter<'a> {
             }
             Self::Ldap(_) => "set directory.ldap.changed_at".to_owned(),
             Self::Http(_) => format!("let the endpoint name {kind} in `change_time`"),
+            Self::Keycloak(_) => "update forthwith: this one knows it of passwords".to_owned(),
+            Self::Kratos(_) => "there is none in Kratos".to_owned(),
         }
     }
 
@@ -95,7 +115,8 @@ impl<'a> Adapter<'a> {
                 ldap.changed_at.is_none().then(|| "directory.ldap.changed_at is not set".to_owned())
             }
             // the endpoint is asked when it is opened
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Keycloak(_) => None,
+            Self::Kratos(_) => Some("directory.kratos tells no time of a change".to_owned()),
         }
     }
 }

@@ -71,11 +71,16 @@ fn statements(sql: &SqlDirectorySettings) -> Vec<(String, &str)> {
         let own = [(key("read"), texts.read.as_str()), (key("expire"), texts.expire.as_str())];
         Some(own.into_iter().chain(set))
     };
+    let archive = sql.archive.iter().flat_map(|texts| {
+        let key = |verb| format!("directory.sql.archive.{verb}");
+        [(key("keep"), &texts.keep), (key("read"), &texts.read), (key("forget"), &texts.forget)]
+    });
+    let archive = archive.map(|(key, sql)| (key, sql.as_str()));
     let key = |verb| format!("directory.sql.sessions.{verb}");
     let sessions = &sql.sessions;
     let count = sessions.count.as_deref().map(|sql| (key("count"), sql));
     let end = sessions.end.as_ref().map(Statements::all).unwrap_or_default();
     let end = end.iter().map(|sql| (key("end"), sql.as_str()));
     let kinds = CredentialKind::ALL.iter().filter_map(of_kind).flatten();
-    kinds.chain(count).chain(end).collect()
+    kinds.chain(count).chain(end).chain(archive).collect()
 }

@@ -135,6 +135,9 @@ impl Config {
         }
         layers.lay_variables(variables);
         try_each(&mut layers, &defaults);
+        if layers.problems().is_empty() {
+            try_together(&mut layers);
+        }
         let mut problems = layers.problems().clone();
         let providers = read_providers(tables.providers, &mut problems);
         let replies = replies::read(tables.replies, providers.as_ref(), &mut problems);
@@ -184,6 +187,14 @@ fn try_each(layers: &mut Layers, defaults: &toml::Table) {
     }
     for (key, message) in refused {
         layers.refuse_value(&key, &message);
+    }
+}
+
+/// Tries what each value alone cannot show to be wrong.
+fn try_together(layers: &mut Layers) {
+    let Ok(written) = Written::read(layers.table(|_, _| true)) else { return };
+    if let Err((key, message)) = written.portal.check_together() {
+        layers.refuse_value(key, &message);
     }
 }
 

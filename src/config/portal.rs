@@ -80,13 +80,29 @@ pub struct WebSettings {
 }
 
 impl PortalSection {
-    /// What types cannot say.
+    /// What types cannot say of a value by itself.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.certificate.is_empty() != self.certificate_key.is_empty() {
-            return Err("`portal.certificate` and `portal.certificate_key` go together".into());
-        }
         self.event.check()?;
         self.address().map(drop)
+    }
+
+    /// What no value says alone: the key to look at, and what is wrong.
+    pub(super) fn check_together(&self) -> Result<(), (&'static str, String)> {
+        let pair = |key: &'static str, other: &str| {
+            let said = format!("`{key}` goes together with `{other}`; hint: set both, or neither");
+            Err((key, said))
+        };
+        if self.certificate.is_empty() != self.certificate_key.is_empty() {
+            return if self.certificate.is_empty() {
+                pair("portal.certificate_key", "portal.certificate")
+            } else {
+                pair("portal.certificate", "portal.certificate_key")
+            };
+        }
+        if !self.event.url.is_empty() && self.event.key_file.is_empty() {
+            return pair("portal.event.url", "portal.event.key_file");
+        }
+        Ok(())
     }
 
     fn address(&self) -> Result<Option<Url>, String> {
@@ -154,11 +170,6 @@ impl EventSection {
     fn check(&self) -> Result<(), String> {
         if self.url.is_empty() {
             return Ok(());
-        }
-        if self.key_file.is_empty() {
-            return Err("`portal.event.url` needs `portal.event.key_file`: the key that messages to it are \
-                        signed by"
-                .into());
         }
         endpoint(&self.url).map(drop).map_err(|said| format!("`portal.event.url` {said}"))
     }

@@ -38,6 +38,29 @@ fn each_layer_wins_over_the_one_below_and_is_named_as_the_origin() {
 }
 
 #[test]
+fn keys_that_go_together_are_taken_together_and_refused_alone() {
+    let certificate = "certificate = \"chain.pem\"\n";
+    let key = "certificate_key = \"key.pem\"\n";
+    let both = with(&format!("[portal]\n{certificate}{key}"), &[]).unwrap();
+    assert!(both.web.certificate.is_some());
+    for (alone, named) in [(certificate, "portal.certificate"), (key, "portal.certificate_key")] {
+        let told = problems(&format!("[portal]\n{alone}"), &[]);
+        assert!(told.starts_with("forthwith.toml:2:") && told.contains(named), "{told}");
+        assert!(told.contains("hint: set both"), "{told}");
+    }
+    let url = "[portal.event]\nurl = \"https://a.example/e\"\n";
+    let told = with(&format!("{url}key_file = \"secrets/event\"\n"), &[]).unwrap();
+    assert_eq!(told.portal.events.unwrap().key_file, Path::new("secrets/event"));
+    assert!(problems(url, &[]).contains("portal.event.key_file"));
+    let clear = "[portal.event]\nkey_file = \"k\"\nurl = \"http://a.example/e\"\n";
+    let told = problems(clear, &[]);
+    assert!(told.starts_with("forthwith.toml:3:") && told.contains("hint: \"https://"), "{told}");
+    let asked = with("[portal.status]\nkey_file = \"secrets/status\"\n", &[]).unwrap();
+    assert_eq!(asked.portal.status_key.as_deref(), Some(Path::new("secrets/status")));
+    assert!(problems("[portal.status]\nper_second = 0\n", &[]).contains("per_second"));
+}
+
+#[test]
 fn a_list_is_set_by_a_file_or_by_a_variable_and_each_of_its_texts_is_read() {
     let own = "[test]\naddresses = [\"ann@example.com\"]\n";
     assert_eq!(with(own, &[]).unwrap().test_addresses.len(), 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use forthwith::secret::password::{Params, Password, PasswordForm};
+use forthwith::secret::password::{Params, Password, PasswordForm, keep_memory};
 use mail_parser::MessageParser;
 use reqwest::header::{HeaderName, LOCATION};
 use reqwest::redirect::Policy;
@@ -29,6 +29,7 @@ pub fn hash_alone() -> f64 {
     let cores = std::thread::available_parallelism().unwrap().get();
     let (began, time) = (Instant::now(), Duration::from_secs(10));
     let hash = || {
+        keep_memory();
         let mut made = 0_u32;
         while began.elapsed() < time {
             let password = Password::new("harbour lantern gravel".into());

@@ -148,7 +148,8 @@ impl Engine {
         let lock = WorkerLock::acquire(&self.workspace.portal_lock())?;
         let inner = Inner {
             engine: self.clone(),
-            pool: pool::Pool::new(settings.hashes_at_once, Params::default()),
+            pool: pool::Pool::new(settings.hashes_at_once, Params::default())
+                .map_err(|error| EngineError::Broken(error.to_string()))?,
             life: random_id(&mut rand::rng()),
             redeems: Redeems::default(),
             in_flight: Mutex::default(),

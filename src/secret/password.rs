@@ -5,6 +5,7 @@
 
 mod form;
 mod keycloak;
+mod memory;
 mod stored;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::digest::equal_in_constant_time;
 
 pub use form::PasswordForm;
+pub use memory::keep_memory;
 pub use stored::{is_behind, is_checkable};
 
 const SALT: usize = 16;
@@ -155,9 +157,8 @@ impl Params {
         out: &mut [u8],
     ) -> Result<(), PasswordError> {
         let params = self.to_argon2(out.len())?;
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(password.0.as_bytes(), salt, out)
-            .map_err(PasswordError::Compute)
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        memory::compute(&argon2, password.0.as_bytes(), salt, out).map_err(PasswordError::Compute)
     }
 }
 

@@ -2,20 +2,18 @@
 //! what they tell.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use url::Url;
 
 use crate::domain::clock::Clock;
 use crate::secret::webhook::{WebhookKey, WebhookKeyError, signature};
+use crate::tls::{self, TlsSetupError, Trusted};
 
 /// How long an endpoint may take for one message.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,16 +38,9 @@ pub enum WebhookError {
     /// The shared key.
     #[error(transparent)]
     Key(#[from] WebhookKeyError),
-    /// The file with authorities.
-    #[error("{} holds no usable authorities: {cause}; hint: `{key}` names a PEM file with their certificates", path.display())]
-    Authorities {
-        /// The key that names the file.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-    },
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
     /// The client.
     #[error("TLS cannot be set up: {0}; hint: this is a fault in forthwith, please report it")]
     Client(String),
@@ -107,7 +98,8 @@ impl Webhook {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WebhookError> {
         let key = WebhookKey::read(&settings.key_file, names.key_file)?;
-        let tls = tls(settings.authorities.as_deref(), names.authorities)?;
+        let trusted = Trusted::with(settings.authorities.as_deref());
+        let tls = tls::checked(trusted, names.authorities)?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())
@@ -140,28 +132,6 @@ impl Webhook {
             Err(error) => Err(WebhookFault::Unreachable(cause(&error))),
         }
     }
-}
-
-fn tls(authorities: Option<&Path>, key: &'static str) -> Result<ClientConfig, WebhookError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = authorities {
-        let fault = |cause: String| WebhookError::Authorities { key, path: path.into(), cause };
-        let found = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| fault(error.to_string()))?;
-        if found.is_empty() {
-            return Err(fault("it has no certificate".into()));
-        }
-        for certificate in found {
-            roots.add(certificate).map_err(|error| fault(error.to_string()))?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| WebhookError::Client(error.to_string()))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// What is at the bottom of it; the layers above repeat the URL.

@@ -15,7 +15,6 @@ pub mod ldap;
 mod rest;
 pub mod shop;
 pub mod sql;
-mod tls;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};

@@ -20,8 +20,8 @@ use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::tls::{self, TlsSetupError};
 use crate::domain::loopback::is_loopback_host;
+use crate::tls::{self, TlsSetupError, Trusted};
 
 pub(super) use adapter::Served;
 pub(super) use backend::{Backend, Bounds, Found, Trial, Written};
@@ -107,7 +107,7 @@ impl Line {
     /// Sets one up; nobody is asked yet.
     pub(super) fn new(settings: &LineSettings<'_>) -> Result<Self, LineError> {
         let tls = if settings.url.scheme() == "https" {
-            tls::checked(settings.authorities, settings.authorities_key)?
+            tls::checked(Trusted::with(settings.authorities), settings.authorities_key)?
         } else {
             // never used: nothing is redirected
             tls::unchecked()?

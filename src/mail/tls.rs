@@ -12,19 +12,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::settings::is_this_machine;
+use crate::tls::{self, TlsSetupError, Trusted};
 
 /// How a connection is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -107,14 +103,9 @@ impl fmt::Display for Security {
 /// Why a handshake did not come about. Nobody's address is to blame for any of these.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
-    /// The file with authorities cannot be used, or this machine has none.
-    #[error("{what}; hint: {hint}")]
-    Authorities {
-        /// What is wrong.
-        what: String,
-        /// What to do.
-        hint: &'static str,
-    },
+    /// It cannot be set up: the file with authorities, or this machine has none.
+    #[error(transparent)]
+    Setup(#[from] TlsSetupError),
     /// The name to be on the certificate is none.
     #[error("{0:?} cannot be on a certificate; hint: `relay.certificate_name` is a host name")]
     Name(String),
@@ -180,19 +171,14 @@ impl Tls {
     /// For a relay whose certificate must name `name` and come from `authorities` (a PEM file; the
     /// machine's own where there is none).
     pub(super) fn checked(name: &str, authorities: Option<&Path>) -> Result<Self, TlsFault> {
-        let roots = match authorities {
-            Some(path) => roots_of_file(path)?,
-            None => roots_of_machine()?,
-        };
-        let config = builder()?.with_root_certificates(roots).with_no_client_auth();
+        let trusted = authorities.map_or(Trusted::Machine, Trusted::Only);
+        let config = tls::checked(trusted, "relay.authorities")?;
         Self::new(name, config, true)
     }
 
     /// For a relay whose certificate may be anybody's.
     pub(super) fn unchecked(name: &str) -> Result<Self, TlsFault> {
-        let verifier = Arc::new(AnyCertificate(ring::default_provider()));
-        let config =
-            builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        let config = tls::unchecked()?;
         Self::new(name, config, false)
     }
 
@@ -254,86 +240,6 @@ impl fmt::Debug for Tls {
             .field("name", &self.shown)
             .field("checked", &self.checked)
             .finish_non_exhaustive()
-    }
-}
-
-/// TLS 1.2 and 1.3 by the one provider of this program, named here: a process-wide default could be
-/// missing, or another.
-fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TlsFault> {
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TlsFault::Handshake(error.to_string()))
-}
-
-fn roots_of_file(path: &Path) -> Result<RootCertStore, TlsFault> {
-    let hint = "relay.authorities names a PEM file with the certificates of authorities";
-    let shown = path.display();
-    let fault = |what: String| TlsFault::Authorities { what, hint };
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| fault(format!("cannot read authorities from {shown}: {error}")))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots
-            .add(certificate)
-            .map_err(|error| fault(format!("{shown} holds no usable authority: {error}")))?;
-    }
-    if roots.is_empty() {
-        return Err(fault(format!("{shown} holds no certificate")));
-    }
-    Ok(roots)
-}
-
-fn roots_of_machine() -> Result<RootCertStore, TlsFault> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(TlsFault::Authorities {
-            what: "this machine has no certificate authorities to check the relay's certificate by"
-                .into(),
-            hint: "install them (Debian: ca-certificates), or name your own in relay.authorities",
-        });
-    }
-    Ok(roots)
-}
-
-/// Takes any certificate whose key really signed the handshake.
-#[derive(Debug)]
-struct AnyCertificate(CryptoProvider);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -10,7 +10,7 @@ const MOST_LINES: usize = 400;
 /// it unless [`PARTNERS`] says so.
 const LAYERS: [&[&str]; 6] = [
     &["domain"],
-    &["secret"],
+    &["secret", "tls"],
     &["database"],
     &[
         "store",

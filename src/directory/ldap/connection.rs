@@ -17,9 +17,9 @@ use tokio::net::TcpStream;
 use super::LdapDirectorySettings;
 use super::error::LdapFault;
 use super::place::Place;
-use crate::directory::tls;
 use crate::domain::database::DatabaseTls;
 use crate::secret::directory::DirectoryPassword;
+use crate::tls::{self, Trusted};
 
 /// How long a server may take to let us in.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -115,7 +115,10 @@ impl Login {
 
     async fn enter(&self, address: SocketAddr, security: Security) -> Result<Conn, LdapFault> {
         let config = match security {
-            Security::Checked => Some(tls::checked(self.authorities.as_deref(), AUTHORITIES)?),
+            Security::Checked => {
+                let trusted = Trusted::with(self.authorities.as_deref());
+                Some(tls::checked(trusted, AUTHORITIES)?)
+            }
             Security::IfOffered => Some(tls::unchecked()?),
             Security::Clear => None,
         };

@@ -3,9 +3,9 @@
 
 use thiserror::Error;
 
-use crate::directory::tls::TlsSetupError;
 use crate::domain::credential::CredentialKind;
 use crate::secret::secret_file::SecretFileError;
+use crate::tls::TlsSetupError;
 
 /// Why an LDAP directory did not do what was asked of it.
 #[derive(Debug, Error)]

@@ -1,5 +1,5 @@
-//! TLS towards directories that are no databases: the machine's authorities or named ones, by the one
-//! provider of this program.
+//! TLS as a client: which authorities are trusted, or none, by the one provider of this program, named here: a
+//! process-wide default could be missing, or another. (Databases' drivers bring their own.)
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,30 +38,55 @@ pub enum TlsSetupError {
     Provider(String),
 }
 
-/// With a certificate that is checked, by the machine's authorities and, if a file is named, by those in
-/// it. `key` names the file in the settings.
-pub fn checked(
-    authorities: Option<&Path>,
-    key: &'static str,
-) -> Result<ClientConfig, TlsSetupError> {
+/// Whose word is taken for a certificate.
+#[derive(Debug, Clone, Copy)]
+pub enum Trusted<'a> {
+    /// That of this machine's authorities.
+    Machine,
+    /// That of the authorities in a PEM file alone.
+    Only(&'a Path),
+    /// That of this machine's and of those in a PEM file.
+    Also(&'a Path),
+}
+
+impl<'a> Trusted<'a> {
+    /// This machine's, and those of a file where one is named.
+    pub fn with(file: Option<&'a Path>) -> Self {
+        file.map_or(Self::Machine, Self::Also)
+    }
+}
+
+/// With a certificate that is checked. `key` names the file in the settings.
+pub fn checked(trusted: Trusted<'_>, key: &'static str) -> Result<ClientConfig, TlsSetupError> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = authorities {
-        let fault = |cause: String| TlsSetupError::Authorities { key, path: path.into(), cause };
-        let found = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| fault(error.to_string()))?;
-        if found.is_empty() {
-            return Err(fault("it has no certificate".into()));
-        }
-        for certificate in found {
-            roots.add(certificate).map_err(|error| fault(error.to_string()))?;
-        }
+    if !matches!(trusted, Trusted::Only(_)) {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    if let Trusted::Only(path) | Trusted::Also(path) = trusted {
+        add_file(&mut roots, path, key)?;
     }
     if roots.is_empty() {
         return Err(TlsSetupError::NoAuthorities { key });
     }
     Ok(builder()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn add_file(
+    roots: &mut RootCertStore,
+    path: &Path,
+    key: &'static str,
+) -> Result<(), TlsSetupError> {
+    let fault = |cause: String| TlsSetupError::Authorities { key, path: path.into(), cause };
+    let found = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| fault(error.to_string()))?;
+    if found.is_empty() {
+        return Err(fault("it has no certificate".into()));
+    }
+    for certificate in found {
+        roots.add(certificate).map_err(|error| fault(error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// With whatever certificate: for servers on this machine alone.

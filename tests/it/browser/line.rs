@@ -40,6 +40,43 @@ fn in_each_language(scene: &mut Scene, page: &str) -> Vec<String> {
     found
 }
 
+/// Sends a new password for the first account.
+fn choose_first(scene: &mut Scene, language: &str) {
+    scene.browser.goto(&format!("{PAGE}/password?lang={language}"));
+    let script = format!(
+        "document.getElementById('account-0').click();\
+         document.getElementById('password').value = '{NEW}';\
+         document.querySelector('form[method=post]').submit()"
+    );
+    scene.browser.act("eval", json!({ "script": script }));
+}
+
+/// As [`in_each_language`], on the page of whoever waits: a directory that is locked is waited for so long and
+/// no longer, which a busy machine may need for a look in five languages, so whoever fell out of the line
+/// lines up again.
+async fn in_line_in_each_language(scene: &mut Scene) -> Vec<String> {
+    let pages = scene.served.portal.pages().clone();
+    let mut found = Vec::new();
+    for language in pages.languages().map(|(tag, _)| tag).chain(["en"]) {
+        let mut seen = None;
+        for _ in 0..5 {
+            scene.browser.goto(&format!("{PAGE}/wait?lang={language}"));
+            let violations = scene.browser.violations();
+            scene.browser.picture(&format!("page-{language}-several-wait"));
+            let script = "document.querySelector('form[action$=\"/wait\"]') !== null";
+            if scene.browser.act("eval", json!({ "script": script }))["value"] == json!(true) {
+                seen = Some(violations);
+                break;
+            }
+            choose_first(scene, language);
+            tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+        }
+        let violations = seen.expect("a page that says to wait");
+        found.extend(violations.into_iter().map(|what| format!("{language} /wait: {what}")));
+    }
+    found
+}
+
 /// Waits until the page says so: a form is answered after the time it has patience for.
 async fn shows(scene: &mut Scene, text: &str) {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -74,12 +111,19 @@ async fn whoever_waits_or_chooses_finds_a_page_without_fault_in_every_language()
     scene.browser.click("button", "Save new password");
     shows(&mut scene, "Your place is kept").await;
     told.push(("portal/wait.txt".to_owned(), scene.browser.tree() + "\n"));
-    found.extend(in_each_language(&mut scene, "/wait"));
     assert!(scene.browser.text().contains("Place in line: 1"), "{}", scene.browser.text());
+    found.extend(in_line_in_each_language(&mut scene).await);
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
     other.close().await.unwrap();
-    while scene.browser.text().contains("Your place is kept") {
-        scene.browser.click("button", "Check now");
+    for _ in 0..5 {
+        while scene.browser.text().contains("Your place is kept") {
+            scene.browser.click("button", "Check now");
+        }
+        if scene.browser.text().contains("Your new password is saved") {
+            break;
+        }
+        // the company's database was waited for in vain meanwhile
+        choose_first(&mut scene, "en");
     }
     let said = scene.browser.text();
     assert!(said.contains("Your new password is saved"), "{said}");

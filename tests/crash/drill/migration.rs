@@ -96,7 +96,8 @@ async fn make(folder: &Path, migrations: usize) -> Result<()> {
     old.run(&mut conn).await?;
     let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)";
     conn.execute(sqlx::AssertSqlSafe(format!(
-        "{numbers} INSERT INTO intent
+        "{numbers} INSERT INTO intent (campaign_id, number, generation, n, dated_at, content, from_class,
+                                       chunk, epoch, incarnation, worker, segment, relay)
          SELECT 1, i, 1, 1, 0, zeroblob(32), 'queued', 0, 1, 1, 'w', 1, 'relay' FROM n;
          {numbers} INSERT INTO outcome (campaign_id, number, generation, n, result, ended_at)
          SELECT 1, i, 1, 1, 'accepted', 0 FROM n;

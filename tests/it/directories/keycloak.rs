@@ -50,6 +50,7 @@ async fn a_token_that_lapses_in_the_middle_of_a_batch_is_asked_for_anew() {
     assert!(!keycloak.logs_in("p9", "word").await);
     // A server that takes no token at all is not asked for ever.
     keycloak.inside().token_uses = 0;
+    keycloak.inside().end_tokens();
     let error = directory.read(PASSWORDS, &names(1)).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Rest(RestFault::Forbidden { status: 401, .. })));
     assert!(error.told().contains("secret"), "{}", error.told());

@@ -105,6 +105,11 @@ pub struct Inside {
 }
 
 impl Inside {
+    /// Every token that was given ends.
+    pub fn end_tokens(&mut self) {
+        self.tokens.clear();
+    }
+
     /// How many requests began so.
     pub fn count(&self, start: &str) -> usize {
         self.requests.iter().filter(|request| request.starts_with(start)).count()

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::NEW;
 use crate::harness::tampering::{execute, query};
-use crate::harness::{ANN, House, Plan, campaign_file, person};
+use crate::harness::{ANN, House, Plan, campaign_file, person, write};
 
 const STOLEN: &str = "violet umbrella gravel";
 
@@ -28,6 +28,12 @@ async fn house(forget: &str) -> House {
     );
     let campaign = campaign_file("").replace("[notice]", &format!("{archive}\n[notice]"));
     let house = House::furnished(Plan { campaign, ..Plan::default() }).await;
+    // whoever has no address would keep the campaign open
+    let list = house.path("affected.csv");
+    let all = std::fs::read_to_string(&list).unwrap();
+    let is_kept = |line: &&str| line.contains('@') || line.starts_with("customer_id");
+    let kept: Vec<&str> = all.lines().filter(is_kept).collect();
+    write(&list, &kept.join("\n"));
     execute(
         &house.shop,
         "CREATE TABLE forthwith_replaced (account TEXT, value TEXT, PRIMARY KEY (account, value))",

@@ -4,9 +4,10 @@
 use forthwith::engine::progress::Silent;
 use forthwith::engine::resolve::Verdict;
 
-use crate::harness::link::{link_file, ready, rows};
+use crate::harness::link::{link_file, ready};
 use crate::harness::rewound::{backed_up, copies, put_back, recover, reopened, run_on};
-use crate::harness::{ANN, CAMPAIGN, Plan, person};
+use crate::harness::tampering::query;
+use crate::harness::{ANN, CAMPAIGN, House, Plan, person};
 
 use super::of_campaign;
 
@@ -22,16 +23,16 @@ async fn a_doubtful_link_of_the_gap_is_sent_again_only_as_a_new_notice() {
     };
     let house = ready(plan).await;
     let backup = backed_up(&house).await;
-    let issued = rows(&house).await.len();
+    let issued = mailed_links(&house).await;
     put_back(&house, &backup);
-    let known = rows(&house).await.len();
+    let known = mailed_links(&house).await;
     assert!(known < issued);
     let engine = reopened(&house).await;
     let report = recover(&engine, &[]).await.unwrap();
     let line = of_campaign(&report);
     assert!(report.is_proved && line.links_unknown > 20, "{line:?}");
     // whoever got no link is counted as well: a journal does not say
-    assert!(line.links_unknown + line.links_in_doubt >= (issued - known) as u64, "{line:?}");
+    assert!(line.links_unknown + line.links_in_doubt >= issued - known, "{line:?}");
     let engine = reopened(&house).await;
     let doubts = engine.doubts(CAMPAIGN).await.unwrap();
     if line.links_in_doubt > 0 {
@@ -48,4 +49,12 @@ async fn a_doubtful_link_of_the_gap_is_sent_again_only_as_a_new_notice() {
     assert_eq!(people.machine_open(), 0, "{people:?}");
     let twice = copies(&house).values().filter(|copies| **copies > 1).count() as u64;
     assert!(twice <= line.links_in_doubt, "{twice}");
+}
+
+/// Links that a relay took. (One that was issued and never came to the wire is in nobody's mailbox.)
+async fn mailed_links(house: &House) -> u64 {
+    let sql =
+        "SELECT COUNT(*) FROM reset_token JOIN outcome USING (campaign_id, number, generation)
+               WHERE result = 'accepted'";
+    query::<(i64,)>(&house.database(), sql).await[0].0.unsigned_abs()
 }

@@ -6,7 +6,7 @@
 //! `JpaUserCredentialStore`). No Keycloak ran in our tests: `docs/directories.md` says what that means.
 //!
 //! Keycloak gives no hash back. What is compared is when a password was made and the label beside it
-//! ([`Version`]); both are replaced together with the password, in one request.
+//! (`credential::Version`); both are replaced together with the password, in one request.
 
 mod credential;
 mod server;

@@ -6,6 +6,7 @@
 mod adapter;
 mod backend;
 mod fault;
+pub(super) mod settings;
 mod trial;
 
 use std::path::Path;
@@ -20,7 +21,6 @@ use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::domain::loopback::is_loopback_host;
 use crate::tls::{self, TlsSetupError, Trusted};
 
 pub(super) use adapter::Served;
@@ -234,42 +234,4 @@ fn cause(table: &str, error: &reqwest::Error) -> String {
         return "the request was not carried out".into();
     }
     inner.to_string()
-}
-
-/// Why a URL cannot be used. None of these repeats it, since it may hold a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WrongUrl {
-    /// It is none.
-    Unreadable,
-    /// It holds a user or a password.
-    Identified,
-    /// Others on the way could read what is said.
-    Clear,
-}
-
-/// Reads where a server is: `https`, or `http` on this machine.
-pub(super) fn place(url: &str) -> Result<Url, WrongUrl> {
-    let parsed = Url::parse(url).map_err(|_| WrongUrl::Unreadable)?;
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(WrongUrl::Identified);
-    }
-    let host = parsed.host_str().ok_or(WrongUrl::Unreadable)?;
-    match parsed.scheme() {
-        "https" => Ok(parsed),
-        "http" if is_loopback_host(host) => Ok(parsed),
-        "http" => Err(WrongUrl::Clear),
-        _ => Err(WrongUrl::Unreadable),
-    }
-}
-
-/// What is wrong with numbers that have bounds: the key, its value, the most, and what leaving it out means.
-pub(super) fn out_of_bounds(
-    values: &[(&'static str, usize, usize, &str)],
-) -> Vec<(&'static str, String)> {
-    let wrong = values.iter().filter(|(_, value, most, _)| !(1..=*most).contains(value));
-    wrong
-        .map(|(key, _, most, usual)| {
-            (*key, format!("must be between 1 and {most}; hint: leave it out {usual}"))
-        })
-        .collect()
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use url::Url;
 
-use crate::directory::rest::{self, WrongUrl};
+use crate::directory::rest::settings::{self, Load};
 use crate::domain::duration::HumanDuration;
+use crate::domain::endpoint::{self, WrongUrl};
 use crate::secret::replacement::Scheme;
 
 /// An endpoint that does to the company's identity store what we ask of it by signed messages:
@@ -30,29 +31,17 @@ pub struct HttpDirectorySettings {
     #[serde(default)]
     pub scheme: Scheme,
     /// The most rows in one request.
-    #[serde(default = "hundred")]
+    #[serde(default = "settings::hundred")]
     pub rows_per_request: usize,
     /// The most requests under way at once.
-    #[serde(default = "eight")]
+    #[serde(default = "settings::eight")]
     pub concurrency: usize,
     /// The most requests in a second; as many as go where absent.
     #[serde(default)]
     pub per_second: Option<u32>,
     /// How long the endpoint may work at one request.
-    #[serde(default = "thirty_seconds")]
+    #[serde(default = "settings::thirty_seconds")]
     pub timeout: HumanDuration,
-}
-
-fn hundred() -> usize {
-    100
-}
-
-fn eight() -> usize {
-    8
-}
-
-fn thirty_seconds() -> HumanDuration {
-    HumanDuration::from_secs(30)
 }
 
 impl HttpDirectorySettings {
@@ -62,22 +51,20 @@ impl HttpDirectorySettings {
         if let Err(said) = place(&self.url) {
             found.push(("url", said.to_owned()));
         }
-        let per_second = self.per_second.map_or(1, |most| most as usize);
-        found.extend(rest::out_of_bounds(&[
-            ("rows_per_request", self.rows_per_request, 1_000, "for 100"),
-            ("concurrency", self.concurrency, 64, "for 8"),
-            ("per_second", per_second, 10_000, "for no bound"),
-        ]));
-        if self.timeout.is_zero() {
-            found.push(("timeout", "is nothing; hint: timeout = \"30s\"".into()));
-        }
+        let load = Load {
+            rows: ("rows_per_request", self.rows_per_request),
+            concurrency: self.concurrency,
+            per_second: self.per_second,
+            timeout: self.timeout,
+        };
+        found.extend(load.faults());
         found
     }
 }
 
 /// Reads the URL; what is said of a wrong one never repeats it.
 pub(super) fn place(url: &str) -> Result<Url, &'static str> {
-    rest::place(url).map_err(|wrong| match wrong {
+    endpoint::place(url).map_err(|wrong| match wrong {
         WrongUrl::Unreadable => {
             "cannot be read; hint: \"https://accounts.brand.example/forthwith\""
         }

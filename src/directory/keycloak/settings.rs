@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use url::Url;
 
-use crate::directory::rest::{self, WrongUrl};
+use crate::directory::rest::settings::{self, Load};
 use crate::domain::duration::HumanDuration;
+use crate::domain::endpoint::{self, WrongUrl};
 use crate::secret::password::PasswordForm;
 
 /// How a realm of Keycloak is spoken to:
@@ -42,16 +43,16 @@ pub struct KeycloakDirectorySettings {
     #[serde(default = "argon2")]
     pub form: PasswordForm,
     /// The most accounts in one call.
-    #[serde(default = "hundred")]
+    #[serde(default = "settings::hundred")]
     pub batch: usize,
     /// The most accounts under way at once.
-    #[serde(default = "eight")]
+    #[serde(default = "settings::eight")]
     pub concurrency: usize,
     /// The most requests in a second; as many as go where absent.
     #[serde(default)]
     pub per_second: Option<u32>,
     /// How long the server may work at one request.
-    #[serde(default = "thirty_seconds")]
+    #[serde(default = "settings::thirty_seconds")]
     pub timeout: HumanDuration,
 }
 
@@ -68,18 +69,6 @@ pub enum KeycloakAccount {
 
 fn argon2() -> PasswordForm {
     PasswordForm::KeycloakArgon2
-}
-
-fn hundred() -> usize {
-    100
-}
-
-fn eight() -> usize {
-    8
-}
-
-fn thirty_seconds() -> HumanDuration {
-    HumanDuration::from_secs(30)
 }
 
 impl KeycloakDirectorySettings {
@@ -104,22 +93,20 @@ impl KeycloakDirectorySettings {
                 "is none that Keycloak reads; hint: \"keycloak-argon2\" or \"keycloak-pbkdf2\"";
             found.push(("form", said.into()));
         }
-        let per_second = self.per_second.map_or(1, |most| most as usize);
-        found.extend(rest::out_of_bounds(&[
-            ("batch", self.batch, 1_000, "for 100"),
-            ("concurrency", self.concurrency, 64, "for 8"),
-            ("per_second", per_second, 10_000, "for no bound"),
-        ]));
-        if self.timeout.is_zero() {
-            found.push(("timeout", "is nothing; hint: timeout = \"30s\"".into()));
-        }
+        let load = Load {
+            rows: ("batch", self.batch),
+            concurrency: self.concurrency,
+            per_second: self.per_second,
+            timeout: self.timeout,
+        };
+        found.extend(load.faults());
         found
     }
 }
 
 /// Reads the URL; what is said of a wrong one never repeats it.
 pub(super) fn place(url: &str) -> Result<Url, &'static str> {
-    rest::place(url).map_err(|wrong| match wrong {
+    endpoint::place(url).map_err(|wrong| match wrong {
         WrongUrl::Unreadable => "cannot be read; hint: \"https://id.brand.example\"",
         WrongUrl::Identified => {
             "holds a user or a password; hint: take them out, for files are signed and kept in git; who \

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use url::Url;
 
-use crate::directory::rest::{self, WrongUrl};
+use crate::directory::rest::settings::{self, Load};
 use crate::domain::duration::HumanDuration;
+use crate::domain::endpoint::{self, WrongUrl};
 use crate::secret::password::PasswordForm;
 
 /// How an Ory Kratos is spoken to:
@@ -35,16 +36,16 @@ pub struct KratosDirectorySettings {
     #[serde(default)]
     pub form: PasswordForm,
     /// The most accounts in one call.
-    #[serde(default = "hundred")]
+    #[serde(default = "settings::hundred")]
     pub batch: usize,
     /// The most accounts under way at once.
-    #[serde(default = "eight")]
+    #[serde(default = "settings::eight")]
     pub concurrency: usize,
     /// The most requests in a second; as many as go where absent.
     #[serde(default)]
     pub per_second: Option<u32>,
     /// How long the server may work at one request.
-    #[serde(default = "thirty_seconds")]
+    #[serde(default = "settings::thirty_seconds")]
     pub timeout: HumanDuration,
 }
 
@@ -59,18 +60,6 @@ pub enum KratosAccount {
     Identifier,
 }
 
-fn hundred() -> usize {
-    100
-}
-
-fn eight() -> usize {
-    8
-}
-
-fn thirty_seconds() -> HumanDuration {
-    HumanDuration::from_secs(30)
-}
-
 impl KratosDirectorySettings {
     /// What is wrong by its text alone: the key, and what to say about it.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
@@ -82,22 +71,20 @@ impl KratosDirectorySettings {
             let said = "is none that Kratos reads; hint: \"argon2id\" or \"bcrypt\"";
             found.push(("form", said.into()));
         }
-        let per_second = self.per_second.map_or(1, |most| most as usize);
-        found.extend(rest::out_of_bounds(&[
-            ("batch", self.batch, 1_000, "for 100"),
-            ("concurrency", self.concurrency, 64, "for 8"),
-            ("per_second", per_second, 10_000, "for no bound"),
-        ]));
-        if self.timeout.is_zero() {
-            found.push(("timeout", "is nothing; hint: timeout = \"30s\"".into()));
-        }
+        let load = Load {
+            rows: ("batch", self.batch),
+            concurrency: self.concurrency,
+            per_second: self.per_second,
+            timeout: self.timeout,
+        };
+        found.extend(load.faults());
         found
     }
 }
 
 /// Reads the URL; what is said of a wrong one never repeats it.
 pub(super) fn place(url: &str) -> Result<Url, &'static str> {
-    rest::place(url).map_err(|wrong| match wrong {
+    endpoint::place(url).map_err(|wrong| match wrong {
         WrongUrl::Unreadable => "cannot be read; hint: \"https://kratos-admin.brand.example\"",
         WrongUrl::Identified => {
             "holds a user or a password; hint: take them out, for files are signed and kept in git, and \

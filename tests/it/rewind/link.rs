@@ -1,6 +1,8 @@
 //! Mode `link`: the salt of a link made in the gap is lost with the database, so its bytes cannot be made
 //! again and its token opens nothing.
 
+use std::collections::BTreeSet;
+
 use forthwith::engine::progress::Silent;
 use forthwith::engine::resolve::Verdict;
 
@@ -23,16 +25,17 @@ async fn a_doubtful_link_of_the_gap_is_sent_again_only_as_a_new_notice() {
     };
     let house = ready(plan).await;
     let backup = backed_up(&house).await;
-    let issued = mailed_links(&house).await;
+    let mailed = links(&house, MAILED).await;
     put_back(&house, &backup);
-    let known = mailed_links(&house).await;
-    assert!(known < issued);
+    let known = links(&house, ISSUED).await;
+    let lost = mailed.difference(&known).count() as u64;
+    assert!(lost > 20, "{lost}");
     let engine = reopened(&house).await;
     let report = recover(&engine, &[]).await.unwrap();
     let line = of_campaign(&report);
     assert!(report.is_proved && line.links_unknown > 20, "{line:?}");
     // whoever got no link is counted as well: a journal does not say
-    assert!(line.links_unknown + line.links_in_doubt >= issued - known, "{line:?}");
+    assert!(line.links_unknown + line.links_in_doubt >= lost, "{lost} {line:?}");
     let engine = reopened(&house).await;
     let doubts = engine.doubts(CAMPAIGN).await.unwrap();
     if line.links_in_doubt > 0 {
@@ -51,10 +54,15 @@ async fn a_doubtful_link_of_the_gap_is_sent_again_only_as_a_new_notice() {
     assert!(twice <= line.links_in_doubt, "{twice}");
 }
 
-/// Links that a relay took. (One that was issued and never came to the wire is in nobody's mailbox.)
-async fn mailed_links(house: &House) -> u64 {
-    let sql =
-        "SELECT COUNT(*) FROM reset_token JOIN outcome USING (campaign_id, number, generation)
-               WHERE result = 'accepted'";
-    query::<(i64,)>(&house.database(), sql).await[0].0.unsigned_abs()
+/// Links that a relay took: one that was issued and never came to the wire is in nobody's mailbox.
+const MAILED: &str =
+    "SELECT number, generation FROM reset_token JOIN outcome USING (campaign_id, number, generation)
+     WHERE result = 'accepted'";
+
+/// Links whose salt the database holds. One that was on the wire when the backup was made is among
+/// them, and the ordinary start settles it from the journal: it is no part of the gap.
+const ISSUED: &str = "SELECT number, generation FROM reset_token";
+
+async fn links(house: &House, sql: &str) -> BTreeSet<(i64, i64)> {
+    query(&house.database(), sql).await.into_iter().collect()
 }

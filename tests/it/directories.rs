@@ -1,6 +1,6 @@
-//! What a directory promises, whatever it runs on: one set of behaviours against the trait, on SQL, on
-//! Debian's `OpenLDAP`, on an endpoint of our own and on fakes of identity servers, each judged by whom its own
-//! log-in lets in.
+//! What a directory promises, whatever it runs on: one set of behaviours against the trait, on SQL, on the user
+//! tables of a real Django and a real `WordPress`, on Debian's `OpenLDAP`, on an endpoint of our own and on fakes
+//! of identity servers, each judged by whom its own log-in lets in.
 
 mod campaign;
 mod endpoint;
@@ -16,40 +16,40 @@ use forthwith::secret::replacement::{SecretValue, forge_as};
 
 const PASSWORDS: CredentialKind = CredentialKind::Password;
 
-/// The same behaviour on each kind of directory, a test each.
+/// One behaviour on each of these stages, a test each.
+macro_rules! on_stages {
+    ($behaviour:ident: $($stage:ident = $start:expr;)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $stage() {
+            super::$behaviour(&$start.await).await;
+        }
+    )+};
+}
+
+/// The same behaviours on each kind of directory.
 macro_rules! on_each_directory {
     ($($behaviour:ident)+) => {$(
         mod $behaviour {
-            use crate::directories::stages::{HttpStage, KeycloakStage, KratosStage, LdapStage, SqlStage};
+            use crate::directories::on_stages;
+            use crate::directories::stages::{
+                DjangoStage, HttpStage, KeycloakStage, KratosStage, LdapStage, SqlStage, WordPressStage,
+            };
+            use crate::harness::database::Kind;
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn sql() {
-                super::$behaviour(&SqlStage::start().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn ldap() {
-                super::$behaviour(&LdapStage::start().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn http() {
-                super::$behaviour(&HttpStage::start().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn keycloak() {
-                super::$behaviour(&KeycloakStage::start().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn kratos() {
-                super::$behaviour(&KratosStage::start().await).await;
+            on_stages! { $behaviour:
+                sql = SqlStage::start();
+                django_on_sqlite = DjangoStage::on(Kind::Sqlite);
+                django_on_postgres = DjangoStage::on(Kind::Postgres);
+                wordpress = WordPressStage::start();
+                ldap = LdapStage::start();
+                http = HttpStage::start();
+                keycloak = KeycloakStage::start();
+                kratos = KratosStage::start();
             }
         }
     )+};
 }
-pub(crate) use on_each_directory;
+pub(crate) use {on_each_directory, on_stages};
 
 /// What replaces a value: as a pass forges it, from bytes that differ by `seed`.
 fn forged(directory: &dyn Directory, current: &str, seed: u8) -> SecretValue {

@@ -1,19 +1,15 @@
 //! Real sites that are not ours: their own log-in pages judge what a kill and a reset are worth.
 
-use std::path::Path;
-
 use forthwith::domain::track::Track;
 use forthwith::engine::progress::Silent;
 use forthwith::store::credentials::Pick;
-use sqlx::ConnectOptions as _;
-use sqlx::mysql::MySqlConnectOptions;
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::database::{Database, Kind};
-use crate::harness::django::{Django, list, secret_file};
+use crate::harness::database::Kind;
+use crate::harness::django::home::Home;
+use crate::harness::django::{Django, list};
 use crate::harness::form::code_in;
-use crate::harness::tampering::{execute, query};
+use crate::harness::tampering::query;
 use crate::harness::visitor::{Served, ask};
 use crate::harness::wordpress::WordPress;
 use crate::harness::{House, Plan, campaign_file, write};
@@ -104,19 +100,20 @@ async fn django_judges(house: House, site: &Django) {
 const USERS: [&str; 11] =
     ["6", "--own", "3", "--pbkdf2", "1", "--bcrypt", "1", "--unusable", "1", "--sessions", "1"];
 
+/// A site in its home, and a house whose campaign is for its users; `more` are keys of `[directory.sql]`.
+async fn django_in(home: &Home, more: &str) -> (Django, House) {
+    let site = Django::start(&home.url(), home.secret(), &USERS);
+    let house = house(&format!("{}{more}", home.table(None)), &list(&site.users)).await;
+    home.admit().await;
+    home.mark(&house).await;
+    (site, house)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn django_on_sqlite_lets_nobody_in_until_they_reset() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("site.db");
-    let site = Django::start(&format!("sqlite:{}", file.display()), None, &USERS);
-    let sql = format!(
-        "url = \"sqlite:{}\"\npreset = \"django\"\nform = \"django-argon2\"",
-        file.display()
-    );
-    let house = house(&sql, &list(&site.users)).await;
-    for statement in house.engine.marker().await.unwrap() {
-        execute(&file, &statement).await;
-    }
+    let home = Home::on(Kind::Sqlite).await;
+    let (site, house) = django_in(&home, "form = \"django-argon2\"").await;
+    let file = home.database.file();
     let unusable = "SELECT password FROM auth_user WHERE username = 'u6'";
     let before: Vec<(String,)> = query(&file, unusable).await;
     django_judges(house, &site).await;
@@ -126,54 +123,9 @@ async fn django_on_sqlite_lets_nobody_in_until_they_reset() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn django_on_postgres_lets_nobody_in_until_they_reset() {
-    let database = Database::raw(Kind::Postgres, None, "");
-    let folder = tempfile::tempdir().unwrap();
-    let password = secret_file(folder.path(), "site", "site-password");
-    let mut admin = database.admin_of("postgres").await;
-    for statement in [
-        "CREATE ROLE site LOGIN PASSWORD 'site-password'",
-        "CREATE ROLE app LOGIN PASSWORD 'app-password'",
-        "CREATE DATABASE site OWNER site",
-    ] {
-        admin.execute(statement).await;
-    }
-    let url = format!("postgres://site@127.0.0.1:{}/site", database.port());
-    let site = Django::start(&url, Some(&password), &USERS);
-    let own = secret_file(folder.path(), "app", "app-password");
-    let sql = format!(
-        "url = \"postgres://127.0.0.1:{}/site\"\nuser = \"app\"\npassword_file = \"{}\"\n\
-         preset = \"django\"",
-        database.port(),
-        own.display()
-    );
-    let house = house(&sql, &list(&site.users)).await;
-    let mut admin = database.admin_of("site").await;
-    for statement in house.engine.marker().await.unwrap() {
-        admin.execute(&statement).await;
-    }
-    // no more than the documentation asks for
-    for grant in ["SELECT, UPDATE (password) ON auth_user", "SELECT ON forthwith_rehearsal"] {
-        admin.execute(&format!("GRANT {grant} TO app")).await;
-    }
+    let home = Home::on(Kind::Postgres).await;
+    let (site, house) = django_in(&home, "").await;
     django_judges(house, &site).await;
-}
-
-/// A user who may do what the preset's statements do, and the marker of this workspace.
-async fn admit(site: &WordPress, house: &House, folder: &TempDir) {
-    let options = MySqlConnectOptions::new().host("127.0.0.1").port(site.port()).username("root");
-    let mut admin = options.database("wordpress").connect().await.unwrap();
-    let made = "CREATE USER app@'127.0.0.1' IDENTIFIED BY 'app-password'".to_owned();
-    let grants = [
-        "SELECT, UPDATE ON wp_users",
-        "SELECT, DELETE ON wp_usermeta",
-        "SELECT ON forthwith_rehearsal",
-    ];
-    let grants = grants.map(|grant| format!("GRANT {grant} TO app@'127.0.0.1'"));
-    let marker = house.engine.marker().await.unwrap();
-    for statement in marker.into_iter().chain([made]).chain(grants) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
-    }
-    secret_file(folder.path(), "app", "app-password");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,19 +136,14 @@ async fn wordpress_lets_nobody_in_until_they_reset() {
         ("cy", "cy@mail.example", "md5", "old-password-cy"),
         ("di", "di@mail.example", "bcrypt", "old-password-di"),
     ];
-    let site = WordPress::start(&people);
-    let folder = tempfile::tempdir().unwrap();
-    let app: &Path = &folder.path().join("app");
-    let sql = format!(
-        "url = \"mariadb://127.0.0.1:{}/wordpress\"\nuser = \"app\"\npassword_file = \"{}\"\n\
-         preset = \"wordpress\"\naccount = \"user_login\"\nform = \"wordpress\"",
-        site.port(),
-        app.display()
-    );
+    let lines = people.map(|(login, to, kind, password)| [login, to, kind, password].join("\t"));
+    let site = WordPress::start(lines.join("\n"), "12");
+    let sql = format!("{}form = \"wordpress\"", site.table(site.port()));
     let rows: Vec<String> = people.iter().map(|(login, to, ..)| format!("{login},{to}")).collect();
     let list = rows.join("\n");
     let house = house(&sql, &format!("login,email\n{list}")).await;
-    admit(&site, &house, &folder).await;
+    site.admit().await;
+    site.mark(&house).await;
     // each log-in makes a session, and phpass and md5 become bcrypt by it
     for (login, _, kind, password) in &people[..2] {
         assert!(site.logs_in(login, password).await, "{kind}");

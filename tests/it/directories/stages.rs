@@ -1,6 +1,8 @@
 //! The same people in directories of several kinds, and who lets them in.
 
+mod django;
 mod identity;
+mod wordpress;
 
 use async_trait::async_trait;
 use forthwith::directory::Directory;
@@ -10,15 +12,18 @@ use forthwith::directory::shop;
 use forthwith::directory::sql::SqlDirectory;
 use forthwith::domain::clock::SystemClock;
 use forthwith::secret::password::{Params, Password, PasswordForm, hash};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::database::{Database, Kind};
 use crate::harness::endpoint::Endpoint;
 use crate::harness::slapd::{Holding, Slapd};
-use crate::harness::wire::{Condition, Wire};
+use crate::harness::wire::Wire;
 
+pub use django::DjangoStage;
 pub use identity::{KeycloakStage, KratosStage};
+pub use wordpress::WordPressStage;
 
 /// People with a password of their own, by [`password_of`].
 pub const PEOPLE: [&str; 4] = ["ann", "bob", "cleo", "eve"];
@@ -38,6 +43,13 @@ pub fn hashed(form: PasswordForm, password: &str) -> String {
     let params = Params::new(64, 1, 1).unwrap();
     let made = form.hash(&Password::new(password.to_owned()), params, &mut rand::rng());
     made.unwrap().expose().to_owned()
+}
+
+/// Takes a database file away, or brings it back.
+fn take_away(file: &Path, gone: bool) {
+    let away = file.with_extension("away");
+    let (from, to) = if gone { (file, away.as_path()) } else { (away.as_path(), file) };
+    std::fs::rename(from, to).unwrap();
 }
 
 /// A directory with [`PEOPLE`] in it, and its judge.
@@ -103,10 +115,7 @@ impl Stage for SqlStage {
     }
 
     async fn is_gone(&self, gone: bool) {
-        let away = self.database.file().with_extension("away");
-        let (from, to) =
-            if gone { (self.database.file(), away) } else { (away, self.database.file()) };
-        std::fs::rename(from, to).unwrap();
+        take_away(&self.database.file(), gone);
     }
 
     async fn sessions(&self) -> Option<u64> {
@@ -153,7 +162,7 @@ impl Stage for LdapStage {
     }
 
     async fn is_gone(&self, gone: bool) {
-        self.wire.is(if gone { Condition::Cut } else { Condition::Whole });
+        self.wire.is_cut(gone);
     }
 
     async fn sessions(&self) -> Option<u64> {
@@ -198,7 +207,7 @@ impl Stage for HttpStage {
     }
 
     async fn is_gone(&self, gone: bool) {
-        self.wire.is(if gone { Condition::Cut } else { Condition::Whole });
+        self.wire.is_cut(gone);
     }
 
     async fn sessions(&self) -> Option<u64> {

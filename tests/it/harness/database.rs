@@ -1,7 +1,6 @@
 //! The company's database on each engine: a file, or a private server of Debian's. Statements and
 //! settings are those of `docs/directories.md`.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use forthwith::directory::sql::SqlDirectorySettings;
@@ -13,9 +12,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ColumnIndex, ConnectOptions as _, Row, ValueRef as _};
 use tempfile::TempDir;
 
-use super::House;
 use super::confined::{Confined, Furnishing};
 use super::tampering::query;
+use super::{House, secret_file};
 
 /// The documentation, whose statements are run.
 const PAGE: &str = include_str!("../../../docs/directories.md");
@@ -92,29 +91,13 @@ impl Kind {
 impl Database {
     /// A database with empty tables; `tls` is what its server shows, and then demands of `app`.
     pub async fn start(kind: Kind, tls: Option<&Certificates>) -> Self {
-        let database = Self::raw(kind, tls, "");
+        let database = Self::empty(kind, tls).await;
         let id = if kind == Kind::Sqlite { "TEXT" } else { "VARCHAR(60)" };
         let key = match kind {
             Kind::Sqlite => "INTEGER PRIMARY KEY",
             Kind::Postgres => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
             Kind::MariaDb => "BIGINT AUTO_INCREMENT PRIMARY KEY",
         };
-        match kind {
-            Kind::Sqlite => {}
-            Kind::Postgres => {
-                let user = format!("CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'");
-                database.admin_of("postgres").await.execute(&user).await;
-                let made = "CREATE DATABASE shop";
-                database.admin_of("postgres").await.execute(made).await;
-            }
-            Kind::MariaDb => {
-                let user = format!(
-                    "CREATE DATABASE shop; \
-                     CREATE USER app@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'"
-                );
-                database.admin_of("mysql").await.execute(&user).await;
-            }
-        }
         let tables = format!(
             "CREATE TABLE customer (id {id} PRIMARY KEY, name TEXT, email TEXT, password_hash TEXT); \
              CREATE TABLE session (id {key}, customer_id {id} NOT NULL); \
@@ -138,12 +121,31 @@ impl Database {
         database
     }
 
+    /// A database without tables, and a user who may do nothing in it.
+    pub async fn empty(kind: Kind, tls: Option<&Certificates>) -> Self {
+        let database = Self::raw(kind, tls, "");
+        match kind {
+            Kind::Sqlite => {}
+            Kind::Postgres => {
+                let mut admin = database.admin_of("postgres").await;
+                admin.execute(&format!("CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'")).await;
+                admin.execute("CREATE DATABASE shop").await;
+            }
+            Kind::MariaDb => {
+                let user = format!(
+                    "CREATE DATABASE shop; \
+                     CREATE USER app@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'"
+                );
+                database.admin_of("mysql").await.execute(&user).await;
+            }
+        }
+        database
+    }
+
     /// A server as it starts, without anything in it.
     pub fn raw(kind: Kind, tls: Option<&Certificates>, mode: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let password = folder.path().join("password");
-        std::fs::write(&password, PASSWORD).unwrap();
-        std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).unwrap();
+        secret_file(&folder.path().join("password"), PASSWORD);
         let mut files = vec![("mode", mode.to_owned())];
         if let Some(made) = tls {
             files.push(("chain.pem", made.chain_pem.clone()));
@@ -183,14 +185,18 @@ impl Database {
 
     /// The keys by which it is found and entered.
     pub fn access(&self) -> String {
+        self.access_at(self.server.as_ref().map_or(0, Confined::port))
+    }
+
+    /// As [`Self::access`], its server found at this port.
+    pub fn access_at(&self, port: u16) -> String {
         let scheme = match self.kind {
             Kind::Sqlite => return format!("url = \"sqlite:{}\"\n", self.file().display()),
             Kind::Postgres => "postgres",
             Kind::MariaDb => "mariadb",
         };
         format!(
-            "url = \"{scheme}://127.0.0.1:{}/shop\"\nuser = \"app\"\npassword_file = \"{}\"\n",
-            self.port(),
+            "url = \"{scheme}://127.0.0.1:{port}/shop\"\nuser = \"app\"\npassword_file = \"{}\"\n",
             self.folder.path().join("password").display()
         )
     }

@@ -1,8 +1,11 @@
 //! A company's site that is not ours: Django with its own log-in, hashers and sessions, on a database of the
 //! test's.
 
+pub mod home;
+pub mod judge;
+
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -121,13 +124,4 @@ fn client() -> Client {
 pub fn list(users: &[User]) -> String {
     let rows = users.iter().map(|user| format!("{},{}\n", user.login, user.address));
     std::iter::once("login,email\n".to_owned()).chain(rows).collect()
-}
-
-/// A file of the test's that holds a password.
-pub fn secret_file(folder: &Path, name: &str, password: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = folder.join(name);
-    std::fs::write(&path, password).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    path
 }

@@ -51,6 +51,11 @@ impl Wire {
     pub fn is(&self, condition: Condition) {
         self.condition.send_replace(condition);
     }
+
+    /// Cut, or mended.
+    pub fn is_cut(&self, cut: bool) {
+        self.is(if cut { Condition::Cut } else { Condition::Whole });
+    }
 }
 
 impl Drop for Wire {

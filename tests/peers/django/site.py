@@ -2,7 +2,7 @@
 
 Usage: python site.py migrate
        python site.py users N [--own K] [--pbkdf2 K] [--bcrypt K] [--unusable K] [--sessions K]
-       python site.py check
+       python site.py judge
        python site.py serve
 
 DATABASE is where it keeps its tables: `sqlite:FILE` or `postgres://USER@HOST:PORT/NAME`, the latter with
@@ -14,8 +14,15 @@ password (`-` for none), session (`-` for none). The first `--own` have password
 those who share one, because a real hash takes a tenth of a second; last those of other kinds, in the order
 of the options. `--sessions` logs in the first K.
 
-`check` answers each line `login<TAB>password` of stdin with `yes` or `no`. `serve` takes PORT, 0 for one of
-its own choice, prints the port once it listens, and ends when its stdin ends.
+`judge` makes the tables and answers each line of stdin with one, until stdin ends; a line is a question and
+its parts with tabs between. Its hashes cost next to nothing, for their cost is not what is judged:
+
+  person        login, kind of hash, password   made; their session
+  choose        login, password                 theirs from now on: yes
+  authenticate  login, password                 yes or no
+  session       session                         the login whose it is, or no
+
+`serve` takes PORT, 0 for one of its own choice, prints the port once it listens, and ends when its stdin ends.
 """
 
 import argparse
@@ -28,7 +35,7 @@ from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse_lazy
 
 
@@ -119,9 +126,9 @@ django.setup()
 
 # Only now: these need the settings.
 from django.contrib.auth import SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY  # noqa: E402
-from django.contrib.auth import authenticate, get_user_model, views  # noqa: E402
+from django.contrib.auth import authenticate, get_user, get_user_model, views  # noqa: E402
 from django.contrib.auth.decorators import login_required  # noqa: E402
-from django.contrib.auth.hashers import make_password  # noqa: E402
+from django.contrib.auth.hashers import get_hashers, make_password  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
@@ -184,9 +191,13 @@ def users(asked):
         print(*line, session(user) if number < asked.sessions else "-", sep="\t")
 
 
+def sessions(key=None):
+    return import_module(settings.SESSION_ENGINE).SessionStore(key)
+
+
 def session(user):
     """What a log-in leaves in the table, without a password."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore()
+    store = sessions()
     store[SESSION_KEY] = str(user.pk)
     store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     store[HASH_SESSION_KEY] = user.get_session_auth_hash()
@@ -194,10 +205,43 @@ def session(user):
     return store.session_key
 
 
-def check():
+def person(login, kind, password):
+    stored = make_password(None) if kind == "unusable" else make_password(password, hasher=kind)
+    return session(get_user_model().objects.create(username=login, password=stored))
+
+
+def choose(login, password):
+    user = get_user_model().objects.get_by_natural_key(login)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return "yes"
+
+
+def lets_in(login, password):
+    return "yes" if authenticate(username=login, password=password) else "no"
+
+
+def whose(key):
+    request = HttpRequest()
+    request.session = sessions(key)
+    return get_user(request).get_username() or "no"
+
+
+CHEAP = {
+    "argon2": {"time_cost": 1, "memory_cost": 64, "parallelism": 1},
+    "pbkdf2_sha256": {"iterations": 1000},
+    "bcrypt_sha256": {"rounds": 4},
+}
+
+
+def judge():
+    for hasher in get_hashers():
+        vars(hasher).update(CHEAP.get(hasher.algorithm, {}))
+    call_command("migrate", verbosity=0)
+    questions = {"person": person, "choose": choose, "authenticate": lets_in, "session": whose}
     for line in sys.stdin:
-        login, password = line.rstrip("\n").split("\t")
-        print("yes" if authenticate(username=login, password=password) else "no", flush=True)
+        question, *parts = line.rstrip("\n").split("\t")
+        print(questions[question](*parts), flush=True)
 
 
 class Quiet(WSGIRequestHandler):
@@ -218,7 +262,7 @@ def serve():
 def main():
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("migrate", "check", "serve"):
+    for name in ("migrate", "judge", "serve"):
         commands.add_parser(name)
     wanted = commands.add_parser("users")
     wanted.add_argument("count", type=int)
@@ -230,8 +274,8 @@ def main():
         call_command("migrate", verbosity=0)
     elif asked.command == "users":
         users(asked)
-    elif asked.command == "check":
-        check()
+    elif asked.command == "judge":
+        judge()
     else:
         serve()
 

@@ -12,6 +12,11 @@ define('WP_ENVIRONMENT_TYPE', 'local');
 // Nothing leaves, and nothing happens by itself.
 define('WP_HTTP_BLOCK_EXTERNAL', true);
 define('DISABLE_WP_CRON', true);
+// What a hash costs; left to PHP, a quarter of a second.
+$wp_filter['wp_hash_password_options'][10][] = array(
+    'function' => fn () => array('cost' => @COST@),
+    'accepted_args' => 0,
+);
 // A host without a name has no address that mail could come from.
 $wp_filter['wp_mail_from'][10][] = array(
     'function' => fn () => 'shop@shop.example',

@@ -3,6 +3,7 @@
 // thing asked about, its parts with tabs between; answers a line for each.
 //
 //   authenticate  login, password   yes or no
+//   choose        login, password   theirs from now on: yes
 //   login         login             a new session's cookie, NAME=VALUE
 //   session       cookie            the login whose it is, or no
 //   application   login             a new password for an application
@@ -22,6 +23,9 @@ function answer($question, $parts)
     switch ($question) {
         case 'authenticate':
             return $yes(wp_authenticate($parts[0], $parts[1]));
+        case 'choose':
+            wp_set_password($parts[1], $user->ID);
+            return 'yes';
         case 'login':
             $until = time() + DAY_IN_SECONDS;
             $cookie = wp_generate_auth_cookie($user->ID, $until, 'logged_in');

@@ -13,11 +13,7 @@ use forthwith::secret::password::PasswordForm;
 use super::{BARE, PEOPLE, Stage, hashed, password_of};
 use crate::harness::keycloak::Keycloak;
 use crate::harness::kratos::Kratos;
-use crate::harness::wire::{Condition, Wire};
-
-fn condition(gone: bool) -> Condition {
-    if gone { Condition::Cut } else { Condition::Whole }
-}
+use crate::harness::wire::Wire;
 
 pub struct KeycloakStage {
     keycloak: Keycloak,
@@ -64,7 +60,7 @@ impl Stage for KeycloakStage {
     }
 
     async fn is_gone(&self, gone: bool) {
-        self.wire.is(condition(gone));
+        self.wire.is_cut(gone);
     }
 
     async fn sessions(&self) -> Option<u64> {
@@ -118,7 +114,7 @@ impl Stage for KratosStage {
     }
 
     async fn is_gone(&self, gone: bool) {
-        self.wire.is(condition(gone));
+        self.wire.is_cut(gone);
     }
 
     async fn sessions(&self) -> Option<u64> {

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use forthwith::domain::track::Track;
-use forthwith::engine::portal::{Asked, Typed};
+use forthwith::engine::portal::{Asked, Portal, Typed};
 use forthwith::engine::progress::Silent;
 use forthwith::secret::code::ResetCode;
 use forthwith::secret::keyring::Keyring;
 use forthwith::secret::mail::reference;
 use forthwith::secret::visit::Visit;
 use forthwith::store::credentials::Pick;
+use futures_util::{StreamExt as _, stream};
 use rand::RngExt as _;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, StatusCode};
@@ -39,6 +40,8 @@ const SOON: Duration = Duration::from_mins(1);
 /// The pace of the campaign, which goes on.
 const PACE: u32 = 100;
 const CUSTOMERS: u32 = 16_000;
+/// Visits of a guesser at the same time.
+const AT_ONCE: usize = 8;
 
 /// Attackers ask for codes by the addresses of people, from many networks, half of them with a reference number
 /// that they made up; people come for their codes; the campaign sends.
@@ -265,14 +268,8 @@ pub async fn guesses(table: &mut Table, accounts: u32) {
             served.portal.ask(&asked).await.unwrap();
         }
         while served.portal.answer_requests().await.unwrap() > 0 {}
-        for visit in &visits {
-            for _ in 0..5 {
-                let code = rand::rng().random_range(0..1_000_000_000_000_u64);
-                let code = ResetCode::parse(&format!("{code:012}")).unwrap();
-                let typed = served.portal.try_code(visit, &code).await.unwrap();
-                taken += u64::from(typed == Typed::Right);
-            }
-        }
+        let opened = stream::iter(&visits).map(|visit| five(&served.portal, visit));
+        taken += opened.buffer_unordered(AT_ONCE).fold(0, async |all, one| all + one).await;
     }
     let sql = "SELECT SUM(count) FROM portal_count WHERE event = 'wrong-code' AND campaign_id > 0";
     let [(wrong,)] = query::<(i64,)>(&house.database(), sql).await[..] else { return };
@@ -287,6 +284,17 @@ pub async fn guesses(table: &mut Table, accounts: u32) {
         "0 taken over, the counter fires",
         taken == 0 && fired > 0,
     );
+}
+
+/// Types five codes that were drawn by chance; how many opened the form.
+async fn five(portal: &Portal, visit: &Visit) -> u64 {
+    let mut opened = 0;
+    for _ in 0..5 {
+        let code = rand::rng().random_range(0..1_000_000_000_000_u64);
+        let code = ResetCode::parse(&format!("{code:012}")).unwrap();
+        opened += u64::from(portal.try_code(visit, &code).await.unwrap() == Typed::Right);
+    }
+    opened
 }
 
 async fn count(house: &House) -> i64 {

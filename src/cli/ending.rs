@@ -27,6 +27,10 @@ pub(super) struct CloseArgs {
     /// Only show the checklist; exit 1 where something is left
     #[arg(long)]
     check: bool,
+    /// Close although the company's endpoint did not take every reset, or its directory is gone with
+    /// replaced passwords in it; the reason is signed, with what was left
+    #[arg(long, value_name = "WHY")]
+    leave: Option<String>,
     /// The operator who signs
     #[arg(long, value_name = "NAME", required_unless_present = "check")]
     operator: Option<String>,
@@ -109,7 +113,7 @@ pub(super) async fn close(
 ) -> Result<(), CliError> {
     let name = &args.campaign;
     let checks = engine.closing_checks(name).await?;
-    let left = checks.iter().filter(|check| !check.holds).count();
+    let left = checks.iter().filter(|check| check.is_open(args.leave.is_some())).count();
     if args.json {
         context.printer.json(&Listed { checks: &checks, can_be_closed: left == 0 })?;
     } else {
@@ -125,7 +129,9 @@ pub(super) async fn close(
     context.confirm(&format!("Close `{name}`? Its personal links end with it."), args.yes)?;
     let wanted = super::ask::Wanted::of(operator, args.password_file.as_ref());
     let signer = context.signer(engine, &wanted).await?;
-    engine.close(name, &signer, &Bars::new(context.printer)).await?;
+    let bars = Bars::new(context.printer);
+    engine.close(name, args.leave.as_deref(), &signer, &bars).await?;
+    drop(bars);
     context.printer.say(&format!("`{name}` is closed."));
     Ok(())
 }

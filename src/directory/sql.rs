@@ -1,9 +1,10 @@
 //! The directory as a user table in SQL, spoken to through the operator's own statements.
 //!
-//! Every call opens its own connection and closes it: a database file that was swapped for a
-//! restored backup is seen, and a read-back never shares anything with the write it proves.
-//! Reading connections cannot write, and a server that is a copy of another is refused. Values are wiped where they are ours; what the driver and
-//! the engine keep while a statement runs is theirs.
+//! Every call has a connection of its own, which is kept for the next one for some seconds ([`kept`]); one that
+//! reads back opens a new one, so that it shares nothing with the write it proves. A database file that was
+//! swapped for a restored backup is seen. Reading connections cannot write, and a server that is a copy of
+//! another is refused. Values are wiped where they are ours; what the driver and the engine keep while a
+//! statement runs is theirs.
 
 mod adapter;
 mod answer;
@@ -12,6 +13,7 @@ pub mod bind;
 mod cell;
 mod check;
 mod connection;
+mod kept;
 mod mariadb;
 mod postgres;
 mod preset;
@@ -27,8 +29,8 @@ use std::time::Duration;
 
 use self::archive::Archive;
 use self::connection::{Access, Conn};
+use self::kept::Kept;
 use self::statement::{JsonRow, Statement, json_rows};
-use super::batch::admit;
 use super::{Controls, Current, DirectoryError, Replacement, SessionEnd};
 use crate::database::{Database, Table};
 use crate::domain::credential::CredentialKind;
@@ -52,6 +54,7 @@ pub struct SqlDirectory {
     form: PasswordForm,
     ends_sessions: SessionEnd,
     archive: Option<Archive>,
+    kept: Kept,
 }
 
 /// What a compare-and-set is for.
@@ -109,8 +112,19 @@ impl SqlDirectory {
         let archive = settings.archive.as_ref();
         let archive = archive.map(|texts| Archive::parse(texts, engine)).transpose()?;
         let form = settings.password_form();
-        let mut directory =
-            Self { database, patience, batch, kinds, count, end, form, ends_sessions, archive };
+        let kept = Kept::default();
+        let mut directory = Self {
+            database,
+            patience,
+            batch,
+            kinds,
+            count,
+            end,
+            form,
+            ends_sessions,
+            archive,
+            kept,
+        };
         let mut conn = directory.connect(Access::Read).await?;
         directory.prepare(settings, &mut conn).await?;
         conn.close().await;
@@ -161,6 +175,34 @@ impl SqlDirectory {
         Conn::open(&self.database, access, self.patience).await
     }
 
+    /// A new connection, in a transaction.
+    async fn begin_anew(&self, access: Access) -> Result<Conn, DirectoryError> {
+        let mut conn = self.connect(access).await?;
+        conn.begin(access).await?;
+        Ok(conn)
+    }
+
+    /// A connection in a transaction: one that another call left, while it is good, else a new one.
+    async fn begin(&self, access: Access) -> Result<Conn, DirectoryError> {
+        let file = Conn::file_of(&self.database).await;
+        if let Some(mut conn) = self.kept.take(access, file) {
+            match conn.begin(access).await {
+                Ok(()) => return Ok(conn),
+                Err(busy) if busy.is_transient() => return Err(busy),
+                // the other end hung up meanwhile
+                Err(_) => {}
+            }
+        }
+        self.begin_anew(access).await
+    }
+
+    /// Leaves a connection, whose transaction ended well, to the next call.
+    async fn leave(&self, access: Access, conn: Conn) {
+        if let Some(conn) = self.kept.put(access, conn) {
+            conn.close().await;
+        }
+    }
+
     fn of(&self, kind: CredentialKind, verb: &str) -> Result<&Kind, DirectoryError> {
         self.kinds
             .iter()
@@ -168,29 +210,24 @@ impl SqlDirectory {
             .ok_or_else(|| DirectoryError::NotSet { key: format!("directory.sql.{kind}.{verb}") })
     }
 
-    /// Values, and where they are to be counted sessions, of one instant.
-    async fn read_afresh(
+    /// Values, and where they are to be counted sessions, of one instant, by a connection in a transaction.
+    async fn read_and_leave(
         &self,
+        mut conn: Conn,
         kind: CredentialKind,
         accounts: &[String],
         counts_sessions: bool,
     ) -> Result<Vec<Current>, DirectoryError> {
-        admit(self.batch, accounts.iter().map(String::as_str))?;
-        if accounts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut conn = self.connect(Access::Read).await?;
-        conn.begin(Access::Read).await?;
         let found = if counts_sessions {
-            self.read_on(&mut conn, kind, accounts).await
+            self.read_on(&mut conn, kind, accounts).await?
         } else {
-            self.values_on(&mut conn, kind, accounts, vec![0; accounts.len()]).await
+            self.values_on(&mut conn, kind, accounts, vec![0; accounts.len()]).await?
         };
-        if found.is_ok() {
-            conn.rollback().await.ok();
-            conn.close().await;
+        match conn.rollback().await {
+            Ok(()) => self.leave(Access::Read, conn).await,
+            Err(_) => conn.close().await,
         }
-        found
+        Ok(found)
     }
 
     async fn read_on(

@@ -130,6 +130,19 @@ pub struct TriedRequest {
     pub code: Option<[u8; 32]>,
 }
 
+/// Whether what was typed is the code of a request.
+pub type IsCode<'a> = dyn Fn(&TriedRequest) -> bool + Send + Sync + 'a;
+
+/// What a try came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// It is the code of one of the requests, whose mailbox is proved now.
+    Right,
+    /// It is none. For each campaign whose codes it could have been: how many wrong ones there were in this
+    /// hour and the one before, this one included.
+    Wrong(Vec<u64>),
+}
+
 /// An account whose mailbox a visit has proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProvedAccount {
@@ -181,20 +194,16 @@ pub trait Codes {
     /// is.
     async fn answer_requests(&self, answered: Vec<Answered>) -> Result<(), StoreError>;
 
-    /// Counts a try against the visit's newest open requests and returns them, those with a code and
-    /// those without; nothing where every try is spent.
-    async fn count_try(
+    /// Counts a try against the visit's newest open requests, none where every try is spent, and asks of
+    /// each whether what was typed is its code; also of those without one, so that all take the same time.
+    /// The mailbox of a right one is proved and a wrong one is counted in the same transaction: nobody learns
+    /// what a try came to that was not counted.
+    async fn try_code(
         &self,
         visit: &[u8; 16],
         limits: TryLimits,
-    ) -> Result<Vec<TriedRequest>, StoreError>;
-
-    /// Remembers that a visit typed the code of a request.
-    async fn prove_mailbox(&self, request: i64) -> Result<(), StoreError>;
-
-    /// Counts a wrong code against each campaign whose codes it could have been; how many there were in
-    /// this hour and the one before, the most of any campaign.
-    async fn count_wrong(&self, requests: &[i64]) -> Result<u64, StoreError>;
+        is_code: &IsCode<'_>,
+    ) -> Result<Tried, StoreError>;
 
     /// What a visit has proved since then and is not reset yet by that proof.
     async fn proved_accounts(

@@ -283,14 +283,16 @@ async fn who_was_secured_and_not_told_is_counted() {
 async fn a_campaign_closes_when_every_point_holds_and_not_before() {
     let house = plain(8, Vec::new(), Duration::ZERO).await;
     let signer = house.engine.signer(person(ANN)).await.unwrap();
-    let refused = house.engine.close(CAMPAIGN, &signer, &Silent).await.unwrap_err().to_string();
+    let refused =
+        house.engine.close(CAMPAIGN, None, &signer, &Silent).await.unwrap_err().to_string();
     assert!(refused.contains("8 people wait for the machine"), "{refused}");
     house.run().await.unwrap();
     let checks = house.engine.closing_checks(CAMPAIGN).await.unwrap();
     assert!(checks.iter().all(|check| check.holds), "{checks:?}");
-    house.engine.close(CAMPAIGN, &signer, &Silent).await.unwrap();
+    house.engine.close(CAMPAIGN, None, &signer, &Silent).await.unwrap();
     assert_eq!(house.engine.status(CAMPAIGN).await.unwrap().notice, "closed");
-    let refused = house.engine.close(CAMPAIGN, &signer, &Silent).await.unwrap_err().to_string();
+    let refused =
+        house.engine.close(CAMPAIGN, None, &signer, &Silent).await.unwrap_err().to_string();
     assert!(refused.contains("closed already"), "{refused}");
     assert!(house.run().await.is_err());
 }
@@ -302,7 +304,8 @@ async fn somebody_left_open_keeps_a_campaign_from_closing() {
     let bounced = totals(&house).await.fallback;
     assert!(bounced > 0);
     let signer = house.engine.signer(person(ANN)).await.unwrap();
-    let refused = house.engine.close(CAMPAIGN, &signer, &Silent).await.unwrap_err().to_string();
+    let refused =
+        house.engine.close(CAMPAIGN, None, &signer, &Silent).await.unwrap_err().to_string();
     assert!(refused.contains(&format!("{bounced} people wait for somebody to act")), "{refused}");
 }
 

@@ -87,8 +87,11 @@ impl LdapDirectory {
             return Ok(0);
         }
         let conn = self.login.open().await?;
-        self.check_controls(&conn, controls).await?;
-        let targets = self.targets(&conn, &changes).await?;
+        // side by side: over a far wire each look costs a round trip
+        let (unchanged, targets) =
+            tokio::join!(self.check_controls(&conn, controls), self.targets(&conn, &changes));
+        unchanged?;
+        let targets = targets?;
         let written = self.write(&conn, &targets, purpose).await;
         if let Err(fault @ (LdapFault::Lost { .. } | LdapFault::Slow { .. })) = written {
             return Err(fault.into());

@@ -14,7 +14,7 @@ use crate::directory::{Current, concurrent};
 use crate::secret::replacement::SecretValue;
 
 /// Accounts in one search: servers answer with 500 entries at the most, unless told otherwise.
-const CHUNK: usize = 100;
+const CHUNK: usize = 200;
 
 /// RFC 4511: the attribute is not there, as opposed to hidden.
 const NO_SUCH_ATTRIBUTE: u32 = 16;

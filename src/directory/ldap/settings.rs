@@ -100,7 +100,7 @@ fn ldap_form() -> PasswordForm {
 }
 
 fn default_batch() -> usize {
-    200
+    1_000
 }
 
 fn default_concurrency() -> usize {
@@ -137,7 +137,7 @@ impl LdapDirectorySettings {
             ));
         }
         for (key, value, most, usual) in
-            [("batch", self.batch, 5_000, 200), ("concurrency", self.concurrency, 64, 8)]
+            [("batch", self.batch, 5_000, 1_000), ("concurrency", self.concurrency, 64, 8)]
         {
             if !(1..=most).contains(&value) {
                 found.push((
@@ -185,7 +185,7 @@ mod tests {
             (settings.account.as_str(), settings.password.as_str()),
             ("uid", "userPassword")
         );
-        assert_eq!((settings.batch, settings.concurrency), (200, 8));
+        assert_eq!((settings.batch, settings.concurrency), (1_000, 8));
         assert_eq!((settings.scheme, settings.form), (Scheme::Ldap, PasswordForm::LdapArgon2));
         assert!(settings.faults().is_empty() && settings.changed_at.is_none());
         assert!(

@@ -57,8 +57,7 @@ impl SqlDirectory {
     /// One transaction: kept if all of it went well, else taken back. Closing the connection, which
     /// every way out of here does, takes back what a rollback could not.
     async fn attempt(&self, work: Work<'_>) -> Result<u64, DirectoryError> {
-        let mut conn = self.connect(Access::Write).await?;
-        conn.begin(Access::Write).await?;
+        let mut conn = self.begin(Access::Write).await?;
         let outcome = match self.write_on(&mut conn, work).await {
             Ok(changed) => conn.commit().await.map(|()| changed),
             // What made us stop is the answer, unless it was not taken back.
@@ -67,7 +66,10 @@ impl SqlDirectory {
                 _ => Err(error),
             },
         };
-        conn.close().await;
+        match &outcome {
+            Ok(_) => self.leave(Access::Write, conn).await,
+            Err(_) => conn.close().await,
+        }
         outcome
     }
 
@@ -135,7 +137,12 @@ impl Directory for SqlDirectory {
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        self.read_afresh(kind, accounts, kind == CredentialKind::Session).await
+        admit(self.batch, accounts.iter().map(String::as_str))?;
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let conn = self.begin(Access::Read).await?;
+        self.read_and_leave(conn, kind, accounts, kind == CredentialKind::Session).await
     }
 
     async fn replace(
@@ -178,7 +185,12 @@ impl Directory for SqlDirectory {
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        self.read_afresh(kind, accounts, true).await
+        admit(self.batch, accounts.iter().map(String::as_str))?;
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let conn = self.begin_anew(Access::Read).await?;
+        self.read_and_leave(conn, kind, accounts, true).await
     }
 
     async fn check(

@@ -83,12 +83,13 @@ impl SqlDirectory {
         accounts: &[String],
     ) -> Result<Vec<SecretValue>, DirectoryError> {
         let Some(archive) = &self.archive else { return Ok(Vec::new()) };
-        let mut conn = self.connect(Access::Read).await?;
-        conn.begin(Access::Read).await?;
-        let found = archive.read(&mut conn, accounts).await;
-        conn.rollback().await.ok();
-        conn.close().await;
-        Ok(found?.into_iter().map(|(_, value)| value).collect())
+        let mut conn = self.begin(Access::Read).await?;
+        let found = archive.read(&mut conn, accounts).await?;
+        match conn.rollback().await {
+            Ok(()) => self.leave(Access::Read, conn).await,
+            Err(_) => conn.close().await,
+        }
+        Ok(found.into_iter().map(|(_, value)| value).collect())
     }
 
     /// Destroys what is kept of these accounts, in a transaction of its own.

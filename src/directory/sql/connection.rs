@@ -1,5 +1,5 @@
 //! One connection to the directory's database, whatever its engine: the one place that tells them
-//! apart. Each call has one of its own, so that a read-back shares nothing with the write it proves.
+//! apart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use sqlx::{
 };
 
 use super::cell::Record;
+use super::kept::FileId;
 use super::{mariadb, postgres, sqlite};
 use crate::database::Database;
 use crate::directory::DirectoryError;
@@ -36,6 +37,8 @@ pub enum Access {
 /// [`Self::rollback`]. Dropped inside one, it takes everything back.
 pub struct Conn {
     inner: Inner,
+    /// The database, where it is a file.
+    file: Option<FileId>,
     patience: Duration,
     /// Nobody answers, or what stands on the wire is not ours to read: no word more.
     is_lost: bool,
@@ -81,6 +84,8 @@ impl Conn {
         access: Access,
         patience: Duration,
     ) -> Result<Self, DirectoryError> {
+        // looked at before: where it is swapped meanwhile, the connection counts as one to the old file
+        let file = Self::file_of(database).await;
         let inner = match database {
             Database::File(path) => Inner::Sqlite(sqlite::connect(path, access).await?),
             Database::Server(login) => match database.engine() {
@@ -90,7 +95,25 @@ impl Conn {
                 _ => Inner::Postgres(postgres::connect(login).await?),
             },
         };
-        Ok(Self { inner, patience, is_lost: false })
+        Ok(Self { inner, file, patience, is_lost: false })
+    }
+
+    /// The file that a database is in at this moment; nothing for one on a server.
+    pub async fn file_of(database: &Database) -> Option<FileId> {
+        match database {
+            Database::File(path) => FileId::at(path).await,
+            Database::Server(_) => None,
+        }
+    }
+
+    /// The file it was opened to.
+    pub fn file(&self) -> Option<FileId> {
+        self.file
+    }
+
+    /// Whether nobody can be spoken to by it any more.
+    pub fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     /// Begins a transaction.

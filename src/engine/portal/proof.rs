@@ -9,7 +9,7 @@ use crate::secret::code::ResetCode;
 use crate::secret::digest::Digest;
 use crate::secret::token::PlainToken;
 use crate::secret::visit::Visit;
-use crate::store::codes::TryLimits;
+use crate::store::codes::{Tried, TriedRequest, TryLimits};
 use crate::store::resets::{FoundToken, Proof};
 
 /// Requests of one visit whose codes a typed one is compared with: whoever asked twice may type either.
@@ -39,26 +39,22 @@ pub struct Choice {
 impl Portal {
     /// Compares a typed code with those of the visit's newest requests, counting the try before.
     pub async fn try_code(&self, visit: &Visit, typed: &ResetCode) -> Result<Typed, EngineError> {
-        let (engine, keys) = (&self.0.engine, self.keys());
+        let (store, keys) = (&self.0.engine.store, self.keys());
         let limits =
             TryLimits { asked_after: self.before(CODE_FOR), tries: TRIES, requests: REQUESTS };
-        let tried = engine.store.count_try(&visit.digest(keys.portal()), limits).await?;
-        let mut right = None;
-        for one in &tried {
+        let is_code = |one: &TriedRequest| {
             let digest = typed.digest(keys.digest(), one.id);
             // compared whether or not there is a code, so that both take the same time
             let known = Digest::from_bytes(one.code.unwrap_or_default());
-            if digest.matches(&known) && one.code.is_some() {
-                right = Some(one.id);
-            }
-        }
-        if let Some(request) = right {
-            engine.store.prove_mailbox(request).await?;
-            return Ok(Typed::Right);
-        }
-        let ids: Vec<i64> = tried.iter().map(|one| one.id).collect();
-        let wrong = engine.store.count_wrong(&ids).await?;
-        if wrong >= WRONG_CODES_ALARM && wrong.is_multiple_of(WRONG_CODES_ALARM) {
+            digest.matches(&known) && one.code.is_some()
+        };
+        let visit = visit.digest(keys.portal());
+        let wrong = match store.try_code(&visit, limits, &is_code).await? {
+            Tried::Right => return Ok(Typed::Right),
+            Tried::Wrong(sums) => sums,
+        };
+        // each of these sums has just grown by one, so that every multiple is met once
+        for wrong in wrong.into_iter().filter(|sum| *sum > 0 && sum % WRONG_CODES_ALARM == 0) {
             tracing::warn!(
                 wrong,
                 "so many wrong codes were typed in two hours that somebody is guessing; hint: `forthwith \

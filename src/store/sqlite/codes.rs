@@ -7,7 +7,8 @@ use sqlx::SqliteConnection;
 
 use super::{SqliteStore, StoreError, row};
 use crate::store::codes::{
-    Answered, AskedLately, Codes, NewRequest, OpenRequest, ProvedAccount, TriedRequest, TryLimits,
+    Answered, AskedLately, Codes, IsCode, NewRequest, OpenRequest, ProvedAccount, Tried,
+    TriedRequest, TryLimits,
 };
 
 const HOUR: i64 = 3_600_000_000;
@@ -35,6 +36,14 @@ const COUNT_WRONG: &str = "INSERT INTO portal_count (campaign_id, event, hour, c
      LEFT JOIN code_account AS a ON a.request_id = j.value
      WHERE true
      ON CONFLICT (campaign_id, event, hour) DO UPDATE SET count = count + 1";
+
+const SUM_WRONG: &str = "SELECT SUM(p.count)
+     FROM portal_count AS p
+     WHERE p.event = 'wrong-code' AND p.hour >= $2 - 1
+       AND p.campaign_id IN (SELECT a.campaign_id
+                             FROM json_each($1) AS j
+                             JOIN code_account AS a ON a.request_id = j.value)
+     GROUP BY p.campaign_id";
 
 const PROVED: &str = "SELECT a.campaign_id, a.number, MAX(a.request_id)
      FROM code_request AS r
@@ -131,61 +140,29 @@ impl Codes for SqliteStore {
         self.commit(write).await
     }
 
-    async fn count_try(
+    async fn try_code(
         &self,
         visit: &[u8; 16],
         limits: TryLimits,
-    ) -> Result<Vec<TriedRequest>, StoreError> {
+        is_code: &IsCode<'_>,
+    ) -> Result<Tried, StoreError> {
+        let now = self.now();
         let mut write = self.write().await?;
-        let rows: Vec<(i64, Option<Vec<u8>>)> = sqlx::query_as(TRY)
-            .bind(&visit[..])
-            .bind(row::micros(limits.asked_after))
-            .bind(i64::from(limits.tries))
-            .bind(i64::from(limits.requests))
-            .bind(row::micros(self.now()))
-            .fetch_all(write.conn())
-            .await
-            .map_err(StoreError::on("count a try at a code"))?;
+        let tried = count_try(write.conn(), visit, limits, now).await?;
+        let mut right = None;
+        for one in &tried {
+            if is_code(one) {
+                right = Some(one.id);
+            }
+        }
+        let came_to = if let Some(request) = right {
+            prove_mailbox(write.conn(), request, now).await?;
+            Tried::Right
+        } else {
+            Tried::Wrong(count_wrong(write.conn(), &tried, now).await?)
+        };
         self.commit(write).await?;
-        rows.into_iter()
-            .map(|(id, code)| {
-                let digest = |blob: Vec<u8>| row::bytes(&blob, "code_request", "code", id);
-                Ok(TriedRequest { id, code: code.map(digest).transpose()? })
-            })
-            .collect()
-    }
-
-    async fn prove_mailbox(&self, request: i64) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
-        sqlx::query("UPDATE code_request SET proved_at = $2 WHERE id = $1 AND answer = 'code'")
-            .bind(request)
-            .bind(row::micros(self.now()))
-            .execute(write.conn())
-            .await
-            .map_err(StoreError::on("remember a proved mailbox"))?;
-        self.commit(write).await
-    }
-
-    async fn count_wrong(&self, requests: &[i64]) -> Result<u64, StoreError> {
-        let hour = row::micros(self.now()) / HOUR;
-        let mut write = self.write().await?;
-        sqlx::query(COUNT_WRONG)
-            .bind(json!(requests).to_string())
-            .bind(hour)
-            .execute(write.conn())
-            .await
-            .map_err(StoreError::on("count a wrong code"))?;
-        let most: Option<i64> = sqlx::query_scalar(
-            "SELECT MAX(wrong) FROM (SELECT SUM(count) AS wrong FROM portal_count
-                                     WHERE event = 'wrong-code' AND hour >= $1 - 1 AND campaign_id > 0
-                                     GROUP BY campaign_id)",
-        )
-        .bind(hour)
-        .fetch_one(write.conn())
-        .await
-        .map_err(StoreError::on("sum wrong codes"))?;
-        self.commit(write).await?;
-        Ok(row::uint(most.unwrap_or(0)))
+        Ok(came_to)
     }
 
     async fn proved_accounts(
@@ -231,6 +208,66 @@ impl Codes for SqliteStore {
         self.commit(write).await?;
         Ok(old.len() as u64)
     }
+}
+
+async fn count_try(
+    conn: &mut SqliteConnection,
+    visit: &[u8; 16],
+    limits: TryLimits,
+    now: Timestamp,
+) -> Result<Vec<TriedRequest>, StoreError> {
+    let rows: Vec<(i64, Option<Vec<u8>>)> = sqlx::query_as(TRY)
+        .bind(&visit[..])
+        .bind(row::micros(limits.asked_after))
+        .bind(i64::from(limits.tries))
+        .bind(i64::from(limits.requests))
+        .bind(row::micros(now))
+        .fetch_all(conn)
+        .await
+        .map_err(StoreError::on("count a try at a code"))?;
+    rows.into_iter()
+        .map(|(id, code)| {
+            let digest = |blob: Vec<u8>| row::bytes(&blob, "code_request", "code", id);
+            Ok(TriedRequest { id, code: code.map(digest).transpose()? })
+        })
+        .collect()
+}
+
+async fn prove_mailbox(
+    conn: &mut SqliteConnection,
+    request: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE code_request SET proved_at = $2 WHERE id = $1 AND answer = 'code'")
+        .bind(request)
+        .bind(row::micros(now))
+        .execute(conn)
+        .await
+        .map_err(StoreError::on("remember a proved mailbox"))?;
+    Ok(())
+}
+
+/// Counts a wrong code against each campaign that it could have been of; their sums.
+async fn count_wrong(
+    conn: &mut SqliteConnection,
+    tried: &[TriedRequest],
+    now: Timestamp,
+) -> Result<Vec<u64>, StoreError> {
+    let hour = row::micros(now) / HOUR;
+    let ids = json!(tried.iter().map(|one| one.id).collect::<Vec<_>>()).to_string();
+    sqlx::query(COUNT_WRONG)
+        .bind(&ids)
+        .bind(hour)
+        .execute(&mut *conn)
+        .await
+        .map_err(StoreError::on("count a wrong code"))?;
+    let sums: Vec<i64> = sqlx::query_scalar(SUM_WRONG)
+        .bind(&ids)
+        .bind(hour)
+        .fetch_all(conn)
+        .await
+        .map_err(StoreError::on("sum wrong codes"))?;
+    Ok(sums.into_iter().map(row::uint).collect())
 }
 
 /// Tells whether this call answered it.
@@ -311,7 +348,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_found_by_index_and_never_walked() {
-        for sql in [UNANSWERED, ASKED, TRY, PROVED] {
+        for sql in [UNANSWERED, ASKED, TRY, SUM_WRONG, PROVED] {
             let steps = steps(sql).await;
             let walks = |step: &&String| {
                 step.starts_with("SCAN code_request") && !step.contains("code_request_unanswered")

@@ -55,6 +55,8 @@ pub struct Inside {
     pub accounts: BTreeMap<String, Account>,
     pub mood: Mood,
     pub rehearsal: Option<String>,
+    /// The accounts it takes in one call; 50 where it is 0.
+    pub batch: usize,
     /// The form it says it reads passwords in; Argon2id where it is empty.
     pub form: &'static str,
     /// Verbs in their order, each answer that was made.
@@ -179,7 +181,7 @@ impl Inside {
         match verb.as_str() {
             "capabilities" => json!({
                 "kinds": ["password"], "change_time": ["password"], "counts_sessions": true,
-                "ends_sessions": "ended", "batch": 50, "rehearsal": self.rehearsal,
+                "ends_sessions": "ended", "batch": if self.batch == 0 { 50 } else { self.batch }, "rehearsal": self.rehearsal,
                 "form": if self.form.is_empty() { "argon2id" } else { self.form },
             }),
             "read" | "confirm" => json!({ "rows": self.read(&rows) }),
@@ -222,7 +224,7 @@ impl Inside {
         }
         for row in rows {
             let account = row["account"].as_str().unwrap();
-            if self.mood == Mood::Refuses(Box::leak(account.to_owned().into_boxed_str())) {
+            if matches!(self.mood, Mood::Refuses(refused) if refused == account) {
                 errors.push(json!({ "account": account, "error": "locked-by-policy" }));
                 continue;
             }

@@ -125,7 +125,7 @@ async fn carry(
     };
     let writing = async move {
         while let Some((at, octets)) = due.recv().await {
-            tokio::time::sleep_until(at).await;
+            wait(at).await;
             if to.write_all(&octets).await.is_err() {
                 return;
             }
@@ -133,4 +133,15 @@ async fn carry(
         let _ = to.shutdown().await;
     };
     tokio::join!(reading, writing);
+}
+
+/// The runtime's clock ticks once in a millisecond, which is much of a short wire's time: the last of a wait is
+/// slept by a thread.
+async fn wait(until: Instant) {
+    const TICKS: Duration = Duration::from_millis(2);
+    tokio::time::sleep_until(until - TICKS).await;
+    let left = until.saturating_duration_since(Instant::now());
+    if !left.is_zero() {
+        let _ = tokio::task::spawn_blocking(move || std::thread::sleep(left)).await;
+    }
 }

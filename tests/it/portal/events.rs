@@ -98,6 +98,29 @@ async fn told() -> (House, Arc<ManualClock>, Receiver, Served) {
     (house, clock, receiver, served)
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_that_waits_to_be_told_keeps_its_campaign_from_closing() {
+    let (house, clock, receiver, served) = told().await;
+    let check = async || {
+        let checks = house.engine.closing_checks(CAMPAIGN).await.unwrap();
+        checks.into_iter().find(|check| check.what.contains("told to the company")).unwrap()
+    };
+    assert!(check().await.holds);
+    receiver.inside().answer = 503;
+    reset(&house, &served, 10).await;
+    served.portal.tell_events().await.unwrap();
+    let waits = check().await;
+    assert!(
+        waits.because.contains("1 resets wait") && waits.because.contains("hint: "),
+        "{waits:?}"
+    );
+    assert!(waits.is_open(false) && !waits.is_open(true), "{waits:?}");
+    receiver.inside().answer = 200;
+    clock.advance(SignedDuration::from_mins(2));
+    assert_eq!(served.portal.tell_events().await.unwrap(), 1);
+    assert!(check().await.holds);
+}
+
 async fn reset(house: &House, served: &Served, place: u32) {
     let visitor = served.visitor();
     let form = house.prove(served, &visitor, place).await;

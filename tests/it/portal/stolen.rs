@@ -132,8 +132,8 @@ async fn what_was_kept_is_destroyed_when_it_is_asked_for() {
     assert_eq!(none, None);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_a_campaign_destroys_what_was_kept() {
+/// Everybody is secured and told.
+async fn told() -> House {
     // whoever has no address would keep the campaign open
     let has_address = |line: &str| line.contains('@') || line.starts_with("customer_id");
     let house = house_of(FORGET, has_address).await;
@@ -141,16 +141,46 @@ async fn closing_a_campaign_destroys_what_was_kept() {
     house.approve(Track::Notice).await;
     assert!(house.run().await.unwrap().is_finished);
     assert!(kept(&house).await > 0);
+    house
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_a_campaign_destroys_what_was_kept() {
+    let house = told().await;
     let (engine, name) = (&house.engine, crate::harness::CAMPAIGN);
     let signer = engine.signer(person(ANN)).await.unwrap();
     let away = house.path("shop.away");
     std::fs::rename(&house.shop, &away).unwrap();
-    assert!(engine.close(name, &signer, &Silent).await.is_err(), "it must be reached for that");
+    let refused = engine.close(name, None, &signer, &Silent).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("could not be destroyed") && refused.contains("--leave WHY"),
+        "{refused}"
+    );
+    assert_eq!(refused.matches("hint: ").count(), 1, "{refused}");
     assert_ne!(engine.status(name).await.unwrap().notice, "closed");
     std::fs::rename(&away, &house.shop).unwrap();
-    engine.close(name, &signer, &Silent).await.unwrap();
+    engine.close(name, None, &signer, &Silent).await.unwrap();
     assert_eq!(kept(&house).await, 0);
     assert_eq!(engine.status(name).await.unwrap().notice, "closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_whose_directory_is_gone_is_closed_for_a_reason_that_is_signed() {
+    let house = told().await;
+    let (engine, name) = (&house.engine, crate::harness::CAMPAIGN);
+    let signer = engine.signer(person(ANN)).await.unwrap();
+    std::fs::rename(&house.shop, house.path("shop.away")).unwrap();
+    assert!(
+        engine.close(name, Some(" "), &signer, &Silent).await.is_err(),
+        "a reason says something"
+    );
+    engine.close(name, Some("the shop was sold"), &signer, &Silent).await.unwrap();
+    assert_eq!(engine.status(name).await.unwrap().notice, "closed");
+    let acts: Vec<(String, Vec<u8>)> =
+        query(&house.database(), "SELECT reason, statement FROM act WHERE kind = 'close'").await;
+    let [(reason, statement)] = &acts[..] else { panic!("{acts:?}") };
+    assert_eq!(reason, "left: the company keeps no replaced password; the shop was sold");
+    assert!(statement.windows(reason.len()).any(|part| part == reason.as_bytes()), "it is signed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,8 @@
 //! The directory as an LDAP server: passwords in the entries below one base.
 //!
 //! There are no transactions: each entry is changed by itself, if it still holds what was read, and what
-//! was changed stays. Every call opens its own connection, so that a read-back never shares anything
-//! with the write it proves. Values are wiped where they are ours; what the client keeps while an
+//! was changed stays. Every call has a connection of its own, kept for the next one for some seconds; a
+//! read-back opens a new one, so that it never shares anything with the write it proves. Values are wiped where they are ours; what the client keeps while an
 //! operation runs is its own.
 
 mod adapter;

@@ -9,6 +9,7 @@ mod concurrent;
 mod control;
 mod error;
 pub mod http;
+mod kept;
 pub mod keycloak;
 pub mod kratos;
 pub mod ldap;

@@ -16,7 +16,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use rustls::ClientConfig;
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
@@ -53,6 +53,8 @@ pub(super) struct LineSettings<'a> {
     pub timeout: Duration,
     /// The most requests in a second.
     pub per_second: Option<u32>,
+    /// The most under way at once, whatever calls they are of.
+    pub concurrency: usize,
 }
 
 /// A line to one server.
@@ -63,6 +65,8 @@ pub struct Line {
     lasting: Client,
     /// When the next request may begin, and how long after each other they do.
     pace: Option<(Mutex<Instant>, Duration)>,
+    /// As many requests may be under way as there are permits.
+    lanes: Semaphore,
 }
 
 /// Why there is no line.
@@ -115,7 +119,8 @@ impl Line {
         let lasting = client(settings.table, tls.clone(), settings.timeout)?;
         let gap = settings.per_second.map(|most| Duration::from_secs(1) / most.max(1));
         let pace = gap.map(|gap| (Mutex::new(Instant::now()), gap));
-        Ok(Self { table: settings.table, tls, timeout: settings.timeout, lasting, pace })
+        let lanes = Semaphore::new(settings.concurrency.max(1));
+        Ok(Self { table: settings.table, tls, timeout: settings.timeout, lasting, pace, lanes })
     }
 
     /// A client whose connections are opened for this call.
@@ -138,7 +143,11 @@ impl Line {
         let mut tries = 1;
         loop {
             self.wait_for_a_turn().await;
-            match self.once(build(), tries).await? {
+            // never closed; whoever waits for another try leaves its lane to others
+            let lane = self.lanes.acquire().await;
+            let tried = self.once(build(), tries).await?;
+            drop(lane);
+            match tried {
                 Tried::Answered(answer) => return Ok(answer),
                 Tried::Later(trouble, _) if tries == TRIES => return Err(trouble),
                 Tried::Later(_, asked) => {

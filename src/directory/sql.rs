@@ -1,6 +1,6 @@
 //! The directory as a user table in SQL, spoken to through the operator's own statements.
 //!
-//! Every call has a connection of its own, which is kept for the next one for some seconds ([`kept`]); one that
+//! Every call has a connection of its own, which is kept for the next one for some seconds (`kept`); one that
 //! reads back opens a new one, so that it shares nothing with the write it proves. A database file that was
 //! swapped for a restored backup is seen. Reading connections cannot write, and a server that is a copy of
 //! another is refused. Values are wiped where they are ours; what the driver and the engine keep while a
@@ -13,7 +13,6 @@ pub mod bind;
 mod cell;
 mod check;
 mod connection;
-mod kept;
 mod mariadb;
 mod postgres;
 mod preset;
@@ -28,9 +27,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use self::archive::Archive;
-use self::connection::{Access, Conn};
-use self::kept::Kept;
+use self::connection::{Access, Conn, FileId};
 use self::statement::{JsonRow, Statement, json_rows};
+use super::kept::Kept;
 use super::{Controls, Current, DirectoryError, Replacement, SessionEnd};
 use crate::database::{Database, Table};
 use crate::domain::credential::CredentialKind;
@@ -54,7 +53,7 @@ pub struct SqlDirectory {
     form: PasswordForm,
     ends_sessions: SessionEnd,
     archive: Option<Archive>,
-    kept: Kept,
+    kept: Kept<(Access, Option<FileId>), Conn>,
 }
 
 /// What a compare-and-set is for.
@@ -185,7 +184,7 @@ impl SqlDirectory {
     /// A connection in a transaction: one that another call left, while it is good, else a new one.
     async fn begin(&self, access: Access) -> Result<Conn, DirectoryError> {
         let file = Conn::file_of(&self.database).await;
-        if let Some(mut conn) = self.kept.take(access, file) {
+        if let Some(mut conn) = self.kept.take(&(access, file)) {
             match conn.begin(access).await {
                 Ok(()) => return Ok(conn),
                 Err(busy) if busy.is_transient() => return Err(busy),
@@ -198,7 +197,9 @@ impl SqlDirectory {
 
     /// Leaves a connection, whose transaction ended well, to the next call.
     async fn leave(&self, access: Access, conn: Conn) {
-        if let Some(conn) = self.kept.put(access, conn) {
+        let left =
+            if conn.is_lost() { Some(conn) } else { self.kept.put((access, conn.file()), conn) };
+        if let Some(conn) = left {
             conn.close().await;
         }
     }

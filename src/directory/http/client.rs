@@ -47,6 +47,7 @@ impl Endpoint {
             authorities_key: "directory.http.authorities",
             timeout: settings.timeout.unsigned(),
             per_second: settings.per_second,
+            concurrency: settings.concurrency,
         })?;
         Ok(Self { url, key, line, clock })
     }

@@ -74,6 +74,7 @@ impl Server {
             authorities_key: "directory.keycloak.authorities",
             timeout: settings.timeout.unsigned(),
             per_second: settings.per_second,
+            concurrency: settings.concurrency,
         })?;
         let secret_file = base.join(&settings.secret_file);
         let identity = Identity::new(token, settings.client_id.clone(), secret_file);

@@ -60,6 +60,7 @@ impl Server {
             authorities_key: "directory.kratos.authorities",
             timeout: settings.timeout.unsigned(),
             per_second: settings.per_second,
+            concurrency: settings.concurrency,
         })?;
         let token_file = settings.token_file.as_ref().map(|path| base.join(path));
         let server = Self { line, admin, token_file };

@@ -1,5 +1,5 @@
-//! [`Directory`] on LDAP: a connection for each of its calls, and a look at the control accounts before
-//! and after whatever is written.
+//! [`Directory`] on LDAP: a connection for each of its calls, a new one where it reads back, and a look at the
+//! control accounts before and after whatever is written.
 
 use std::collections::HashMap;
 
@@ -32,20 +32,22 @@ impl LdapDirectory {
         Ok(found.into_iter().flat_map(super::entry::Entry::into_currents).collect())
     }
 
-    async fn read_afresh(
+    /// What these accounts hold; `is_anew`: over a connection that no call before had.
+    async fn read_by(
         &self,
         kind: CredentialKind,
         accounts: &[String],
+        is_anew: bool,
     ) -> Result<Vec<Current>, DirectoryError> {
         passwords(kind)?;
         admit(self.batch, accounts.iter().map(String::as_str))?;
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
-        let conn = self.login.open().await?;
-        let found = self.currents(&conn, accounts).await;
-        conn.close().await;
-        found
+        let conn = if is_anew { self.login.open().await? } else { self.login.any().await? };
+        let found = self.currents(&conn, accounts).await?;
+        self.login.leave(conn).await;
+        Ok(found)
     }
 
     async fn check_controls(&self, conn: &Conn, controls: &Controls) -> Result<(), DirectoryError> {
@@ -86,7 +88,7 @@ impl LdapDirectory {
         if rows.is_empty() {
             return Ok(0);
         }
-        let conn = self.login.open().await?;
+        let conn = self.login.any().await?;
         // side by side: over a far wire each look costs a round trip
         let (unchanged, targets) =
             tokio::join!(self.check_controls(&conn, controls), self.targets(&conn, &changes));
@@ -98,7 +100,7 @@ impl LdapDirectory {
         }
         // What was changed stays changed; that a control account was is the graver news.
         self.check_controls(&conn, controls).await?;
-        conn.close().await;
+        self.login.leave(conn).await;
         Ok(written?)
     }
 
@@ -154,7 +156,7 @@ impl Directory for LdapDirectory {
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        self.read_afresh(kind, accounts).await
+        self.read_by(kind, accounts, false).await
     }
 
     async fn replace(
@@ -189,7 +191,7 @@ impl Directory for LdapDirectory {
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        self.read_afresh(kind, accounts).await
+        self.read_by(kind, accounts, true).await
     }
 
     async fn check(

@@ -1,5 +1,5 @@
-//! A connection to an LDAP server: how it is secured, and by whom it is entered. Each call has one of
-//! its own, and all its operations go over it side by side.
+//! A connection to an LDAP server: how it is secured, and by whom it is entered. Each call has one for itself,
+//! and all its operations go over it side by side.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,12 @@ use ldap3::{
 };
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use super::LdapDirectorySettings;
 use super::error::LdapFault;
 use super::place::Place;
+use crate::directory::kept::Kept;
 use crate::domain::database::DatabaseTls;
 use crate::secret::directory::DirectoryPassword;
 use crate::tls::{self, Trusted};
@@ -39,6 +41,9 @@ pub(super) struct Login {
     tls: DatabaseTls,
     authorities: Option<PathBuf>,
     patience: Duration,
+    /// As many operations may be under way as there are permits, whatever connections they go over.
+    lanes: Arc<Semaphore>,
+    kept: Kept<(), Conn>,
 }
 
 /// How a connection is secured, once it is known where its server is.
@@ -53,6 +58,7 @@ enum Security {
 pub(super) struct Conn {
     ldap: Ldap,
     patience: Duration,
+    lanes: Arc<Semaphore>,
 }
 
 impl Login {
@@ -67,6 +73,8 @@ impl Login {
             tls: settings.tls,
             authorities: settings.authorities.as_ref().map(|path| base.join(path)),
             patience: settings.timeout.unsigned(),
+            lanes: Arc::new(Semaphore::new(settings.concurrency.max(1))),
+            kept: Kept::default(),
         })
     }
 
@@ -77,6 +85,23 @@ impl Login {
 
     pub(super) fn bind_dn(&self) -> &str {
         &self.bind_dn
+    }
+
+    /// A connection that another call left, while its server has not hung up; else a new one.
+    pub(super) async fn any(&self) -> Result<Conn, LdapFault> {
+        while let Some(mut conn) = self.kept.take(&()) {
+            if !conn.ldap.is_closed() {
+                return Ok(conn);
+            }
+        }
+        self.open().await
+    }
+
+    /// Leaves a connection on which nothing is under way to the next call.
+    pub(super) async fn leave(&self, conn: Conn) {
+        if let Some(conn) = self.kept.put((), conn) {
+            conn.close().await;
+        }
     }
 
     /// A new connection, secured and let in.
@@ -138,7 +163,7 @@ impl Login {
             .await
             .map_err(|_| self.unreachable("the connection broke".into()))?;
         match bound.rc {
-            0 => Ok(Conn { ldap, patience: self.patience }),
+            0 => Ok(Conn { ldap, patience: self.patience, lanes: Arc::clone(&self.lanes) }),
             code @ (51 | 52) => Err(LdapFault::Busy { doing: "logging in", code }),
             code => Err(LdapFault::Refused { place: self.name(), code }),
         }
@@ -202,6 +227,7 @@ impl Conn {
         limit: usize,
     ) -> Result<Option<Vec<SearchEntry>>, LdapFault> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let _lane = self.lanes.acquire().await;
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(self.patience).with_search_options(SearchOptions::new().sizelimit(limit));
         let found = ldap.search(base, scope, filter, attributes.to_vec()).await;
@@ -224,6 +250,7 @@ impl Conn {
         changes: Vec<Mod<Vec<u8>>>,
         controls: Vec<RawControl>,
     ) -> Result<u32, LdapFault> {
+        let _lane = self.lanes.acquire().await;
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(self.patience).with_controls(controls);
         let result = ldap.modify(dn, changes).await.map_err(|error| broken(doing, &error))?;
@@ -240,6 +267,7 @@ impl Conn {
         dn: &str,
         attribute: &str,
     ) -> Result<u32, LdapFault> {
+        let _lane = self.lanes.acquire().await;
         let mut ldap = self.ldap.clone();
         ldap.with_timeout(self.patience);
         let result = ldap.compare(dn, attribute, "x").await;

@@ -1,6 +1,7 @@
 //! One connection to the directory's database, whatever its engine: the one place that tells them
 //! apart.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use sqlx::{
 };
 
 use super::cell::Record;
-use super::kept::FileId;
 use super::{mariadb, postgres, sqlite};
 use crate::database::Database;
 use crate::directory::DirectoryError;
@@ -31,6 +31,21 @@ pub enum Access {
     Read,
     /// It may.
     Write,
+}
+
+/// Which file a connection is to: a database file that was swapped for a restored backup is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    async fn at(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = tokio::fs::metadata(path).await.ok()?;
+        Some(Self { device: found.dev(), inode: found.ino() })
+    }
 }
 
 /// An open connection, in a transaction from [`Self::begin`] to [`Self::commit`] or

@@ -85,6 +85,8 @@ impl Prepared {
 pub(super) struct Tried {
     accounts: Vec<Account>,
     pub tally: Tally,
+    /// What the control accounts were found to be meanwhile: what was proved is settled before it counts.
+    pub controls: Result<(), EngineError>,
 }
 
 impl Batch<'_> {
@@ -104,7 +106,7 @@ impl Batch<'_> {
         let mut tried = self.carry_out(prepared, is_first).await?;
         let settlements = self.settlements(&mut tried).await;
         tried.tally.settled = self.record_and_settle(Vec::new(), settlements).await?;
-        self.check_controls().await?;
+        tried.controls?;
         Ok(tried.tally)
     }
 
@@ -130,30 +132,32 @@ impl Batch<'_> {
         Ok(Prepared { accounts, work })
     }
 
-    /// Writes what was noted, reads it back, and does all of it again for whoever is not proved.
+    /// Writes what was noted, reads it back, and does all of it again for whoever is not proved. Ends where a
+    /// control account has changed.
     pub(super) async fn carry_out(
         &self,
         prepared: Prepared,
         is_first: bool,
     ) -> Result<Tried, EngineError> {
         let Prepared { mut accounts, mut work } = prepared;
-        let mut tally = Tally::default();
+        let (mut tally, mut controls) = (Tally::default(), Ok(()));
         for round in 0..ROUNDS {
             if round > 0 {
                 work = self.read(&mut accounts).await?;
                 self.note(std::mem::take(&mut work.writes)).await?;
             }
-            let touched = self.write(&mut accounts, std::mem::take(&mut work)).await?;
+            let touched;
+            (touched, controls) = self.write(&mut accounts, std::mem::take(&mut work)).await?;
             let open = accounts.iter().filter(|account| account.verdict.is_none()).count() as u64;
             if round == 0 {
                 (tally.touched, tally.unproved) = (touched, open);
                 tally.halted = is_first && touched >= FEWEST && open * 2 > touched;
             }
-            if open == 0 || tally.halted {
+            if open == 0 || tally.halted || controls.is_err() {
                 break;
             }
         }
-        if !tally.halted {
+        if !tally.halted && controls.is_ok() {
             for open in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
                 open.verdict = Some((
                     CredentialClass::Failed,
@@ -163,7 +167,7 @@ impl Batch<'_> {
                 ));
             }
         }
-        Ok(Tried { accounts, tally })
+        Ok(Tried { accounts, tally, controls })
     }
 
     /// Committed before it is tried: a crash from here on never takes our write for a person's.
@@ -213,8 +217,13 @@ impl Batch<'_> {
         Ok(work)
     }
 
-    /// Writes what was noted and reads it back; how many accounts were touched.
-    async fn write(&self, accounts: &mut [Account], work: Work) -> Result<u64, EngineError> {
+    /// Writes what was noted, then reads it back and looks at the control accounts at the same time; how many
+    /// accounts were touched, and what the control accounts are.
+    async fn write(
+        &self,
+        accounts: &mut [Account],
+        work: Work,
+    ) -> Result<(u64, Result<(), EngineError>), EngineError> {
         let (directory, kind) = (self.reader.directory, self.kind());
         debug_assert!(work.writes.is_empty(), "what is written was noted before");
         if !work.replace.is_empty() {
@@ -224,16 +233,18 @@ impl Batch<'_> {
             directory.end_sessions(kind, &work.end_sessions, self.controls).await?;
         }
         if work.touched.is_empty() {
-            return Ok(0);
+            return Ok((0, self.check_controls().await));
         }
-        let confirmed = by_account(directory.confirm(kind, &work.touched).await?);
+        let (confirmed, controls) =
+            tokio::join!(directory.confirm(kind, &work.touched), self.check_controls());
+        let confirmed = by_account(confirmed?);
         let mut judged = 0;
         for account in accounts.iter_mut().filter(|account| account.verdict.is_none()) {
             self.judge_read_back(account, values_of(&confirmed, &account.reference));
             judged += 1;
             take_turns(judged).await;
         }
-        Ok(work.touched.len() as u64)
+        Ok((work.touched.len() as u64, controls))
     }
 
     /// What the first read says: settled at once, to be replaced, or only sessions to be ended.

@@ -4,6 +4,7 @@
 mod archive;
 mod audience;
 mod entering;
+mod kept;
 mod promises;
 mod tables;
 

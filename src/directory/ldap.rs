@@ -2,8 +2,8 @@
 //!
 //! There are no transactions: each entry is changed by itself, if it still holds what was read, and what
 //! was changed stays. Every call has a connection of its own, kept for the next one for some seconds; a
-//! read-back opens a new one, so that it never shares anything with the write it proves. Values are wiped where they are ours; what the client keeps while an
-//! operation runs is its own.
+//! read-back opens a new one, so that it never shares anything with the write it proves. Values are wiped
+//! where they are ours; what the client keeps while an operation runs is its own.
 
 mod adapter;
 mod connection;

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
+use self::settings::Load;
 use crate::tls::{self, TlsSetupError, Trusted};
 
 pub(super) use adapter::Served;
@@ -49,12 +50,8 @@ pub(super) struct LineSettings<'a> {
     pub authorities: Option<&'a Path>,
     /// The key that names it.
     pub authorities_key: &'static str,
-    /// How long the server may work at one request.
-    pub timeout: Duration,
-    /// The most requests in a second.
-    pub per_second: Option<u32>,
-    /// The most under way at once, whatever calls they are of.
-    pub concurrency: usize,
+    /// How hard the server may be asked, whatever calls the requests are of.
+    pub load: Load,
 }
 
 /// A line to one server.
@@ -116,11 +113,13 @@ impl Line {
             // never used: nothing is redirected
             tls::unchecked()?
         };
-        let lasting = client(settings.table, tls.clone(), settings.timeout)?;
-        let gap = settings.per_second.map(|most| Duration::from_secs(1) / most.max(1));
+        let Load { concurrency, per_second, timeout, .. } = settings.load;
+        let timeout = timeout.unsigned();
+        let lasting = client(settings.table, tls.clone(), timeout)?;
+        let gap = per_second.map(|most| Duration::from_secs(1) / most.max(1));
         let pace = gap.map(|gap| (Mutex::new(Instant::now()), gap));
-        let lanes = Semaphore::new(settings.concurrency.max(1));
-        Ok(Self { table: settings.table, tls, timeout: settings.timeout, lasting, pace, lanes })
+        let lanes = Semaphore::new(concurrency.max(1));
+        Ok(Self { table: settings.table, tls, timeout, lasting, pace, lanes })
     }
 
     /// A client whose connections are opened for this call.

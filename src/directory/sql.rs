@@ -27,8 +27,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use self::archive::Archive;
-use self::connection::{Access, Conn, FileId};
+use self::connection::{Access, Conn};
+use self::sqlite::FileId;
 use self::statement::{JsonRow, Statement, json_rows};
+use super::batch::admit;
 use super::kept::Kept;
 use super::{Controls, Current, DirectoryError, Replacement, SessionEnd};
 use crate::database::{Database, Table};
@@ -211,24 +213,36 @@ impl SqlDirectory {
             .ok_or_else(|| DirectoryError::NotSet { key: format!("directory.sql.{kind}.{verb}") })
     }
 
-    /// Values, and where they are to be counted sessions, of one instant, by a connection in a transaction.
-    async fn read_and_leave(
+    /// Values of one instant; `is_anew`: over a connection that no call before had, and with their sessions
+    /// counted, which for kind `session` they always are.
+    async fn read_by(
         &self,
-        mut conn: Conn,
         kind: CredentialKind,
         accounts: &[String],
-        counts_sessions: bool,
+        is_anew: bool,
     ) -> Result<Vec<Current>, DirectoryError> {
-        let found = if counts_sessions {
+        admit(self.batch, accounts.iter().map(String::as_str))?;
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let access = Access::Read;
+        let mut conn =
+            if is_anew { self.begin_anew(access).await? } else { self.begin(access).await? };
+        let found = if is_anew || kind == CredentialKind::Session {
             self.read_on(&mut conn, kind, accounts).await?
         } else {
             self.values_on(&mut conn, kind, accounts, vec![0; accounts.len()]).await?
         };
+        self.end_read(conn).await;
+        Ok(found)
+    }
+
+    /// Ends a transaction that only read, and leaves its connection to the next call.
+    async fn end_read(&self, mut conn: Conn) {
         match conn.rollback().await {
             Ok(()) => self.leave(Access::Read, conn).await,
             Err(_) => conn.close().await,
         }
-        Ok(found)
     }
 
     async fn read_on(

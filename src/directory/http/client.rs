@@ -45,9 +45,7 @@ impl Endpoint {
             url: &url,
             authorities: authorities.as_deref(),
             authorities_key: "directory.http.authorities",
-            timeout: settings.timeout.unsigned(),
-            per_second: settings.per_second,
-            concurrency: settings.concurrency,
+            load: settings.load(),
         })?;
         Ok(Self { url, key, line, clock })
     }

@@ -51,14 +51,18 @@ impl HttpDirectorySettings {
         if let Err(said) = place(&self.url) {
             found.push(("url", said.to_owned()));
         }
-        let load = Load {
+        found.extend(self.load().faults());
+        found
+    }
+
+    /// How hard it may be asked.
+    pub(super) fn load(&self) -> Load {
+        Load {
             rows: ("rows_per_request", self.rows_per_request),
             concurrency: self.concurrency,
             per_second: self.per_second,
             timeout: self.timeout,
-        };
-        found.extend(load.faults());
-        found
+        }
     }
 }
 

@@ -72,9 +72,7 @@ impl Server {
             url: &url,
             authorities: authorities.as_deref(),
             authorities_key: "directory.keycloak.authorities",
-            timeout: settings.timeout.unsigned(),
-            per_second: settings.per_second,
-            concurrency: settings.concurrency,
+            load: settings.load(),
         })?;
         let secret_file = base.join(&settings.secret_file);
         let identity = Identity::new(token, settings.client_id.clone(), secret_file);

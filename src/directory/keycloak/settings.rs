@@ -93,14 +93,18 @@ impl KeycloakDirectorySettings {
                 "is none that Keycloak reads; hint: \"keycloak-argon2\" or \"keycloak-pbkdf2\"";
             found.push(("form", said.into()));
         }
-        let load = Load {
+        found.extend(self.load().faults());
+        found
+    }
+
+    /// How hard it may be asked.
+    pub(super) fn load(&self) -> Load {
+        Load {
             rows: ("batch", self.batch),
             concurrency: self.concurrency,
             per_second: self.per_second,
             timeout: self.timeout,
-        };
-        found.extend(load.faults());
-        found
+        }
     }
 }
 

@@ -58,9 +58,7 @@ impl Server {
             url: &url,
             authorities: authorities.as_deref(),
             authorities_key: "directory.kratos.authorities",
-            timeout: settings.timeout.unsigned(),
-            per_second: settings.per_second,
-            concurrency: settings.concurrency,
+            load: settings.load(),
         })?;
         let token_file = settings.token_file.as_ref().map(|path| base.join(path));
         let server = Self { line, admin, token_file };

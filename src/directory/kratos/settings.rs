@@ -71,14 +71,18 @@ impl KratosDirectorySettings {
             let said = "is none that Kratos reads; hint: \"argon2id\" or \"bcrypt\"";
             found.push(("form", said.into()));
         }
-        let load = Load {
+        found.extend(self.load().faults());
+        found
+    }
+
+    /// How hard it may be asked.
+    pub(super) fn load(&self) -> Load {
+        Load {
             rows: ("batch", self.batch),
             concurrency: self.concurrency,
             per_second: self.per_second,
             timeout: self.timeout,
-        };
-        found.extend(load.faults());
-        found
+        }
     }
 }
 

@@ -125,8 +125,7 @@ impl SqlDirectory {
 #[async_trait]
 impl Directory for SqlDirectory {
     async fn rehearsal_marker(&self) -> Result<Option<String>, DirectoryError> {
-        let mut conn = self.connect(Access::Read).await?;
-        conn.begin(Access::Read).await?;
+        let mut conn = self.begin_anew(Access::Read).await?;
         let marker = self.marker(&mut conn).await;
         conn.close().await;
         marker
@@ -137,12 +136,7 @@ impl Directory for SqlDirectory {
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        admit(self.batch, accounts.iter().map(String::as_str))?;
-        if accounts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let conn = self.begin(Access::Read).await?;
-        self.read_and_leave(conn, kind, accounts, kind == CredentialKind::Session).await
+        self.read_by(kind, accounts, false).await
     }
 
     async fn replace(
@@ -185,12 +179,7 @@ impl Directory for SqlDirectory {
         kind: CredentialKind,
         accounts: &[String],
     ) -> Result<Vec<Current>, DirectoryError> {
-        admit(self.batch, accounts.iter().map(String::as_str))?;
-        if accounts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let conn = self.begin_anew(Access::Read).await?;
-        self.read_and_leave(conn, kind, accounts, true).await
+        self.read_by(kind, accounts, true).await
     }
 
     async fn check(
@@ -201,8 +190,7 @@ impl Directory for SqlDirectory {
         controls: &Controls,
     ) -> Result<CheckReport, DirectoryError> {
         admit(self.batch, accounts.iter().map(String::as_str))?;
-        let mut conn = self.connect(Access::Write).await?;
-        conn.begin(Access::Write).await?;
+        let mut conn = self.begin_anew(Access::Write).await?;
         let report = self.check_on(&mut conn, kind, accounts, forge, controls).await;
         let undone = conn.rollback().await;
         // Closing undoes what is still open, so that even a failed rollback leaves nothing.

@@ -85,10 +85,7 @@ impl SqlDirectory {
         let Some(archive) = &self.archive else { return Ok(Vec::new()) };
         let mut conn = self.begin(Access::Read).await?;
         let found = archive.read(&mut conn, accounts).await?;
-        match conn.rollback().await {
-            Ok(()) => self.leave(Access::Read, conn).await,
-            Err(_) => conn.close().await,
-        }
+        self.end_read(conn).await;
         Ok(found.into_iter().map(|(_, value)| value).collect())
     }
 
@@ -97,8 +94,7 @@ impl SqlDirectory {
         let Some(archive) = self.archive.as_ref().filter(|_| !accounts.is_empty()) else {
             return Ok(0);
         };
-        let mut conn = self.connect(Access::Write).await?;
-        conn.begin(Access::Write).await?;
+        let mut conn = self.begin_anew(Access::Write).await?;
         let gone = match archive.forget(&mut conn, accounts).await {
             Ok(gone) => conn.commit().await.map(|()| gone),
             Err(error) => conn.rollback().await.and(Err(error)),

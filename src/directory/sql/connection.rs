@@ -1,7 +1,6 @@
 //! One connection to the directory's database, whatever its engine: the one place that tells them
 //! apart.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use sqlx::{
 };
 
 use super::cell::Record;
+use super::sqlite::FileId;
 use super::{mariadb, postgres, sqlite};
 use crate::database::Database;
 use crate::directory::DirectoryError;
@@ -31,21 +31,6 @@ pub enum Access {
     Read,
     /// It may.
     Write,
-}
-
-/// Which file a connection is to: a database file that was swapped for a restored backup is another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileId {
-    device: u64,
-    inode: u64,
-}
-
-impl FileId {
-    async fn at(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let found = tokio::fs::metadata(path).await.ok()?;
-        Some(Self { device: found.dev(), inode: found.ino() })
-    }
 }
 
 /// An open connection, in a transaction from [`Self::begin`] to [`Self::commit`] or
@@ -99,15 +84,16 @@ impl Conn {
         access: Access,
         patience: Duration,
     ) -> Result<Self, DirectoryError> {
-        // looked at before: where it is swapped meanwhile, the connection counts as one to the old file
-        let file = Self::file_of(database).await;
-        let inner = match database {
-            Database::File(path) => Inner::Sqlite(sqlite::connect(path, access).await?),
+        let (inner, file) = match database {
+            Database::File(path) => {
+                let (conn, file) = sqlite::connect(path, access).await?;
+                (Inner::Sqlite(conn), Some(file))
+            }
             Database::Server(login) => match database.engine() {
                 crate::domain::database::Engine::MariaDb => {
-                    Inner::MariaDb(mariadb::connect(login).await?)
+                    (Inner::MariaDb(mariadb::connect(login).await?), None)
                 }
-                _ => Inner::Postgres(postgres::connect(login).await?),
+                _ => (Inner::Postgres(postgres::connect(login).await?), None),
             },
         };
         Ok(Self { inner, file, patience, is_lost: false })
@@ -116,7 +102,7 @@ impl Conn {
     /// The file that a database is in at this moment; nothing for one on a server.
     pub async fn file_of(database: &Database) -> Option<FileId> {
         match database {
-            Database::File(path) => FileId::at(path).await,
+            Database::File(path) => sqlite::file_at(path).await.ok(),
             Database::Server(_) => None,
         }
     }

@@ -1,5 +1,6 @@
 //! What is SQLite's own.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,16 +19,33 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub const FIND_MARKER: &str = "SELECT 'forthwith_rehearsal' FROM sqlite_schema \
     WHERE lower(name) = 'forthwith_rehearsal' AND type IN ('table', 'view')";
 
-/// Opens the file, which is never created.
-pub async fn connect(path: &Path, access: Access) -> Result<SqliteConnection, DirectoryError> {
+/// Which file a connection is to: one that was swapped for a restored backup is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// The file that is at this path now.
+pub async fn file_at(path: &Path) -> std::io::Result<FileId> {
+    let found = tokio::fs::metadata(path).await?;
+    Ok(FileId { device: found.dev(), inode: found.ino() })
+}
+
+/// Opens the file, which is never created. It is looked at before: where it is swapped meanwhile, the
+/// connection counts as one to the old file.
+pub async fn connect(
+    path: &Path,
+    access: Access,
+) -> Result<(SqliteConnection, FileId), DirectoryError> {
     let path = path.to_owned();
-    match tokio::fs::metadata(&path).await {
+    let file = match file_at(&path).await {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(DirectoryError::FileMissing { path });
         }
         Err(error) => return Err(DirectoryError::Open { path, cause: error.to_string() }),
-        Ok(_) => {}
-    }
+        Ok(file) => file,
+    };
     let mut options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(false)
@@ -36,7 +54,10 @@ pub async fn connect(path: &Path, access: Access) -> Result<SqliteConnection, Di
     if access == Access::Read {
         options = options.pragma("query_only", "ON");
     }
-    options.connect().await.map_err(|error| DirectoryError::Open { path, cause: error.to_string() })
+    match options.connect().await {
+        Ok(conn) => Ok((conn, file)),
+        Err(error) => Err(DirectoryError::Open { path, cause: error.to_string() }),
+    }
 }
 
 /// How a transaction begins. One that writes takes the lock at once.

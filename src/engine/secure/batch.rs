@@ -85,8 +85,6 @@ impl Prepared {
 pub(super) struct Tried {
     accounts: Vec<Account>,
     pub tally: Tally,
-    /// What the control accounts were found to be meanwhile: what was proved is settled before it counts.
-    pub controls: Result<(), EngineError>,
 }
 
 impl Batch<'_> {
@@ -103,10 +101,10 @@ impl Batch<'_> {
     ) -> Result<Tally, EngineError> {
         let mut prepared = self.prepare(sealed).await?;
         self.note(prepared.take_writes()).await?;
-        let mut tried = self.carry_out(prepared, is_first).await?;
+        let (mut tried, controls) = self.carry_out(prepared, is_first).await?;
         let settlements = self.settlements(&mut tried).await;
         tried.tally.settled = self.record_and_settle(Vec::new(), settlements).await?;
-        tried.controls?;
+        controls?;
         Ok(tried.tally)
     }
 
@@ -133,12 +131,12 @@ impl Batch<'_> {
     }
 
     /// Writes what was noted, reads it back, and does all of it again for whoever is not proved. Ends where a
-    /// control account has changed.
+    /// control account has changed, which it tells beside: what was proved is settled first.
     pub(super) async fn carry_out(
         &self,
         prepared: Prepared,
         is_first: bool,
-    ) -> Result<Tried, EngineError> {
+    ) -> Result<(Tried, Result<(), EngineError>), EngineError> {
         let Prepared { mut accounts, mut work } = prepared;
         let (mut tally, mut controls) = (Tally::default(), Ok(()));
         for round in 0..ROUNDS {
@@ -167,7 +165,7 @@ impl Batch<'_> {
                 ));
             }
         }
-        Ok(Tried { accounts, tally, controls })
+        Ok((Tried { accounts, tally }, controls))
     }
 
     /// Committed before it is tried: a crash from here on never takes our write for a person's.

@@ -153,10 +153,7 @@ impl<'a> Pipeline<'a> {
             Some(Read::Prepared(prepared)) => {
                 let numbers = prepared.numbers();
                 match self.batch.carry_out(prepared, false).await {
-                    Ok(mut tried) => {
-                        let controls = std::mem::replace(&mut tried.controls, Ok(()));
-                        return Ok((Carried::Tried(tried), controls));
-                    }
+                    Ok((tried, controls)) => return Ok((Carried::Tried(tried), controls)),
                     Err(EngineError::Directory(error)) if error.is_of_rows() => (numbers, error),
                     Err(error) => return Err(error),
                 }

@@ -49,7 +49,7 @@ async fn a_locked_database_is_busy_and_nothing_else() {
     let mut other = shop.connect().await;
     let held = other.begin_with("BEGIN EXCLUSIVE").await.unwrap();
     let mut conn =
-        sqlite::connect(&shop.folder.path().join("shop.db"), Access::Write).await.unwrap();
+        sqlite::connect(&shop.folder.path().join("shop.db"), Access::Write).await.unwrap().0;
     sqlx::raw_sql("PRAGMA busy_timeout = 1").execute(&mut conn).await.unwrap();
     let error = conn.begin_with("BEGIN IMMEDIATE").await.map(|_| ()).unwrap_err();
     let error = connection::failed("BEGIN", &error, sqlite::failed);
